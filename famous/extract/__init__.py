@@ -1,0 +1,1 @@
+"""Boxes to pixels: one file a method, one function a slice."""

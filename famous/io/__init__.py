@@ -1,0 +1,1 @@
+"""Files: stacks, label volumes, tables, annotations and meshes, in and out."""

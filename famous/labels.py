@@ -1,0 +1,101 @@
+"""Label images and volumes: unsigned integers, 0 is background, any axis order that both sides share."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+
+
+def validate(labels: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return the labels as uint32, or raise InputError if they are not whole numbers in 0 … 2³² − 1."""
+    labels = np.asarray(labels)
+    if labels.dtype == np.uint32:
+        return labels
+    if labels.dtype == bool:
+        return labels.astype(np.uint32)
+    if labels.dtype.kind == "f":
+        if not np.isfinite(labels).all() or (labels != np.floor(labels)).any():
+            raise InputError(f"labels: found {labels.dtype} with fractions or NaN, expected whole numbers")
+    elif labels.dtype.kind not in "iu":
+        raise InputError(f"labels: found {labels.dtype}, expected whole numbers")
+    if labels.size and (labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max):
+        raise InputError(f"labels: found ids from {labels.min()} to {labels.max()}, expected 0 … 2³² − 1")
+    return labels.astype(np.uint32)
+
+
+def overlaps(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> pd.DataFrame:
+    """Count the pixels that each pair of labels shares.
+
+    Parameters
+    ----------
+    a, b
+        Label arrays of one shape.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns a, b (ids, uint32) and pixels (int64), one row a pair that meets, sorted by a, then b.
+    """
+    if a.shape != b.shape:
+        raise InputError(f"overlaps: found shapes {a.shape} and {b.shape}, expected the same")
+    both = (a > 0) & (b > 0)
+    left, right = a[both], b[both]
+    if left.size == 0:
+        nothing = np.zeros(0, dtype=np.uint32)
+        return pd.DataFrame({"a": nothing, "b": nothing, "pixels": np.zeros(0, dtype=np.int64)})
+    low_a, low_b = int(left.min()), int(right.min())
+    width = int(right.max()) - low_b + 1
+    key = (left.astype(np.int64) - low_a) * width + (right.astype(np.int64) - low_b)
+    span = (int(left.max()) - low_a + 1) * width
+    if span <= 4 * key.size + 1024:  # dense ids, as the boxes of two slices have them: counting beats sorting
+        counts = np.bincount(key, minlength=span)
+        pairs = np.flatnonzero(counts)
+        pixels = counts[pairs]
+    else:
+        pairs, pixels = np.unique(key, return_counts=True)
+    return pd.DataFrame(
+        {
+            "a": (pairs // width + low_a).astype(np.uint32),
+            "b": (pairs % width + low_b).astype(np.uint32),
+            "pixels": pixels.astype(np.int64),
+        }
+    )
+
+
+def areas(labels: NDArray[np.uint32]) -> pd.Series:
+    """Pixels of each label present, background left out: a Series named `pixels`, indexed by id."""
+    ids, pixels = np.unique(labels[labels > 0], return_counts=True)
+    return pd.Series(pixels.astype(np.int64), index=pd.Index(ids, name="label"), name="pixels")
+
+
+def relabel(labels: NDArray[np.uint32], lut: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Map every label through a look-up table; `lut[0]` must be 0 and every id must have an entry."""
+    if lut.size == 0 or lut[0] != 0:
+        raise InputError("relabel: the look-up table must map 0 to 0")
+    if labels.size and int(labels.max()) >= lut.size:
+        raise InputError(f"relabel: found label {labels.max()}, but the look-up table ends at {lut.size - 1}")
+    return lut[labels]
+
+
+def are_equivalent(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Tell whether two label arrays are the same segmentation up to renaming; background only equals background."""
+    if a.shape != b.shape:
+        return False
+    if a.size == 0:
+        return True
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1)
+    if ((pairs[0] == 0) != (pairs[1] == 0)).any():
+        return False
+    return bool(len(np.unique(pairs[0])) == pairs.shape[1] == len(np.unique(pairs[1])))
+
+
+def dust(labels: NDArray[np.uint32], *, minimum_pixels: int) -> NDArray[np.uint32]:
+    """Return a copy without the labels that have fewer pixels than the minimum."""
+    small = areas(labels)
+    small = small[small < minimum_pixels]
+    if small.empty:
+        return labels.copy()
+    return np.where(np.isin(labels, small.index.to_numpy()), np.uint32(0), labels)

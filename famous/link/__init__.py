@@ -1,0 +1,1 @@
+"""Slices to instances: one file a method."""

@@ -1,0 +1,1 @@
+"""Instances to meshes: one file a method."""
