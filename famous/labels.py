@@ -41,25 +41,31 @@ def overlaps(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> pd.DataFrame:
     """
     if a.shape != b.shape:
         raise InputError(f"overlaps: found shapes {a.shape} and {b.shape}, expected the same")
-    both = (a > 0) & (b > 0)
-    left, right = a[both], b[both]
+    a, b = a.ravel(), b.ravel()
+    change = a[1:] != a[:-1]
+    change |= b[1:] != b[:-1]
+    starts = np.concatenate([np.zeros(min(a.size, 1), dtype=np.intp), np.flatnonzero(change) + 1])
+    both = (a[starts] > 0) & (b[starts] > 0)  # from here on runs of pixels, of which there are far fewer
+    left, right = a[starts][both], b[starts][both]
+    lengths = np.diff(starts, append=a.size)[both]
     if left.size == 0:
         nothing = np.zeros(0, dtype=np.uint32)
         return pd.DataFrame({"a": nothing, "b": nothing, "pixels": np.zeros(0, dtype=np.int64)})
     low_a, low_b = int(left.min()), int(right.min())
     width = int(right.max()) - low_b + 1
-    key = (left.astype(np.int64) - low_a) * width + (right.astype(np.int64) - low_b)
+    key = (left.astype(np.uint64) - np.uint64(low_a)) * np.uint64(width) + (right - np.uint32(low_b))
     span = (int(left.max()) - low_a + 1) * width
     if span <= 4 * key.size + 1024:  # dense ids, as the boxes of two slices have them: counting beats sorting
-        counts = np.bincount(key, minlength=span)
-        pairs = np.flatnonzero(counts)
+        counts = np.bincount(key.astype(np.int64), weights=lengths, minlength=span)
+        pairs = np.flatnonzero(counts).astype(np.uint64)
         pixels = counts[pairs]
     else:
-        pairs, pixels = np.unique(key, return_counts=True)
+        pairs, inverse = np.unique(key, return_inverse=True)
+        pixels = np.bincount(inverse, weights=lengths)
     return pd.DataFrame(
         {
-            "a": (pairs // width + low_a).astype(np.uint32),
-            "b": (pairs % width + low_b).astype(np.uint32),
+            "a": (pairs // np.uint64(width) + np.uint64(low_a)).astype(np.uint32),
+            "b": (pairs % np.uint64(width) + np.uint64(low_b)).astype(np.uint32),
             "pixels": pixels.astype(np.int64),
         }
     )
