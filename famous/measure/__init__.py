@@ -1,1 +1,1 @@
-"""One row of numbers per instance."""
+"""One row per instance, one file a family of columns."""

@@ -1,1 +1,1 @@
-"""Instances to meshes: one file a method."""
+"""From the voxels of one instance to a closed mesh, one file a method."""

@@ -1,0 +1,127 @@
+"""Size and shape of one instance, from its voxels and from its mesh."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+from famous.errors import InputError
+from famous.mesh import Mesh
+from famous.voxels import NM_PER_UM, VoxelSize
+
+#: The columns of one row, in the order of instances.csv; `id`, `class` and the scores are the caller's.
+COLUMNS = (
+    "n_slices",
+    "centroid_z_um",
+    "centroid_y_um",
+    "centroid_x_um",
+    "bb_min_z_um",
+    "bb_min_y_um",
+    "bb_min_x_um",
+    "bb_max_z_um",
+    "bb_max_y_um",
+    "bb_max_x_um",
+    "voxels",
+    "volume_voxels_um3",
+    "volume_mesh_um3",
+    "area_um2",
+    "sphericity",
+    "solidity",
+    "touches_border",
+)
+
+
+def measure_instance(
+    mask: NDArray[np.bool_],
+    mesh: Mesh,
+    *,
+    voxel_size: VoxelSize,
+    offset: tuple[int, int, int] = (0, 0, 0),
+    stack_shape: tuple[int, int, int] | None = None,
+) -> dict[str, float | int | bool]:
+    """Measure one instance.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x) crop, True inside.
+    mesh
+        Its surface in nm of the stack; an empty one leaves the mesh's columns NaN.
+    offset
+        Index (z, y, x) of the crop's first voxel in the stack.
+    stack_shape
+        (z, y, x) of the whole stack; without it, the crop is taken for the stack.
+
+    Returns
+    -------
+    dict
+        The keys of `COLUMNS`. The bounding box runs from voxel edge to voxel edge. `sphericity` is
+        π^(1/3) (6 V)^(2/3) / A of the mesh (Wadell 1935), 1 for a ball. `solidity` is the voxels' volume over that
+        of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel. What is undefined is NaN; an empty
+        mask has zeros for counts and volumes.
+    """
+    mask = np.asarray(mask, dtype=np.bool_)
+    if mask.ndim != 3:
+        raise InputError(f"measure: found a mask of shape {mask.shape}, expected three axes (z, y, x)")
+    start = np.asarray(offset, dtype=np.int64)
+    shape = np.asarray(stack_shape if stack_shape is not None else start + mask.shape)
+    size = np.array(voxel_size.zyx)
+    counts = _profiles(mask)
+    voxels = int(counts[0].sum())
+    centroid, low, high = np.full(3, np.nan), np.full(3, np.nan), np.full(3, np.nan)
+    touches = False
+    if voxels:
+        inside = [np.flatnonzero(count) for count in counts]
+        first = start + [ends[0] for ends in inside]
+        last = start + [ends[-1] + 1 for ends in inside]
+        touches = bool((first <= 0).any() or (last >= shape).any())
+        centre = np.array([(np.arange(len(count)) * count).sum() / voxels for count in counts])
+        centroid, low, high = ((edge * size / NM_PER_UM) for edge in (centre + start + 0.5, first, last))
+    volume_um3 = voxels * voxel_size.volume_nm3 / NM_PER_UM**3
+    area, volume = (mesh.area_nm2, mesh.volume_nm3) if not mesh.is_empty else (math.nan, math.nan)
+    row: dict[str, float | int | bool] = {"n_slices": int(np.count_nonzero(counts[0]))}
+    for name, corner in (("centroid", centroid), ("bb_min", low), ("bb_max", high)):
+        for axis, value in zip("zyx", corner, strict=True):
+            row[f"{name}_{axis}_um"] = float(value)
+    return row | {
+        "voxels": voxels,
+        "volume_voxels_um3": volume_um3,
+        "volume_mesh_um3": volume / NM_PER_UM**3,
+        "area_um2": area / NM_PER_UM**2,
+        "sphericity": sphericity(volume, area),
+        "solidity": _ratio(volume_um3 * NM_PER_UM**3, hull_volume(mesh.vertices)),
+        "touches_border": touches,
+    }
+
+
+def sphericity(volume: float, area: float) -> float:
+    """Area of the ball with the same volume over the area: 1 for a ball, NaN where either is not above 0."""
+    if not (volume > 0 and area > 0):
+        return math.nan
+    return float(math.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area)
+
+
+def hull_volume(points: NDArray[np.float64]) -> float:
+    """Volume of the convex hull of (n, 3) points, NaN where they lie in one plane or are fewer than four."""
+    if len(points) < 4:
+        return math.nan
+    try:
+        return float(ConvexHull(points - points.mean(axis=0)).volume)
+    except QhullError:
+        return math.nan
+
+
+def _ratio(part: float, whole: float) -> float:
+    """Quotient up to 1, NaN where the whole is not above 0."""
+    return min(part / whole, 1.0) if whole > 0 else math.nan
+
+
+def _profiles(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Voxels per index along each axis, without a copy of the mask."""
+    z = np.array([np.count_nonzero(image) for image in mask], dtype=np.int64)
+    y, x = np.zeros(mask.shape[1], dtype=np.int64), np.zeros(mask.shape[2], dtype=np.int64)
+    for image in mask:
+        y += np.count_nonzero(image, axis=1)
+        x += np.count_nonzero(image, axis=0)
+    return [z, y, x]

@@ -1,0 +1,144 @@
+"""Triangle meshes: vertices (z, y, x) in nm, faces that point outwards."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle mesh in the stack's coordinates.
+
+    Parameters
+    ----------
+    vertices
+        (n, 3) positions (z, y, x) in nm; a voxel's centre lies at (i + 0.5) · size.
+    faces
+        (m, 3) vertex indices. They turn so that the divergence theorem on (z, y, x), taken as they stand, gives a
+        positive volume for an outward surface. Reversing the axes is a reflection, so whoever writes (x, y, z) reverses
+        the faces too: `famous.io.meshes` does, and nothing else has to.
+
+    Raises
+    ------
+    InputError
+        If an array has another shape, a vertex is not finite, or a face names a vertex that does not exist.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
+        faces = np.ascontiguousarray(self.faces, dtype=np.int64)
+        for name, array in (("vertices", vertices), ("faces", faces)):
+            if array.ndim != 2 or array.shape[1] != 3:
+                raise InputError(f"mesh: found {name} of shape {array.shape}, expected (n, 3)")
+        if not np.isfinite(vertices).all():
+            raise InputError("mesh: found a vertex that is not finite")
+        if faces.size and (faces.min() < 0 or faces.max() >= len(vertices)):
+            raise InputError(f"mesh: found a face with vertex {faces.max()}, expected 0 … {len(vertices) - 1}")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+
+    @classmethod
+    def empty(cls) -> "Mesh":
+        """Return a mesh without vertices and faces."""
+        return cls(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no face."""
+        return len(self.faces) == 0
+
+    @cached_property
+    def _crosses(self) -> NDArray[np.float64]:
+        """(m, 3) cross products of two edges: outward normals as long as twice the face's area."""
+        a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
+        crosses: NDArray[np.float64] = np.cross(b - a, c - a)
+        return crosses
+
+    @cached_property
+    def volume_nm3(self) -> float:
+        """Signed volume by the divergence theorem; above 0 where the faces point outwards, inner walls count off."""
+        if self.is_empty:
+            return 0.0
+        first = self.vertices[self.faces[:, 0]] - self.vertices.mean(axis=0)
+        return float(np.einsum("ij,ij->", first, self._crosses) / 6.0)
+
+    @cached_property
+    def area_nm2(self) -> float:
+        """Area of all faces."""
+        return float(np.linalg.norm(self._crosses, axis=1).sum() / 2.0)
+
+    @cached_property
+    def is_watertight(self) -> bool:
+        """Whether there is a face and every edge belongs to exactly two faces that run through it in opposite ways."""
+        if self.is_empty or (self.faces == np.roll(self.faces, 1, axis=1)).any():
+            return False
+        start, end = self.faces.ravel(), np.roll(self.faces, -1, axis=1).ravel()
+        forward, backward = np.sort(start * len(self.vertices) + end), np.sort(end * len(self.vertices) + start)
+        return bool((forward[1:] > forward[:-1]).all() and np.array_equal(forward, backward))
+
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """(2, 3) lowest and highest corner (z, y, x) in nm; NaN for an empty mesh."""
+        if len(self.vertices) == 0:
+            return np.full((2, 3), np.nan)
+        return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+    def vertex_normals(self) -> NDArray[np.float64]:
+        """(n, 3) outward unit normals, area-weighted over the faces round each vertex; 0 where there is none."""
+        normals = np.zeros_like(self.vertices)
+        for axis in range(3):
+            for corner in range(3):
+                normals[:, axis] += np.bincount(
+                    self.faces[:, corner], weights=self._crosses[:, axis], minlength=len(self.vertices)
+                )
+        lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+        unit: NDArray[np.float64] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+        return unit
+
+    def reversed(self) -> "Mesh":
+        """Turn every face round: outside becomes inside."""
+        return Mesh(self.vertices, self.faces[:, ::-1])
+
+    def outward(self) -> "Mesh":
+        """Return the mesh with a volume of 0 or more, turned round where it was below."""
+        return self.reversed() if self.volume_nm3 < 0 else self
+
+    def translated(self, shift_nm: Iterable[float]) -> "Mesh":
+        """Return the mesh moved by (z, y, x) nm."""
+        return Mesh(self.vertices + np.asarray(tuple(shift_nm), dtype=np.float64), self.faces)
+
+    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which of (n, 3) points (z, y, x) in nm lie inside a watertight mesh; none lies inside an empty one."""
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        if self.is_empty or len(points) == 0:
+            return np.zeros(len(points), dtype=np.bool_)
+        from famous.points import load_open3d
+
+        open3d = load_open3d()
+        origin, scale = self.vertices.mean(axis=0), max(float(np.ptp(self.vertices, axis=0).max()), 1e-9)
+        scene = open3d.t.geometry.RaycastingScene()  # single precision: hence the shift and the scale
+        scene.add_triangles(
+            open3d.core.Tensor(((self.vertices - origin) / scale).astype(np.float32)),
+            open3d.core.Tensor(self.faces.astype(np.uint32)),
+        )
+        query = open3d.core.Tensor(((points - origin) / scale).astype(np.float32))
+        inside: NDArray[np.bool_] = scene.compute_occupancy(query, nsamples=3).numpy() > 0.5
+        return inside
+
+
+def merge(meshes: Iterable[Mesh]) -> Mesh:
+    """Put meshes into one without joining anything; none at all gives an empty mesh."""
+    parts = [mesh for mesh in meshes if len(mesh.vertices)]
+    if not parts:
+        return Mesh.empty()
+    starts = np.cumsum([0] + [len(mesh.vertices) for mesh in parts[:-1]])
+    faces = [mesh.faces + start for mesh, start in zip(parts, starts, strict=True)]
+    return Mesh(np.concatenate([mesh.vertices for mesh in parts]), np.concatenate(faces))

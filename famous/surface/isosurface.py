@@ -1,0 +1,154 @@
+"""Label surface with smoothing: blur the mask, then cut it at the level that keeps its volume.
+
+Where slices lie far apart, the shapes between them come first (`famous.surface.slices`), because no blur can tell a
+staircase from a slope.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from famous.errors import ConfigError, InputError
+from famous.mesh import Mesh
+from famous.surface.slices import interpolate_slices
+from famous.voxels import VoxelSize
+
+TRUNCATE = 3.0  # where the Gaussian ends, in σ
+ROUNDS = 4  # how often the level is corrected against the volume of the mesh
+NUDGE = 1e-4  # relative step away from a level at which the surface touches itself
+
+
+@dataclass(frozen=True)
+class IsosurfaceParams:
+    """What the isosurface can be told."""
+
+    smooth_steps: float = 1.0  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
+    coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
+    volume_tolerance: float = 0.002  #: relative difference to the voxels' volume at which the level is good enough
+    max_voxels: int = 33_554_432  #: a larger crop is binned first, which keeps its volume and bounds the memory
+
+    def __post_init__(self) -> None:
+        for name, low in (("smooth_steps", 0.0), ("coarse_z", 1.0), ("volume_tolerance", 1e-6), ("max_voxels", 4096)):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= low):
+                raise ConfigError(f"isosurface.{name}: found {value}, expected a number of at least {low:g}")
+
+
+def surface(
+    mask: NDArray[np.bool_],
+    *,
+    voxel_size: VoxelSize,
+    params: IsosurfaceParams | None = None,
+    offset: tuple[int, int, int] = (0, 0, 0),
+) -> Mesh:
+    """Make a closed, smooth mesh round a mask whose volume is that of its voxels.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x), True inside; a crop that may end at the object, because it is padded here.
+    offset
+        Index (z, y, x) of the crop's first voxel in the stack.
+
+    Returns
+    -------
+    Mesh
+        In nm of the stack, watertight, volume above 0; parts smaller than the blur may vanish beside larger ones. An
+        empty mask gives an empty mesh.
+
+    Raises
+    ------
+    InputError
+        If the mask has not three axes.
+    """
+    params = params or IsosurfaceParams()
+    mask = np.asarray(mask, dtype=np.bool_)
+    if mask.ndim != 3:
+        raise InputError(f"isosurface: found a mask of shape {mask.shape}, expected three axes (z, y, x)")
+    box = ndimage.find_objects(mask.astype(np.uint8))
+    if not box:
+        return Mesh.empty()
+    corner = np.array([side.start for side in box[0]]) + offset
+    field, step, shift = _occupancy(mask[box[0]], voxel_size, params)
+    target = float(np.count_nonzero(mask)) * voxel_size.volume_nm3
+    sigma = params.smooth_steps * step.max() / step
+    pad = np.ceil(TRUNCATE * sigma).astype(int) + 1
+    field = np.pad(field, [(int(p), int(p)) for p in pad])
+    if params.smooth_steps > 0:
+        field = ndimage.gaussian_filter(field, sigma, mode="constant", truncate=TRUNCATE)
+    mesh = _cut(field, step, target, params.volume_tolerance)
+    origin = (corner + 0.5) * voxel_size.zyx + shift - pad * step
+    return mesh.translated(origin)
+
+
+def _occupancy(
+    mask: NDArray[np.bool_], voxel_size: VoxelSize, params: IsosurfaceParams
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Fill grade of each grid point in 0 … 1, the grid's step in nm, and where its first point lies against the mask's.
+
+    The grid is the mask's own, a finer one along z where the slices are coarse, or a coarser one where it is too large.
+    """
+    field: NDArray[np.float32] = mask.astype(np.float32)
+    step = np.array(voxel_size.zyx)
+    shift = np.zeros(3)
+    while field.size > params.max_voxels:
+        axis = int(np.argmin(np.where(np.array(field.shape) > 1, step, np.inf)))
+        field = _halve(field, axis)
+        shift[axis] += step[axis] / 2
+        step[axis] *= 2
+    ratio = step[0] / np.sqrt(step[1] * step[2])
+    if ratio >= params.coarse_z:
+        parts = min(int(np.ceil(ratio - 0.25)), max(1, params.max_voxels // field.size))
+        if parts > 1:
+            field, first = interpolate_slices(field >= 0.5, parts, aspect=step[1] / step[2])
+            step[0] /= parts
+            shift[0] += first * step[0]
+    return field, step, shift
+
+
+def _halve(field: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Average pairs of neighbours along an axis; an odd last one is paired with 0."""
+    if field.shape[axis] % 2:
+        field = np.pad(field, [(0, 1 if k == axis else 0) for k in range(3)])
+    even, odd = (tuple(slice(k, None, 2) if a == axis else slice(None) for a in range(3)) for k in (0, 1))
+    half: NDArray[np.float32] = (field[even] + field[odd]) * np.float32(0.5)
+    return half
+
+
+def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, tolerance: float) -> Mesh:
+    """Cut the field at the level whose mesh has the target volume (nm³), by regula falsi from the voxels' quantile."""
+    values = field[field > 0]
+    wanted = min(max(round(target / float(step.prod())), 1), values.size)
+    level = float(np.partition(values, values.size - wanted)[values.size - wanted])
+    top = float(values.max())
+    low, high = 0.0, top  # volume falls while the level rises
+    best, error = Mesh.empty(), np.inf
+    low_error, high_error = np.inf, -1.0
+    for _ in range(ROUNDS):
+        level = min(max(level, top * 1e-3), top * (1 - 1e-3))
+        mesh = _march(field, level, step)
+        now = mesh.volume_nm3 / target - 1.0
+        if mesh.is_watertight and abs(now) < error:
+            best, error = mesh, abs(now)
+        if error <= tolerance:
+            break
+        if now > 0:
+            low, low_error = level, now
+        else:
+            high, high_error = level, now
+        share = low_error / (low_error - high_error) if np.isfinite(low_error) else 0.5
+        level = low + (high - low) * min(max(share, 0.05), 0.95)
+    return best if not best.is_empty else _march(field, top / 2, step)
+
+
+def _march(field: NDArray[np.float32], level: float, step: NDArray[np.float64]) -> Mesh:
+    """Marching cubes at a level strictly inside the field's range; faces outward, origin at the first grid point.
+
+    The classic table (`lorensen`) closes in every case; the one of Lewiner leaves holes where a face is ambiguous.
+    """
+    from skimage.measure import marching_cubes
+
+    vertices, faces, _, _ = marching_cubes(field, np.float32(level), method="lorensen", allow_degenerate=True)
+    return Mesh(vertices.astype(np.float64) * step, faces[:, ::-1])
