@@ -1,0 +1,45 @@
+"""How many pixels the boxes of nearby slices share, one slice after another."""
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous import labels
+from famous.errors import InputError
+
+
+def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: int) -> pd.DataFrame:
+    """Count the pixels that boxes share with boxes 1 … `reach` slices further up.
+
+    Parameters
+    ----------
+    images
+        Pairs (z, box-id image) of one shape, (y, x), 0 is background, with rising z. Slices may be left out.
+        Only `reach` + 1 of them are held at any time, and only their pixels that are not background.
+    reach
+        Largest distance, in slices, of two slices that are compared.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns a, b (box ids, uint32; a in the lower slice) and pixels (int64), one row a pair that meets, ordered by
+        slice of b, then slice of a, then a and b.
+    """
+    if reach < 1:
+        raise InputError(f"slice_overlaps: found a reach of {reach} slices, expected 1 or more")
+    below: deque[tuple[int, NDArray[np.uint32]]] = deque()
+    found: list[pd.DataFrame] = []
+    for z, image in images:
+        if below and z <= below[-1][0]:
+            raise InputError(f"slice_overlaps: found slice {z} after slice {below[-1][0]}, expected rising z")
+        while below and z - below[0][0] > reach:
+            below.popleft()
+        found.extend(pairs for _, lower in below if len(pairs := labels.overlaps(lower, image)))
+        below.append((z, image))
+    if not found:
+        nothing = np.zeros((2, 2), dtype=np.uint32)
+        return labels.overlaps(nothing, nothing)
+    return pd.concat(found, ignore_index=True)
