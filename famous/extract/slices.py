@@ -1,0 +1,121 @@
+"""All boxes of one slice to one box-id image per class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.boxes import COLUMNS, CORNERS, require
+from famous.errors import InputError
+from famous.voxels import VoxelSize
+
+
+class Extractor(Protocol):
+    """Turns boxes into pixels: the one method that a new recipe needs."""
+
+    def __call__(
+        self, slab: NDArray[np.uint8], corners: NDArray[np.int32], voxel_size: VoxelSize
+    ) -> list[NDArray[np.bool_]]:
+        """Return one mask per box, each of the box's own shape.
+
+        `slab` is (y, x, c), the slice is its middle channel; `corners` is (n, 4): y0, x0, y1, x1, inside the slice.
+        """
+
+
+def extract_slice(
+    slab: NDArray[np.uint8],
+    boxes: pd.DataFrame,
+    recipes: Mapping[str, Extractor],
+    *,
+    voxel_size: VoxelSize,
+    exclusive: Sequence[Sequence[str]] = (),
+) -> dict[str, NDArray[np.uint32]]:
+    """Turn the boxes of one slice into pixels, one image per class.
+
+    Parameters
+    ----------
+    slab
+        (y, x, c) grey values; the slice is the middle channel.
+    boxes
+        Box table of this slice. What of a box lies outside the slice is cut off before the recipe sees it.
+    recipes
+        Extractor of each class.
+    voxel_size
+        Scale of the recipes' lengths.
+    exclusive
+        Groups of classes that may not share a pixel. Classes outside every group may lie inside one another; names
+        without a recipe are ignored.
+
+    Returns
+    -------
+    dict
+        Class → (y, x) box ids, 0 is background; every class of `recipes`, also without a box. A pixel that several
+        boxes claim goes to the highest score, of equal scores to the lowest box id.
+
+    Raises
+    ------
+    InputError
+        Wrong slab, boxes of several slices, a class without a recipe, a class in two groups, a mask of wrong shape.
+    """
+    if slab.ndim != 3 or slab.dtype != np.uint8:
+        raise InputError(f"extract: found a slab {slab.shape} {slab.dtype}, expected (y, x, c) uint8")
+    _check(boxes, recipes)
+    rivals = _rivals(recipes, exclusive)
+    height, width = slab.shape[:2]
+    images = {name: np.zeros((height, width), dtype=np.uint32) for name in recipes}
+    claims: list[tuple[float, int, str, NDArray[np.int32], NDArray[np.bool_]]] = []
+    limits = np.array([height, width, height, width])
+    for name, group in boxes.groupby(boxes["class_name"].astype("str"), sort=True):
+        corners = np.clip(group[CORNERS].to_numpy(np.int64), 0, limits).astype(np.int32)
+        inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+        corners = corners[inside]
+        masks = recipes[str(name)](slab, corners, voxel_size) if len(corners) else []
+        ids, scores = group["box"].to_numpy()[inside], group["score"].to_numpy()[inside]
+        if len(masks) != len(corners):
+            raise InputError(f"extract: the recipe of {name!r} returned {len(masks)} masks for {len(corners)} boxes")
+        for box, score, corner, mask in zip(ids, scores, corners, masks, strict=True):
+            if mask.shape != (corner[2] - corner[0], corner[3] - corner[1]):
+                raise InputError(f"extract: the recipe of {name!r} returned a mask {mask.shape} for the box {corner}")
+            claims.append((float(score), int(box), str(name), corner, mask))
+    for _, box, name, (y0, x0, y1, x1), mask in sorted(claims, key=lambda claim: (claim[0], -claim[1])):
+        for rival in rivals[name]:
+            images[rival][y0:y1, x0:x1][mask] = 0
+        images[name][y0:y1, x0:x1][mask] = box  # painted by rising priority: the best claim stays on top
+    return images
+
+
+def count_pixels(boxes: pd.DataFrame, images: Mapping[str, NDArray[np.uint32]]) -> pd.DataFrame:
+    """Return the boxes of one slice with the column `pixels` (int64): how many pixels each box holds in the end."""
+    require(boxes, ["box", *CORNERS, "class_name"])
+    pixels = np.zeros(len(boxes), dtype=np.int64)
+    corners = np.maximum(boxes[CORNERS].to_numpy(np.int64), 0)
+    for row, (box, name) in enumerate(zip(boxes["box"].to_numpy(), boxes["class_name"], strict=True)):
+        y0, x0, y1, x1 = corners[row]
+        pixels[row] = np.count_nonzero(images[str(name)][y0:y1, x0:x1] == box)
+    return boxes.assign(pixels=pixels)
+
+
+def _check(boxes: pd.DataFrame, recipes: Mapping[str, Extractor]) -> None:
+    require(boxes, list(COLUMNS))
+    slices = np.unique(boxes["z"].to_numpy())
+    if len(slices) > 1:
+        raise InputError(f"extract: found boxes of the slices {slices.tolist()}, expected those of one slice")
+    if boxes["box"].duplicated().any():
+        raise InputError("extract: found a box id that occurs twice, expected unique ids")
+    unknown = sorted(set(boxes["class_name"].astype("str")) - set(recipes))
+    if unknown:
+        raise InputError(f"extract: found boxes of {unknown} without a recipe; there are recipes for {sorted(recipes)}")
+
+
+def _rivals(recipes: Mapping[str, Extractor], exclusive: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    rivals: dict[str, list[str]] = {name: [] for name in recipes}
+    seen: set[str] = set()
+    for group in exclusive:
+        if twice := sorted(seen & set(group)):
+            raise InputError(f"exclusive: found {twice} in two groups, expected each class in one group at most")
+        seen |= set(group)
+        for name in set(group) & set(recipes):
+            rivals[name] = [other for other in recipes if other in group and other != name]
+    return rivals
