@@ -58,8 +58,8 @@ def measure_instance(
     dict
         The keys of `COLUMNS`. The bounding box runs from voxel edge to voxel edge. `sphericity` is
         π^(1/3) (6 V)^(2/3) / A of the mesh (Wadell 1935), 1 for a ball. `solidity` is the voxels' volume over that
-        of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel. What is undefined is NaN; an empty
-        mask has zeros for counts and volumes.
+        of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel. What is undefined is NaN; an
+        empty mask has zeros for counts and volumes.
     """
     mask = np.asarray(mask, dtype=np.bool_)
     if mask.ndim != 3:

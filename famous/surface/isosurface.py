@@ -16,8 +16,8 @@ from famous.surface.slices import interpolate_slices
 from famous.voxels import VoxelSize
 
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
-ROUNDS = 4  # how often the level is corrected against the volume of the mesh
-NUDGE = 1e-4  # relative step away from a level at which the surface touches itself
+ROUNDS = 12  # how often the level may be corrected against the volume of the mesh; two are usual
+EDGE = 1e-3  # how near to 0 and to the field's maximum a level may come, as a share of the maximum
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def surface(
         If the mask has not three axes.
     """
     params = params or IsosurfaceParams()
-    mask = np.asarray(mask, dtype=np.bool_)
+    mask = np.ascontiguousarray(mask, dtype=np.bool_)
     if mask.ndim != 3:
         raise InputError(f"isosurface: found a mask of shape {mask.shape}, expected three axes (z, y, x)")
-    box = ndimage.find_objects(mask.astype(np.uint8))
+    box = ndimage.find_objects(mask.view(np.uint8))
     if not box:
         return Mesh.empty()
     corner = np.array([side.start for side in box[0]]) + offset
-    field, step, shift = _occupancy(mask[box[0]], voxel_size, params)
+    field, step, shift = _occupancy(np.ascontiguousarray(mask[box[0]]), voxel_size, params)
     target = float(np.count_nonzero(mask)) * voxel_size.volume_nm3
     sigma = params.smooth_steps * step.max() / step
     pad = np.ceil(TRUNCATE * sigma).astype(int) + 1
@@ -90,14 +90,15 @@ def _occupancy(
 
     The grid is the mask's own, a finer one along z where the slices are coarse, or a coarser one where it is too large.
     """
-    field: NDArray[np.float32] = mask.astype(np.float32)
     step = np.array(voxel_size.zyx)
     shift = np.zeros(3)
-    while field.size > params.max_voxels:
-        axis = int(np.argmin(np.where(np.array(field.shape) > 1, step, np.inf)))
-        field = _halve(field, axis)
+    counts: NDArray[np.uint16] = mask.view(np.uint8)
+    while counts.size > params.max_voxels:
+        axis = int(np.argmin(np.where(np.array(counts.shape) > 1, step, np.inf)))
+        counts = _pair(counts, axis)
         shift[axis] += step[axis] / 2
         step[axis] *= 2
+    field = counts.astype(np.float32) * np.float32(voxel_size.volume_nm3 / step.prod())
     ratio = step[0] / np.sqrt(step[1] * step[2])
     if ratio >= params.coarse_z:
         parts = min(int(np.ceil(ratio - 0.25)), max(1, params.max_voxels // field.size))
@@ -108,39 +109,45 @@ def _occupancy(
     return field, step, shift
 
 
-def _halve(field: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Average pairs of neighbours along an axis; an odd last one is paired with 0."""
-    if field.shape[axis] % 2:
-        field = np.pad(field, [(0, 1 if k == axis else 0) for k in range(3)])
+def _pair(counts: NDArray[np.uint16], axis: int) -> NDArray[np.uint16]:
+    """Add up pairs of neighbours along an axis; an odd last one stays alone."""
     even, odd = (tuple(slice(k, None, 2) if a == axis else slice(None) for a in range(3)) for k in (0, 1))
-    half: NDArray[np.float32] = (field[even] + field[odd]) * np.float32(0.5)
-    return half
+    pairs = counts[even].astype(np.uint16)
+    first = tuple(slice(counts[odd].shape[axis]) if a == axis else slice(None) for a in range(3))
+    pairs[first] += counts[odd]
+    return pairs
 
 
 def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, tolerance: float) -> Mesh:
-    """Cut the field at the level whose mesh has the target volume (nm³), by regula falsi from the voxels' quantile."""
+    """Cut the field at the level whose mesh has the target volume (nm³).
+
+    The first guess is the quantile that encloses as many grid points as the volume has room for, good for anything
+    larger than the blur; from there on it is regula falsi (Illinois). Where no level will do, as with a handful of
+    voxels, the nearest mesh is scaled about its centre, which cannot make it touch itself.
+    """
     values = field[field > 0]
+    top = float(values.max())
     wanted = min(max(round(target / float(step.prod())), 1), values.size)
     level = float(np.partition(values, values.size - wanted)[values.size - wanted])
-    top = float(values.max())
-    low, high = 0.0, top  # volume falls while the level rises
-    best, error = Mesh.empty(), np.inf
-    low_error, high_error = np.inf, -1.0
+    low, high = 0.0, top  # the volume falls while the level rises, from that of the padded crop to 0
+    low_error, high_error = float(field.size * step.prod()) / target, -1.0
+    best, error, side = Mesh.empty(), np.inf, 0
     for _ in range(ROUNDS):
-        level = min(max(level, top * 1e-3), top * (1 - 1e-3))
+        level = min(max(level, top * EDGE), top * (1 - EDGE))
         mesh = _march(field, level, step)
         now = mesh.volume_nm3 / target - 1.0
-        if mesh.is_watertight and abs(now) < error:
+        if abs(now) < error and mesh.is_watertight:
             best, error = mesh, abs(now)
         if error <= tolerance:
-            break
+            return best
         if now > 0:
-            low, low_error = level, now
+            low, low_error, high_error = level, now, high_error / 2 if side > 0 else high_error
         else:
-            high, high_error = level, now
-        share = low_error / (low_error - high_error) if np.isfinite(low_error) else 0.5
-        level = low + (high - low) * min(max(share, 0.05), 0.95)
-    return best if not best.is_empty else _march(field, top / 2, step)
+            high, high_error, low_error = level, now, low_error / 2 if side < 0 else low_error
+        side = 1 if now > 0 else -1
+        level = low + (high - low) * min(max(low_error / (low_error - high_error), 0.05), 0.95)
+    centre = best.vertices.mean(axis=0)
+    return Mesh((best.vertices - centre) * (target / best.volume_nm3) ** (1 / 3) + centre, best.faces)
 
 
 def _march(field: NDArray[np.float32], level: float, step: NDArray[np.float64]) -> Mesh:
