@@ -1,0 +1,403 @@
+"""Slices to boxes: tiles, batches, boxes merged at the tiles' borders, a coarse pass, strides."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from famous.boxes import CORNERS, concat, empty, from_columns, iou, require
+from famous.errors import InputError
+from famous.voxels import VoxelSize
+
+
+class Detector(Protocol):
+    """Finds boxes in images of one size."""
+
+    class_names: tuple[str, ...]
+    channels: int  # 1 (grey) or 3 (z − 1, z, z + 1)
+    pixel_nm: float  # in-plane pixel size that it was trained at
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """(n, h, w, c) → per image (k, 6): y0, x0, y1, x1 in pixels of that image, score, class index."""
+
+
+@dataclass(frozen=True)
+class DetectParams:
+    """How a slice is cut up, and which of the boxes found are kept; pixels are those that the detector sees."""
+
+    score: float = 0.1  # lowest score that is kept; linking through z can win weak boxes back
+    class_scores: Mapping[str, float] = field(default_factory=dict)  # class → lowest score, instead of `score`
+    tile_px: int = 1024  # side of a tile
+    overlap_px: int = 192  # overlap of neighbouring tiles; objects up to this size are whole in one tile
+    border_px: float = 4.0  # a side this close to an inner border of its tile counts as cut
+    merge_iou: float = 0.5  # parts from two tiles that agree this well in the tiles' overlap are one object
+    merge_cover: float = 0.7  # a cut part this far inside another box is a fragment of it
+    nms_iou: float = 0.7  # boxes of one class that overlap more are one object
+    class_iou: float = 0.8  # boxes of different classes that overlap more are one object; 1 keeps both
+    batch: int = 4  # tiles per call of the detector
+    coarse: float = 4.0  # greatest factor by which the pass for large objects is coarser; 0 leaves the pass out
+    coarse_side: float = 0.5  # shortest long side of a box taken from the coarse pass, in tiles
+    resample_above: float = 0.05  # resample where the pixel size differs more than this share from the detector's
+    stride_nm: float = 0.0  # distance between detected slices; 0 detects every slice
+    stride_iou: float = 0.2  # boxes of two detected slices that overlap this much are joined by interpolation
+
+    def __post_init__(self) -> None:
+        if not 0 < self.overlap_px < self.tile_px:
+            raise InputError(
+                f"detect: found overlap_px {self.overlap_px}, expected 1 … {self.tile_px - 1} (below tile_px)"
+            )
+        if self.batch < 1:
+            raise InputError(f"detect: found batch {self.batch}, expected 1 or more")
+        if self.coarse != 0 and self.coarse <= 1:
+            raise InputError(f"detect: found coarse {self.coarse}, expected a factor above 1, or 0 for no coarse pass")
+        if not 0 <= self.stride_nm < float("inf"):
+            raise InputError(f"detect: found stride_nm {self.stride_nm}, expected 0 nm or more")
+        for name, value in {"score": self.score, **self.class_scores}.items():
+            if not 0 <= value <= 1:
+                raise InputError(f"detect: found the score {value} for {name!r}, expected 0 … 1")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Boxes of one pass: (k, 4) corners, (k,) scores, classes, tile numbers, and whether a side is cut by a tile."""
+
+    corners: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    tile: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "_Found":
+        return _Found(self.corners[rows], self.scores[rows], self.classes[rows], self.tile[rows], self.cut[rows])
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def tiles(shape: tuple[int, int], *, tile_px: int, overlap_px: int) -> list[tuple[slice, slice]]:
+    """Cover a (y, x) shape with tiles of one size, row by row, evenly spread, overlapping by at least `overlap_px`.
+
+    A side shorter than a tile gets one tile of that side's length; an empty shape gets none.
+    """
+    rows, columns = (list(_spans(length, tile_px, overlap_px)) for length in shape)
+    return [(row, column) for row in rows for column in columns]
+
+
+def _spans(length: int, tile_px: int, overlap_px: int) -> Iterator[slice]:
+    if length <= 0:
+        return
+    count = 1 if length <= tile_px else -(-(length - overlap_px) // (tile_px - overlap_px))
+    side = min(length, tile_px)
+    for start in np.linspace(0, length - side, count).astype(int):
+        yield slice(int(start), int(start) + side)
+
+
+def coarse_factor(shape: tuple[int, int], params: DetectParams) -> float:
+    """Tell how much coarser the second pass sees a slice of this (y, x) shape; 1 means that there is no second pass.
+
+    As coarse as it takes to see the whole slice in one tile, but not coarser than `params.coarse`.
+    """
+    needed = max(shape) / params.tile_px
+    return min(needed, params.coarse) if needed > 1 and params.coarse else 1.0
+
+
+def detect_slice(
+    slab: NDArray[np.uint8], z: int, detector: Detector, *, voxel_size: VoxelSize, params: DetectParams
+) -> pd.DataFrame:
+    """Find the boxes of one slice.
+
+    Parameters
+    ----------
+    slab
+        (y, x, c): z − 1, z, z + 1 as channels, or the slice alone.
+    z
+        Index of the slice, for the column `z`.
+    detector
+        Sees the slab at its own pixel size.
+    voxel_size
+        Of the slab.
+    params
+        Tiles, thresholds, passes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Box table in pixels of the slab, ids 1 … n by falling score.
+
+    Raises
+    ------
+    InputError
+        The slab does not suit the detector, a threshold names an unknown class, or the detector breaks its contract.
+    """
+    slab = _channels(slab, detector)
+    names = detector.class_names
+    if unknown := sorted(set(params.class_scores) - set(names)):
+        raise InputError(f"detect: found class_scores for {unknown}; the detector knows {list(names)}")
+    height, width = slab.shape[:2]
+    if 0 in slab.shape:
+        return empty()
+    scale = voxel_size.pixel_nm / detector.pixel_nm
+    if abs(scale - 1) <= params.resample_above:
+        scale = 1.0
+    image = _resample(slab, scale)
+    fine = _pass(image, detector, params)
+    factor = coarse_factor(image.shape[:2], params)
+    if factor > 1:
+        fine = _with_coarse(fine, image, factor, detector, params)
+    stretch = np.array([height / image.shape[0], width / image.shape[1]] * 2)
+    thresholds = np.array([params.class_scores.get(name, params.score) for name in names])
+    fine = fine[fine.scores >= thresholds[fine.classes]]
+    return _table(fine, z, names, fine.corners * stretch, (height, width))
+
+
+def detected_slices(n_slices: int, voxel_size: VoxelSize, params: DetectParams) -> list[int]:
+    """List the slices that the detector sees: the first, the last, and in between one per `stride_nm`."""
+    step = max(1, int(params.stride_nm / voxel_size.z + 1e-9))
+    chosen = list(range(0, n_slices, step))
+    return [*chosen, n_slices - 1] if chosen and chosen[-1] != n_slices - 1 else chosen
+
+
+def interpolate(boxes: pd.DataFrame, z_from: int, z_to: int, *, params: DetectParams) -> pd.DataFrame:
+    """Make the boxes of the slices between two detected ones.
+
+    Boxes of one class are paired one to one so that the sum of their IoU is greatest; pairs of at least
+    `params.stride_iou` move in a straight line with the mean of both scores. A box without a partner goes on as it is
+    for half the gap.
+
+    Parameters
+    ----------
+    boxes
+        Box table that holds the boxes of `z_from` and `z_to`; other slices are ignored.
+    z_from, z_to
+        Two slices, in order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Box table of the slices z_from + 1 … z_to − 1, ids 1 … n.
+    """
+    require(boxes, ["z", *CORNERS, "class_name", "score"])
+    if z_to <= z_from:
+        raise InputError(f"interpolate: found slices {z_from} and {z_to}, expected the first to be the lower one")
+    between = np.arange(z_from + 1, z_to)
+    both = boxes[boxes["z"].isin([z_from, z_to])]
+    parts: list[pd.DataFrame] = []
+    for name, group in both.groupby(both["class_name"].astype("str"), sort=True):
+        first, last = group[group["z"] == z_from], group[group["z"] == z_to]
+        a, b = (side[CORNERS].to_numpy(np.float64) for side in (first, last))
+        s, t = (side["score"].to_numpy(np.float64) for side in (first, last))
+        overlap = iou(a, b)
+        i, j = linear_sum_assignment(-overlap)
+        joined = overlap[i, j] >= max(params.stride_iou, 1e-9)
+        i, j = i[joined], j[joined]
+        alone_a, alone_b = np.setdiff1d(np.arange(len(a)), i), np.setdiff1d(np.arange(len(b)), j)
+        for z in between:
+            share = (z - z_from) / (z_to - z_from)
+            rows = [(1 - share) * a[i] + share * b[j]]
+            scores = [(s[i] + t[j]) / 2]
+            if share <= 0.5:
+                rows, scores = [*rows, a[alone_a]], [*scores, s[alone_a]]
+            if share >= 0.5:
+                rows, scores = [*rows, b[alone_b]], [*scores, t[alone_b]]
+            parts.append(_rows(np.concatenate(rows), np.concatenate(scores), int(z), str(name)))
+    table = concat(parts).sort_values("z", kind="stable", ignore_index=True)
+    return table.assign(box=np.arange(1, len(table) + 1, dtype=np.uint32))
+
+
+def _rows(
+    corners: NDArray[np.float64], scores: NDArray[np.float64], z: int, class_name: str | list[str]
+) -> pd.DataFrame:
+    whole = np.floor(corners + 0.5).astype(np.int64)
+    columns = dict(zip(CORNERS, whole.T, strict=True))
+    names = [class_name] * len(whole) if isinstance(class_name, str) else class_name
+    return from_columns({"z": np.full(len(whole), z), **columns, "class_name": names, "score": scores})
+
+
+def _channels(slab: NDArray[np.uint8], detector: Detector) -> NDArray[np.uint8]:
+    if slab.ndim != 3 or slab.dtype != np.uint8 or slab.shape[2] not in (1, 3):
+        raise InputError(f"detect: found a slab {slab.shape} {slab.dtype}, expected (y, x, 1 or 3) uint8")
+    if detector.channels == slab.shape[2]:
+        return slab
+    if detector.channels == 1:
+        return slab[:, :, 1:2]
+    return np.repeat(slab, 3, axis=2)
+
+
+def _resample(slab: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Scale a (y, x, c) slab in the plane; averages where it becomes smaller, at least 1 px a side."""
+    if scale == 1:
+        return slab
+    height, width = (max(1, round(length * scale)) for length in slab.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = np.asarray(cv2.resize(slab, (width, height), interpolation=how), dtype=np.uint8)
+    return image.reshape(height, width, slab.shape[2])
+
+
+def _pass(image: NDArray[np.uint8], detector: Detector, params: DetectParams) -> _Found:
+    """Run the detector over all tiles of an image and merge what it finds; `cut` marks what stayed a fragment."""
+    spans = tiles(image.shape[:2], tile_px=params.tile_px, overlap_px=params.overlap_px)
+    found: list[NDArray[np.float64]] = []
+    for start in range(0, len(spans), params.batch):
+        batch = np.stack([image[span] for span in spans[start : start + params.batch]])
+        results = detector(batch)
+        if len(results) != len(batch):
+            raise InputError(f"detector: returned boxes of {len(results)} images for {len(batch)}")
+        found += [_checked(result, batch.shape[1:3], len(detector.class_names)) for result in results]
+    origins = np.array([(y.start, x.start, y.stop, x.stop) for y, x in spans])
+    tile = np.repeat(np.arange(len(spans)), [len(result) for result in found])
+    flat = np.concatenate(found)
+    corners = flat[:, :4] + np.tile(origins[:, :2], 2)[tile]
+    inner = origins != np.array([0, 0, *image.shape[:2]])
+    cut = (inner[tile] & (np.abs(corners - origins[tile]) <= params.border_px)).any(axis=1)
+    raw = _Found(corners, flat[:, 4], flat[:, 5].astype(np.int64), tile, cut)
+    floor = min([params.score, *params.class_scores.values()])
+    return _merge(raw[raw.scores >= floor], origins, params)
+
+
+def _checked(result: NDArray[np.float32], shape: tuple[int, int], n_classes: int) -> NDArray[np.float64]:
+    """Clip the boxes of one tile to it and drop those without extent."""
+    boxes = np.asarray(result, dtype=np.float64)
+    if boxes.size == 0:
+        return np.zeros((0, 6))
+    if boxes.ndim != 2 or boxes.shape[1] != 6 or not np.isfinite(boxes).all():
+        raise InputError(f"detector: returned an array {boxes.shape}, expected (k, 6) finite numbers")
+    if not ((boxes[:, 5] >= 0) & (boxes[:, 5] < n_classes)).all():
+        raise InputError(f"detector: returned a class index outside 0 … {n_classes - 1}")
+    boxes[:, :4] = np.clip(boxes[:, :4], 0, [*shape, *shape])
+    return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+
+
+def _intersection(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of the intersection, row by row; without extent where there is none."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    return np.concatenate([low, np.maximum(high, low)], axis=-1)
+
+
+def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    area: NDArray[np.float64] = (corners[..., 2:] - corners[..., :2]).prod(axis=-1)
+    return area
+
+
+def _merge(found: _Found, origins: NDArray[np.int64], params: DetectParams) -> _Found:
+    """Make one box of the parts that neighbouring tiles have of one object.
+
+    Two boxes of one class from two tiles are parts of one object where they agree inside the zone that both tiles see:
+    IoU ≥ merge_iou, or the cut one lies inside the other to merge_cover. Of such a group the whole boxes stay where
+    they cover the cut ones; otherwise the union of all stands for the object.
+    """
+    if len(found) == 0:
+        return found
+    a, b = _partners(found, origins, params)
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(found), len(found)))
+    _, group = connected_components(graph, directed=False)
+    kept: list[_Found] = []
+    for rows in np.split(np.argsort(group, kind="stable"), np.flatnonzero(np.diff(np.sort(group))) + 1):
+        kept.append(_settle(found[rows], params))
+    return _suppress(_join(kept), params)
+
+
+def _partners(
+    found: _Found, origins: NDArray[np.int64], params: DetectParams
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (a, b) of rows that are parts of one object."""
+    a, b = _meeting(found.corners)
+    keep = (found.tile[a] != found.tile[b]) & (found.classes[a] == found.classes[b])
+    a, b = a[keep], b[keep]
+    zone = _intersection(origins[found.tile[a]].astype(np.float64), origins[found.tile[b]].astype(np.float64))
+    in_a, in_b = _intersection(found.corners[a], zone), _intersection(found.corners[b], zone)
+    shared, area_a, area_b = _area(_intersection(in_a, in_b)), _area(in_a), _area(in_b)
+    agree = shared >= params.merge_iou * (area_a + area_b - shared)
+    inside = (found.cut[a] & (shared >= params.merge_cover * area_a)) | (
+        found.cut[b] & (shared >= params.merge_cover * area_b)
+    )
+    same = (shared > 0) & (agree | inside)
+    return a[same], b[same]
+
+
+def _meeting(corners: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of boxes that overlap, each once, by a sweep along y."""
+    order = np.argsort(corners[:, 0], kind="stable")
+    ends = np.searchsorted(corners[order, 0], corners[order, 2], side="left")
+    counts = np.maximum(ends - np.arange(len(order)) - 1, 0)
+    first = np.repeat(np.arange(len(order)), counts)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    a, b = order[first], order[second]
+    meet = (corners[a, 1] < corners[b, 3]) & (corners[b, 1] < corners[a, 3])
+    return a[meet], b[meet]
+
+
+def _settle(parts: _Found, params: DetectParams) -> _Found:
+    """Boxes that stand for one group of parts."""
+    if len(parts) == 1:
+        return parts
+    whole, cut = parts[~parts.cut], parts[parts.cut]
+    if len(whole):
+        cover = _area(_intersection(cut.corners[:, None], whole.corners[None])).max(axis=1)
+        if (cover >= params.merge_cover * _area(cut.corners)).all():
+            return whole
+    union = np.concatenate([parts.corners[:, :2].min(axis=0), parts.corners[:, 2:].max(axis=0)])[None]
+    best = np.array([int(np.argmax(parts.scores))])
+    return _Found(union, parts.scores[best], parts.classes[best], parts.tile[best], np.ones(1, dtype=bool))
+
+
+def _join(parts: list[_Found]) -> _Found:
+    columns = ([part.corners, part.scores, part.classes, part.tile, part.cut] for part in parts)
+    corners, scores, classes, tile, cut = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return _Found(corners, scores, classes, tile, cut)
+
+
+def _suppress(found: _Found, params: DetectParams) -> _Found:
+    """Keep the best of boxes that are one object: of one class above nms_iou, of different ones above class_iou."""
+    order = np.lexsort([*found.corners.T, -found.scores])
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    a, b = _meeting(found.corners)
+    shared = _area(_intersection(found.corners[a], found.corners[b]))
+    ratio = shared / (_area(found.corners[a]) + _area(found.corners[b]) - shared)
+    limit = np.where(found.classes[a] == found.classes[b], params.nms_iou, params.class_iou)
+    better, worse = np.minimum(rank[a], rank[b])[ratio > limit], np.maximum(rank[a], rank[b])[ratio > limit]
+    alive = np.ones(len(order), dtype=bool)
+    for i, j in sorted(zip(better.tolist(), worse.tolist(), strict=True)):
+        if alive[i]:
+            alive[j] = False
+    return found[order[alive]]
+
+
+def _with_coarse(
+    fine: _Found, image: NDArray[np.uint8], factor: float, detector: Detector, params: DetectParams
+) -> _Found:
+    """Add the large boxes of the coarse pass, and drop the fragments that the fine pass left of them."""
+    small = _resample(image, 1 / factor)
+    coarse = _pass(small, detector, params)
+    stretch = np.array([image.shape[0] / small.shape[0], image.shape[1] / small.shape[1]] * 2)
+    coarse = _Found(coarse.corners * stretch, coarse.scores, coarse.classes, coarse.tile, coarse.cut)
+    sides = coarse.corners[:, 2:] - coarse.corners[:, :2]
+    coarse = coarse[sides.max(axis=1) > params.coarse_side * params.tile_px]
+    if len(coarse) == 0:
+        return fine
+    shared = _area(_intersection(coarse.corners[:, None], fine.corners[None]))
+    shared[coarse.classes[:, None] != fine.classes[None]] = 0
+    union = _area(coarse.corners)[:, None] + _area(fine.corners)[None] - shared
+    ratio = shared / np.where(union > 0, union, 1)
+    same = ratio >= np.where(fine.cut, params.merge_cover, params.merge_iou)  # a union needs the better agreement
+    covered = np.asarray((shared >= params.merge_cover * _area(fine.corners)).any(axis=0))
+    fragments = fine.cut & covered & ~same.any(axis=0)
+    known = np.asarray(same.any(axis=1))
+    return _suppress(_join([fine[~fragments], coarse[~known]]), params)
+
+
+def _table(
+    found: _Found, z: int, names: tuple[str, ...], corners: NDArray[np.float64], shape: tuple[int, int]
+) -> pd.DataFrame:
+    """Box table in whole pixels of a slice of this (y, x) shape, each box at least 1 px a side."""
+    low = np.clip(np.floor(corners[:, :2] + 0.5), 0, np.array(shape) - 1)
+    high = np.clip(np.floor(corners[:, 2:] + 0.5), low + 1, np.array(shape))
+    classes = [names[i] for i in found.classes]
+    return _rows(np.concatenate([low, high], axis=1), np.clip(found.scores, 0, 1), z, classes)
