@@ -1,0 +1,90 @@
+"""Cells: they fill space like soap bubbles around jittered lattice points, each with its nucleus."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.synthetic.lattice import draw, hashed
+from famous.synthetic.params import PhantomParams
+from famous.synthetic.shapes import Ellipsoid
+
+JITTER = 0.15  # of the pitch, to either side
+LARGEST_RADIUS = 1.15  # of a nucleus, as a multiple of the mean
+
+
+def rotation(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a random rotation (3, 3), uniformly."""
+    q, r = np.linalg.qr(rng.standard_normal((3, 3)))
+    turned: NDArray[np.float64] = q * np.sign(np.diag(r))
+    return turned
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The lattice of cells; cell (0, 0, 0) lies near the middle of the stack."""
+
+    params: PhantomParams
+
+    @cached_property
+    def pitch_nm(self) -> float:
+        """Mean distance of two cells; nuclei (radius up to 0.29 of it) always lie inside their cell."""
+        radius = self.params.nucleus_nm
+        return 4.0 * radius if radius > 0 else max(1.2 * max(self.params.extent_nm[1:]), 3000.0)
+
+    @cached_property
+    def _origin(self) -> NDArray[np.float64]:
+        """Lattice point (0, 0, 0): the stack's middle, or off it where the field is small beside the nucleus."""
+        extent = np.array(self.params.extent_nm)
+        excess = max(self.params.nucleus_nm - 0.28 * extent[1:].max(), 0.0)
+        aside = np.array([0.0, *(1.5 * excess * (1 if draw(self.params.seed, 24, i) > 0.5 else -1) for i in (0, 1))])
+        origin: NDArray[np.float64] = extent / 2 + aside
+        return origin
+
+    def centres(self, low: Any, high: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Lattice indices (n, 3) and centres (n, 3) in nm of all cells whose lattice point lies in low … high."""
+        middle = self._origin
+        first = np.floor((np.asarray(low) - middle) / self.pitch_nm).astype(int)
+        last = np.ceil((np.asarray(high) - middle) / self.pitch_nm).astype(int)
+        axes = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+        index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        seed = self.params.seed
+        shift = np.stack([hashed(seed, 21, axis, *index.T) for axis in range(3)], axis=-1) * 2 - 1
+        return index, middle + (index + JITTER * shift) * self.pitch_nm
+
+    def nucleus(self, index: tuple[int, int, int], centre: NDArray[np.float64]) -> Ellipsoid:
+        """Return the nucleus of one cell."""
+        rng = np.random.default_rng([self.params.seed, 22, *(int(i) + (1 << 30) for i in index)])
+        radii = self.params.nucleus_nm * rng.uniform(0.8, LARGEST_RADIUS, 3)
+        return Ellipsoid(centre, radii, rotation(rng))
+
+    def nucleolus(self, nucleus: Ellipsoid) -> Ellipsoid:
+        """Return the nucleolus of a nucleus, wholly inside it."""
+        key = [int(c) & 0xFFFF for c in nucleus.centre]
+        offset = np.array([draw(self.params.seed, 23, axis, *key) - 0.5 for axis in range(3)])
+        radius = nucleus.radii.min() * 0.27
+        return Ellipsoid(
+            nucleus.centre + 0.6 * nucleus.radii.min() * offset, radius * np.array([1, 1.2, 0.9]), nucleus.axes
+        )
+
+    def depth(self, z: Any, y: Any, x: Any) -> NDArray[Any]:
+        """Distance in nm of places (broadcast) to the wall between their cell and the nearest other one."""
+        reach = 1.6 * self.pitch_nm
+        spans = [(float(np.min(c)) - reach, float(np.max(c)) + reach) for c in (z, y, x)]
+        _, centres = self.centres([s[0] for s in spans], [s[1] for s in spans])
+        middle = np.array([(a + b) / 2 for a, b in spans])
+        half = np.array([(b - a) / 2 - reach for a, b in spans])
+        outside = np.linalg.norm(np.maximum(np.abs(centres - middle) - half, 0), axis=1)
+        centres = centres[outside < 1.5 * self.pitch_nm]
+        squared = np.stack([(z - c[0]) ** 2 + (y - c[1]) ** 2 + (x - c[2]) ** 2 for c in centres])
+        own = squared.argmin(axis=0)
+        nearest = np.take_along_axis(squared, own[None], axis=0)[0]
+        apart = 2 * np.linalg.norm(centres[:, None] - centres[None], axis=-1).astype(squared.dtype)
+        np.fill_diagonal(apart, 1.0)
+        wall = np.full_like(nearest, np.inf)
+        for j in range(len(centres)):
+            distance = (squared[j] - nearest) / apart[j][own]
+            wall = np.where(own == j, wall, np.minimum(wall, distance))
+        return wall

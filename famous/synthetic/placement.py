@@ -1,0 +1,267 @@
+"""Where the organelles lie: random places without overlap, block by block, so that no block needs the whole stack."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+from famous.synthetic.cells import LARGEST_RADIUS, Cells, rotation
+from famous.synthetic.params import PhantomParams
+from famous.synthetic.shapes import Arc, Ellipsoid, Piece, Segment, Shape, Tube, chain, meets_itself
+from famous.synthetic.warp import Warp
+
+BLOCK_NM = 2600.0
+REACH_NM = 0.47 * BLOCK_NM  # of an object from its centre: objects of blocks of one colour never meet
+GAP_NM = 60.0  # between two objects
+WALL_NM = 170.0  # between an object and the plasma membrane
+TRIES = 6
+
+Block = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Organelle:
+    """One object: its id, unique in the stack, its class, and its shape in the places that `Warp.forward` gives."""
+
+    instance: int
+    class_name: str
+    shape: Shape
+
+
+def mitochondrion(rng: np.random.Generator) -> Tube:
+    """Draw a rod, a bean, an S-curve, or a Y, around the origin and within `REACH_NM` of it."""
+    while True:
+        radius = rng.uniform(95, 190)
+        side = rotation(rng)
+        kind = rng.choice(["rod", "bean", "curve", "branched", "ring"], p=[0.15, 0.3, 0.3, 0.22, 0.03])
+        pieces: list[Piece]
+        junction = None
+        if kind == "rod":
+            pieces = [Segment(np.zeros(3), side[0] * radius * rng.uniform(1.5, 6))]
+        elif kind == "bean":
+            pieces = chain(np.zeros(3), side[0], [(radius * rng.uniform(1.6, 3), rng.uniform(0.9, 1.9), side[1])])
+        elif kind == "curve":
+            count = int(rng.integers(2, 5))
+            bends = [(radius * rng.uniform(2.5, 7), rng.uniform(0.4, 1.4), rotation(rng)[0]) for _ in range(count)]
+            pieces = chain(np.zeros(3), side[0], bends)
+        elif kind == "branched":
+            junction = np.zeros(3)
+            spread = [a + rng.uniform(-0.35, 0.35) for a in (0.0, 2.1, 4.2)]
+            arms = [np.cos(a) * side[0] + np.sin(a) * side[1] + rng.uniform(-0.25, 0.25) * side[2] for a in spread]
+            pieces = [Segment(junction, arm / np.linalg.norm(arm) * radius * rng.uniform(2.5, 7)) for arm in arms]
+        else:
+            pieces = [Arc(np.zeros(3), side[0], side[1], radius * rng.uniform(1.7, 2.2), 2 * np.pi)]
+        tube = Tube(tuple(pieces), radius, junction)
+        tube = tube.moved(-tube.centre)
+        points, _ = tube.balls()
+        if np.linalg.norm(points, axis=1).max() + radius > REACH_NM:
+            continue
+        if kind != "curve" or not meets_itself(tube):
+            return tube
+
+
+def vesicle(rng: np.random.Generator, smallest_nm: float, largest_nm: float) -> Ellipsoid:
+    """Draw an ellipsoid around the origin."""
+    radii = rng.uniform(smallest_nm, largest_nm) * rng.uniform(0.8, 1.2, 3)
+    return Ellipsoid(np.zeros(3), radii, rotation(rng))
+
+
+def draw_shape(class_name: str, rng: np.random.Generator) -> Tube | Ellipsoid:
+    """Draw an object of a class, around the origin."""
+    if class_name == "mitochondrion":
+        return mitochondrion(rng)
+    smallest, largest = {"early endosome": (90, 200), "late endosome": (120, 240), "lysosome": (120, 260)}[class_name]
+    return vesicle(rng, smallest, largest)
+
+
+def moved(shape: Tube | Ellipsoid, by: NDArray[np.float64]) -> Tube | Ellipsoid:
+    """Return the shape elsewhere."""
+    return shape.moved(by) if isinstance(shape, Tube) else Ellipsoid(shape.centre + by, shape.radii, shape.axes)
+
+
+class Placement:
+    """All organelles of a phantom, found block by block.
+
+    Blocks have one of eight colours (the parities of their index). A block is filled by random sequential placement
+    around what its neighbours of lower colours hold; so it is a pure function of the parameters, whichever block is
+    asked for first. Blocks further out than one from the stack are empty.
+    """
+
+    def __init__(self, params: PhantomParams) -> None:
+        self.params = params
+        self.cells = Cells(params)
+        self.warp = Warp(params.seed, params.warp)
+        self._blocks = [int(np.ceil(extent / BLOCK_NM)) + 2 for extent in params.extent_nm]
+        self._counts = {
+            name: density * (BLOCK_NM / 1000) ** 3
+            for name, density in (
+                ("mitochondrion", params.mitochondria),
+                ("late endosome", params.late_endosomes),
+                ("lysosome", params.lysosomes),
+                ("early endosome", params.early_endosomes),
+            )
+        }
+        self._stride = 2 * int(np.ceil(self._counts["mitochondrion"])) + sum(
+            int(np.ceil(c)) for c in list(self._counts.values())[1:]
+        )
+        reach = LARGEST_RADIUS * params.nucleus_nm + self.warp.reach_nm
+        self._nuclei_low, self._nuclei_high = self._lattice(-reach, reach)
+        self._nuclei = int(np.prod(self._nuclei_high - self._nuclei_low + 1)) if params.nucleus_nm > 0 else 0
+        if self._nuclei + int(np.prod(self._blocks)) * self._stride >= 1 << 32:
+            raise InputError(f"phantom: shape {params.shape} holds more objects than 32 bits can number")
+        per_layer = (self._blocks[1]) * (self._blocks[2])
+        self.block = lru_cache(maxsize=6 * per_layer)(self._block)
+
+    def _lattice(self, low: float, high: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        index, _ = self.cells.centres(np.full(3, low), np.array(self.params.extent_nm) + high)
+        return index.min(axis=0), index.max(axis=0)
+
+    def near(self, low_nm: NDArray[np.float64], high_nm: NDArray[np.float64]) -> list[Organelle]:
+        """Organelles whose bounding box meets a box of the stack, both corners (z, y, x) in nm, sorted by id."""
+        reach = self.warp.reach_nm
+        low, high = low_nm - reach, high_nm + reach
+        found = [organelle for organelle in self._candidates(low, high) if _meets(organelle.shape.bounds, low, high)]
+        return sorted(found, key=lambda organelle: organelle.instance)
+
+    def _candidates(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Iterator[Organelle]:
+        yield from self.nuclei(low, high)
+        first = np.maximum(np.floor((low - REACH_NM) / BLOCK_NM).astype(int), -1)
+        last = np.minimum(np.floor((high + REACH_NM) / BLOCK_NM).astype(int), np.array(self._blocks) - 2)
+        for block in product(*(range(a, b + 1) for a, b in zip(first, last, strict=True))):
+            yield from self.block(block)
+
+    def nuclei(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Iterator[Organelle]:
+        """Nuclei of all cells whose nucleus may meet a box (in nm)."""
+        if self._nuclei == 0:
+            return
+        reach = LARGEST_RADIUS * self.params.nucleus_nm
+        index, centres = self.cells.centres(low - reach, high + reach)
+        size = self._nuclei_high - self._nuclei_low + 1
+        for i, centre in zip(index, centres, strict=True):
+            k = i - self._nuclei_low
+            if ((k >= 0) & (k < size)).all():
+                instance = 1 + int((k[0] * size[1] + k[1]) * size[2] + k[2])
+                yield Organelle(instance, "nucleus", self.cells.nucleus((i[0], i[1], i[2]), centre))
+
+    def _block(self, block: Block) -> tuple[Organelle, ...]:
+        position = np.array(block)
+        if (position < -1).any() or (position > np.array(self._blocks) - 2).any():
+            return ()
+        number = int(np.ravel_multi_index(position + 1, self._blocks))
+        rng = np.random.default_rng([self.params.seed, 31, number])
+        low = position * BLOCK_NM
+        taken = _Taken()
+        for offset in product((-1, 0, 1), repeat=3):
+            other = position + offset
+            if _colour(other) < _colour(position):
+                for organelle in self.block((int(other[0]), int(other[1]), int(other[2]))):
+                    taken.add(organelle.shape)
+        nuclei = [nucleus.shape for nucleus in self.nuclei(low - REACH_NM, low + BLOCK_NM + REACH_NM)]
+        free = _Free(self.cells, [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
+        placed: list[Organelle] = []
+        next_id = 1 + self._nuclei + number * self._stride
+
+        def put(class_name: str, shape: Tube | Ellipsoid) -> None:
+            placed.append(Organelle(next_id + len(placed), class_name, shape))
+            taken.add(shape)
+
+        for class_name, mean in self._counts.items():
+            for _ in range(int(mean + rng.random())):
+                shape = self._place(class_name, low, rng, free)
+                if shape is None:
+                    continue
+                put(class_name, shape)
+                if class_name == "mitochondrion" and rng.random() < self.params.touching:
+                    partner = _lean(shape, low, rng, free)
+                    if partner is not None:
+                        put(class_name, partner)
+        return tuple(placed)
+
+    def _place(
+        self, class_name: str, low: NDArray[np.float64], rng: np.random.Generator, free: "_Free"
+    ) -> Tube | Ellipsoid | None:
+        shape = draw_shape(class_name, rng)
+        for _ in range(TRIES):
+            candidate = moved(shape, low + rng.uniform(0, BLOCK_NM, 3))
+            if free.fits(candidate, GAP_NM):
+                return candidate
+        return None
+
+
+def _meets(bounds: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    return bool((bounds[0] < high).all() and (bounds[1] > low).all())
+
+
+def _colour(block: NDArray[np.int64]) -> int:
+    return int(4 * (block[0] % 2) + 2 * (block[1] % 2) + block[2] % 2)
+
+
+def _lean(shape: Tube | Ellipsoid, low: NDArray[np.float64], rng: np.random.Generator, free: "_Free") -> Tube | None:
+    """Slide a second mitochondrion against the first until they are 1 nm apart."""
+    points, radius = shape.balls()
+    for _ in range(TRIES):
+        other = mitochondrion(rng)
+        direction = rotation(rng)[0]
+        near, far = 0.0, 2 * REACH_NM
+        for _ in range(24):
+            middle = (near + far) / 2
+            gap = _gap(points, radius, *other.moved(shape.centre + middle * direction).balls())
+            near, far = (near, middle) if gap > 1.0 else (middle, far)
+        candidate = other.moved(shape.centre + far * direction)
+        inside = ((candidate.centre >= low) & (candidate.centre < low + BLOCK_NM)).all()
+        if inside and free.fits(candidate, GAP_NM, except_for=len(free.taken) - 1):
+            return candidate
+    return None
+
+
+def _gap(a: NDArray[np.float64], radius_a: float, b: NDArray[np.float64], radius_b: float) -> float:
+    return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=-1).min()) - radius_a - radius_b)
+
+
+class _Taken:
+    """The balls of the shapes that are there already."""
+
+    def __init__(self) -> None:
+        self._spheres: list[tuple[NDArray[np.float64], float]] = []
+        self._middles: list[NDArray[np.float64]] = []
+        self._reaches: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._spheres)
+
+    def add(self, shape: Shape) -> None:
+        points, radius = shape.balls()
+        middle = shape.centre
+        self._spheres.append((points, radius))
+        self._middles.append(middle)
+        self._reaches.append(float(np.linalg.norm(points - middle, axis=1).max()) + radius)
+
+    def meets(self, shape: Shape, gap_nm: float, except_for: int | None) -> bool:
+        if not self._spheres:
+            return False
+        points, radius = shape.balls()
+        reach = float(np.linalg.norm(points - shape.centre, axis=1).max()) + radius
+        apart = np.linalg.norm(np.array(self._middles) - shape.centre, axis=1)
+        close = np.flatnonzero(apart < np.array(self._reaches) + reach + gap_nm)
+        return any(i != except_for and _gap(points, radius, *self._spheres[i]) < gap_nm for i in close)
+
+
+@dataclass(frozen=True)
+class _Free:
+    """The room that is left: inside a cell, outside the nuclei, away from what is taken."""
+
+    cells: Cells
+    nuclei: list[Ellipsoid]
+    taken: _Taken
+
+    def fits(self, shape: Shape, gap_nm: float, except_for: int | None = None) -> bool:
+        if self.taken.meets(shape, gap_nm, except_for):
+            return False
+        points, radius = shape.balls()
+        if any((nucleus.clearance(points) < radius + gap_nm).any() for nucleus in self.nuclei):
+            return False
+        return bool((self.cells.depth(*points[::4].T) > 1.2 * radius + WALL_NM).all())
