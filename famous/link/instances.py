@@ -25,7 +25,7 @@ def canonical(boxes: pd.DataFrame) -> pd.DataFrame:
 
 
 def class_groups(class_names: pd.Series, exclusive: Sequence[Sequence[str]]) -> NDArray[np.intp]:
-    """Number of the group that each box's class is linked in: an exclusive group is one, any other class by itself."""
+    """Tell which group each box's class is linked in: an exclusive group is one, any other class is by itself."""
     names = sorted(set(class_names))
     group = {name: i for i, name in enumerate(names)}
     taken: set[str] = set()
@@ -71,21 +71,21 @@ def finish(
     names, name = np.unique(table["class_name"].to_numpy(object), return_inverse=True)
     pixels = table["pixels"].to_numpy(np.float64) if "pixels" in table else box_table.area(table).astype(np.float64)
     score = table["score"].to_numpy(np.float64)
-    _, first, track = np.unique(track, return_index=True, return_inverse=True)
-    voted = _vote(track, name, score * pixels, len(names))
+    _, first, body = np.unique(track, return_index=True, return_inverse=True)
+    voted = _vote(body, name, score * pixels, len(names))
     low, high = np.full(len(first), z.max()), np.full(len(first), z.min())
-    np.minimum.at(low, track, z)
-    np.maximum.at(high, track, z)
+    np.minimum.at(low, body, z)
+    np.maximum.at(high, body, z)
     kept = (high - low + 1) * voxel_size.z >= minimum_length_nm - 1e-6
-    kept &= _best_score(track, score) >= instance_score - 1e-6
-    kept &= np.bincount(track, weights=pixels) > 0
+    kept &= _best_score(body, score) >= instance_score - 1e-6
+    kept &= np.bincount(body, weights=pixels) > 0
     corners = table[["y0", "x0"]].to_numpy()[first]
     order = np.lexsort((first, corners[:, 1], corners[:, 0], z[first], voted))
     order = order[kept[order]]
     number = np.zeros(len(first), dtype=np.uint32)
     number[order] = np.arange(1, len(order) + 1)
-    table["class_name"] = pd.Series(names[voted[track]], index=table.index, dtype=boxes["class_name"].dtype)
-    table["instance"] = number[track]
+    table["class_name"] = pd.Series(names[voted[body]], index=table.index, dtype=boxes["class_name"].dtype)
+    table["instance"] = number[body]
     return table.sort_index()
 
 

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 
 def components(n: int, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
-    """Number the connected components, from 0, of the graph with nodes 0 … n − 1 and edges a[i] – b[i]."""
+    """Find the connected component, from 0, of each node 0 … n − 1 of the graph with edges a[i] – b[i]."""
     if n == 0:
         return np.zeros(0, dtype=np.int32)
     graph = coo_array((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(n, n))
@@ -18,7 +18,7 @@ def components(n: int, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
     return found
 
 
-def assign(a: NDArray[np.intp], b: NDArray[np.intp], weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+def assign(a: NDArray[Any], b: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Choose the edges of the one-to-one assignment with the largest sum of weights (Hungarian method).
 
     The assignment is solved in each connected block of the graph by itself, so that a million edges need no dense
@@ -56,7 +56,8 @@ def assign(a: NDArray[np.intp], b: NDArray[np.intp], weight: NDArray[np.float64]
 def _solve(a: NDArray[Any], b: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Edges of the best assignment in one block."""
     if (a == a[0]).all() or (b == b[0]).all():  # a star: the heaviest edge
-        return np.arange(len(a)) == int(np.argmax(weight))
+        heaviest: NDArray[np.bool_] = np.arange(len(a)) == int(np.argmax(weight))
+        return heaviest
     rows, row = np.unique(a, return_inverse=True)
     columns, column = np.unique(b, return_inverse=True)
     gain = np.zeros((len(rows), len(columns)))
