@@ -1,1 +1,1 @@
-"""The ultralytics detector: training, and running it on the fastest runtime there is."""
+"""The detector's room: a `famous.detect.Detector` backed by ultralytics, its training, and what both leave on disk."""

@@ -1,0 +1,89 @@
+"""The network between its checkpoint and its raw output; the only place that knows the head of an ultralytics model."""
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from famous.errors import InputError
+from famous.yolo.quiet import import_ultralytics
+
+Network: TypeAlias = Any  # a torch module, or what goes into or comes out of one; torch is not imported here
+
+OPSET = 17
+NMS_IOU = 0.7
+
+
+def load_network(file: Path, *, end_to_end: bool = False) -> tuple[Network, bool]:
+    """Read a checkpoint without running code from it; returns a raw network and whether it needs no suppression."""
+    import_ultralytics()
+    from ultralytics.nn.tasks import load_checkpoint
+
+    try:
+        model, _ = load_checkpoint(file)
+    except (TypeError, RuntimeError, KeyError, EOFError) as problem:
+        raise InputError(
+            f"{file}: found no weights ({problem}), expected an ultralytics detection checkpoint"
+        ) from problem
+    end_to_end = end_to_end and has_end_to_end(model)
+    return raw_network(model, end_to_end=end_to_end), end_to_end
+
+
+def has_end_to_end(model: Network) -> bool:
+    """Tell whether a detection model has a second head that gives one box an object by itself."""
+    return getattr(model.model[-1], "one2one_cv2", None) is not None
+
+
+def raw_network(model: Network, *, end_to_end: bool = False) -> Network:
+    """Return a copy of a detection model, fused for inference, that gives its raw candidates.
+
+    Its call takes (n, 3, h, w) float 0 … 1, sides multiples of 32, and returns (n, anchors, 4 + classes): x0, y0, x1,
+    y1 in pixels and one score a class.
+    """
+    import torch
+
+    criterion, model.criterion = getattr(model, "criterion", None), None
+    network = copy.deepcopy(model).float().eval()
+    model.criterion = criterion
+    head = network.model[-1]
+    head.end2end = end_to_end
+    network.fuse(verbose=False)
+    head.export, head.dynamic, head.format, head.xyxy = True, True, "onnx", True
+    head.postprocess = _as_it_is
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+
+    class Raw(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, planes: Network) -> Network:
+            candidates = self.network(planes)
+            return candidates if end_to_end else candidates.permute(0, 2, 1)
+
+    return Raw().eval()
+
+
+def _as_it_is(candidates: Network) -> Network:
+    return candidates
+
+
+def export_onnx(network: Network, file: Path) -> None:
+    """Write a raw network (`load_network`) as ONNX with free batch, height and width; the file appears whole."""
+    import torch
+
+    beside = file.with_name(f"{file.name}.part")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.cpu(),
+            (torch.zeros(1, 3, 96, 128),),
+            str(beside),
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["candidates"],
+            dynamic_axes={"images": {0: "n", 2: "height", 3: "width"}, "candidates": {0: "n", 1: "anchors"}},
+            dynamo=False,
+        )
+    beside.replace(file)

@@ -1,0 +1,117 @@
+"""The one door to the deep-learning libraries: no banners, no network, no telemetry, no files in the home folder."""
+
+import atexit
+import importlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+
+#: read by ultralytics while it is imported: no look-up of a host, no pip, no banner, no code run from a weights file
+ULTRALYTICS_ENVIRONMENT = {
+    "YOLO_OFFLINE": "true",
+    "YOLO_AUTOINSTALL": "false",
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "true",
+}
+#: everything in its settings that would send or log something
+ULTRALYTICS_SETTINGS: dict[str, Any] = {
+    "sync": False,
+    "clearml": False,
+    "comet": False,
+    "dvc": False,
+    "mlflow": False,
+    "raytune": False,
+    "tensorboard": False,
+    "wandb": False,
+    "vscode_msg": False,
+    "openvino_msg": False,
+}
+
+
+def import_ultralytics() -> ModuleType:
+    """Import ultralytics with its settings in a private folder that goes when the process ends.
+
+    It writes its settings where it finds a home folder, looks for hosts and sets the thread count of OpenCV and numpy's
+    print options, all while it is imported; here the first three are led away and the last two are put back.
+    """
+    if "ultralytics" in sys.modules:
+        return _silence(sys.modules["ultralytics"])  # someone imported it before: no more than its settings is left
+    threads, options = cv2.getNumThreads(), np.get_printoptions()
+    folder = private_folder()
+    os.environ.setdefault("MPLCONFIGDIR", str(folder))
+    with _environment({**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder)}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("ultralytics").setLevel(logging.ERROR)
+        ultralytics = importlib.import_module("ultralytics")
+        importlib.import_module("ultralytics.models.yolo.detect")
+    cv2.setNumThreads(threads)
+    np.set_printoptions(**options)
+    return _silence(ultralytics)
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its warnings and its telemetry off.
+
+    Since 1.29 the official builds report sessions to their makers by default, on Linux too, and keep a device id below
+    the home folder; the variable works only when it is set before the first import.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    onnxruntime = importlib.import_module("onnxruntime")
+    onnxruntime.set_default_logger_severity(4)
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO with its own stub in place of the telemetry package, which would report the import."""
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it now fails: the stub
+    return importlib.import_module("openvino")
+
+
+def private_folder() -> Path:
+    """Return this process's scratch folder, made when first asked for and removed at the end."""
+    if not _FOLDERS:
+        folder = Path(tempfile.mkdtemp(prefix="famous-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _FOLDERS.append(folder)
+    return _FOLDERS[0]
+
+
+_FOLDERS: list[Path] = []
+
+
+def _silence(ultralytics: ModuleType) -> ModuleType:
+    from ultralytics.utils import LOGGER, SETTINGS
+
+    LOGGER.setLevel(logging.ERROR)
+    changed = {key: value for key, value in ULTRALYTICS_SETTINGS.items() if SETTINGS.get(key, value) != value}
+    if changed:
+        SETTINGS.update(changed)
+    return ultralytics
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

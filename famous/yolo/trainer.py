@@ -1,0 +1,297 @@
+"""The training loop: ultralytics' own, fed from memory, timed by minutes, scored on whole slices, safe to kill."""
+
+import json
+import math
+import random
+import time
+import warnings
+from collections.abc import Callable
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.yolo.augment import augment
+from famous.yolo.dataset import TileFile
+from famous.yolo.params import TrainParams
+from famous.yolo.quiet import import_ultralytics
+
+Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
+Progress = Callable[[int, int, float, float], None]
+
+#: gains and schedules that were measured on real data and are nobody's knob; the rest is ultralytics' default
+RECIPE: dict[str, Any] = {
+    "optimizer": "AdamW",
+    "lrf": 0.01,
+    "warmup_epochs": 3.0,
+    "mosaic": 1.0,
+    "scale": 0.5,
+    "translate": 0.1,
+    "fliplr": 0.5,
+    "flipud": 0.5,
+    "hsv_h": 0.0,
+    "hsv_s": 0.0,
+    "hsv_v": 0.0,
+    "bgr": 1.0,  # keep the order of the channels: without it ultralytics reverses them
+    "amp": False,
+    "val": False,
+    "plots": False,
+    "cache": False,
+    "deterministic": False,
+    "verbose": False,
+    "exist_ok": True,
+}
+FIRST_GUESS = 1000  # epochs, until the first one was timed
+
+
+@dataclass
+class State:
+    """What a restarted run must know that is not in the checkpoint."""
+
+    seconds: float = 0.0  # spent so far
+    epoch: int = 0  # epochs finished
+    best: float = -1.0  # best validation score
+    best_epoch: int = 0
+    finished: bool = False
+
+    @classmethod
+    def read(cls, work: Path) -> "State":
+        """Read the state of a work folder; a fresh one where there is none."""
+        file = work / "state.json"
+        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else cls()
+
+    def write(self, work: Path) -> None:
+        """Write the state; it appears whole."""
+        beside = work / "state.json.part"
+        beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        beside.replace(work / "state.json")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: its tiles, where it works, how it is scored and who is told."""
+
+    tiles: TileFile
+    class_names: tuple[str, ...]
+    weights: Path
+    work: Path
+    params: TrainParams
+    progress: Progress | None = None
+    score: Callable[[Any], float] | None = None  # network → figure on the validation slices, higher is better
+
+
+def fit(job: Job) -> tuple[Path, State]:
+    """Train, or go on where a killed run stopped; returns the checkpoint to keep and the state at the end."""
+    state = State.read(job.work)
+    last, best = job.work / "last.pt", job.work / "best.pt"
+    if not state.finished:
+        import_ultralytics()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _train(job, state)
+        state.finished = True
+        state.write(job.work)
+    return (best if best.is_file() else last), state
+
+
+def choose_device(device: str) -> str:
+    """Resolve "auto" to a GPU if torch finds one."""
+    if device != "auto":
+        return device
+    import torch
+
+    if torch.cuda.is_available():
+        return "0"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _train(job: Job, state: State) -> None:
+    params, last = job.params, job.work / "last.pt"
+    resume = last.is_file()
+    overrides = {
+        **RECIPE,
+        "task": "detect",
+        "mode": "train",
+        "model": str(last if resume else job.weights),
+        "resume": str(last) if resume else False,
+        "data": "tiles",
+        "save_dir": str(job.work / "ultralytics"),
+        "epochs": params.epochs or FIRST_GUESS,
+        "imgsz": params.input_px,
+        "batch": params.batch,
+        "nbs": params.step_tiles,
+        "lr0": params.learning_rate,
+        "close_mosaic": _mosaic_free(params, params.epochs or FIRST_GUESS),
+        "patience": 0,
+        "seed": params.seed,
+        "device": choose_device(params.device),
+        "workers": params.workers,
+    }
+    loop = _loop_class(job, state)(overrides=overrides)
+    if resume and finished_epochs(last) >= loop.args.epochs:  # killed after the last epoch, before it was noted
+        return
+    loop.train()
+
+
+def finished_epochs(checkpoint: Path) -> int:
+    """Read from a checkpoint how many epochs it has behind it."""
+    from ultralytics.nn.tasks import load_checkpoint
+
+    return int(load_checkpoint(checkpoint)[1]["epoch"]) + 1
+
+
+def _mosaic_free(params: TrainParams, epochs: int) -> int:
+    return min(params.close_mosaic, epochs // 4)
+
+
+def _loop_class(job: Job, state: State) -> Ultralytics:
+    """Build the trainer; not named a trainer, which is what ultralytics hangs its reporters on."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    class Loop(DetectionTrainer):  # type: ignore[misc]
+        def get_dataset(self) -> dict[str, Any]:
+            names = dict(enumerate(job.class_names))
+            return {"train": "tiles", "val": "tiles", "names": names, "nc": len(names), "channels": 3}
+
+        def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Ultralytics:
+            del img_path, mode
+            return make_dataset(job, self.args, batch or job.params.batch)
+
+        def get_dataloader(
+            self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
+        ) -> Ultralytics:
+            if mode == "val":  # scored by `Job.score`; the trainer only wants to look at a loader
+                return self.train_loader
+            return super().get_dataloader(dataset_path, batch_size, rank, mode)
+
+        def get_validator(self) -> Ultralytics:
+            self.add_callback("on_fit_epoch_end", lambda loop: end_epoch(job, state, loop))
+            self.session = time.monotonic(), state.seconds
+            return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
+
+        def validate(self) -> tuple[dict[str, float], None]:
+            return {}, None
+
+        def save_metrics(self, metrics: dict[str, float]) -> None:
+            del metrics
+
+        def read_results_csv(self) -> dict[str, Any]:
+            return {}
+
+        def save_model(self) -> bool:
+            self.last = self.best = job.work / "last.pt.part"
+            saved = bool(super().save_model())
+            self.last.replace(job.work / "last.pt")
+            self.last = self.best = job.work / "last.pt"
+            return saved
+
+        def final_eval(self) -> None:
+            return None
+
+    return Loop
+
+
+def end_epoch(job: Job, state: State, loop: Ultralytics) -> None:
+    """Close an epoch: time, schedule, score, state, and the word to the caller."""
+    params, done = job.params, int(loop.epoch) + 1
+    started, before = loop.session
+    spent = time.monotonic() - started
+    state.seconds, state.epoch = before + spent, done
+    seconds_an_epoch = spent / (done - loop.start_epoch)
+    if params.epochs is None:
+        left = max(0, math.floor((params.minutes * 60 - state.seconds) / seconds_an_epoch))
+        loop.epochs = loop.args.epochs = max(done + left, 1)
+        loop.args.close_mosaic = _mosaic_free(params, loop.epochs)
+    loop.stop = loop.stop or done >= loop.epochs
+    if job.score is not None and (loop.stop or done % params.check_every == 0):
+        score = job.score(loop.ema.ema)
+        if score > state.best:
+            state.best, state.best_epoch = score, done
+            copy_checkpoint(job.work / "last.pt", job.work / "best.pt")
+        elif params.patience and done - state.best_epoch >= params.patience:
+            loop.stop = True
+    state.write(job.work)
+    if job.progress is not None:
+        remaining = 0.0 if loop.stop else (loop.epochs - done) * seconds_an_epoch
+        job.progress(done, int(loop.epochs), float(loop.loss.detach()), remaining)
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a file so that the target appears whole."""
+    beside = target.with_name(f"{target.name}.part")
+    beside.write_bytes(source.read_bytes())
+    beside.replace(target)
+
+
+def make_dataset(job: Job, hyp: Ultralytics, batch: int) -> Ultralytics:
+    """Build the dataset that feeds tiles from memory, turned and relit, to ultralytics' mosaic and scaling."""
+    from ultralytics.data.dataset import YOLODataset
+
+    tiles, chances = job.tiles, tile_chances(job.tiles, job.params.epoch_tiles)
+
+    class Tiles(YOLODataset):  # type: ignore[misc]
+        def get_img_files(self, img_path: str) -> list[str]:
+            del img_path
+            return [f"tile {i}" for i in range(len(tiles))]
+
+        def get_labels(self) -> list[dict[str, Any]]:
+            return [{"cls": classes[:, None]} for classes in tiles.classes]
+
+        def update_labels(self, include_class: Ultralytics) -> None:
+            del include_class
+
+        def __len__(self) -> int:
+            return len(tiles) if chances is None else job.params.epoch_tiles
+
+        def get_image_and_label(self, index: int) -> dict[str, Any]:
+            rng = np.random.default_rng(random.getrandbits(64))
+            if chances is not None:
+                index = int(rng.choice(len(tiles), p=chances))
+            tile = tiles[index]
+            image, corners = augment(tile.image, tile.corners, rng, job.params.augment)
+            label = {
+                "im_file": f"tile {index}",
+                "img": image,
+                "ori_shape": image.shape[:2],
+                "resized_shape": image.shape[:2],
+                "ratio_pad": (1.0, 1.0),
+                "cls": tile.classes[:, None].astype(np.float32),
+                "bboxes": corners[:, [1, 0, 3, 2]].astype(np.float32),
+                "bbox_format": "xyxy",
+                "normalized": False,
+            }
+            labelled: dict[str, Any] = self.update_labels_info(label)
+            return labelled
+
+    names = dict(enumerate(job.class_names))
+    dataset = Tiles(
+        img_path="tiles",
+        imgsz=job.params.input_px,
+        batch_size=batch,
+        augment=True,
+        hyp=copy(hyp),
+        cache=None,
+        data={"names": names, "nc": len(names), "channels": 3},
+        task="detect",
+    )
+    dataset.cache = "ram"  # mosaic partners come from all tiles, not from the few that were read last
+    dataset.transforms = dataset.build_transforms(copy(hyp))
+    return dataset
+
+
+def tile_chances(tiles: TileFile, epoch_tiles: int) -> NDArray[np.float64] | None:
+    """Chance of each tile to be drawn where an epoch cannot hold them all; None where it can.
+
+    Tiles with boxes come up three times out of four, so that empty cytoplasm teaches but does not fill the epoch.
+    """
+    if len(tiles) <= epoch_tiles:
+        return None
+    filled = np.array([len(classes) > 0 for classes in tiles.classes])
+    if filled.all() or not filled.any():
+        return np.full(len(tiles), 1 / len(tiles))
+    chances: NDArray[np.float64] = np.where(filled, 0.75 / filled.sum(), 0.25 / (~filled).sum())
+    return chances
