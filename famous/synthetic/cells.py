@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.synthetic.lattice import draw, hashed
 from famous.synthetic.params import PhantomParams
-from famous.synthetic.shapes import Ellipsoid
+from famous.synthetic.shapes import Ellipsoid, Field, Vector
 
 JITTER = 0.15  # of the pitch, to either side
 LARGEST_RADIUS = 1.15  # of a nucleus, as a multiple of the mean
@@ -43,11 +42,11 @@ class Cells:
         origin: NDArray[np.float64] = extent / 2 + aside
         return origin
 
-    def centres(self, low: Any, high: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def centres(self, low: Vector, high: Vector) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Lattice indices (n, 3) and centres (n, 3) in nm of all cells whose lattice point lies in low … high."""
         middle = self._origin
-        first = np.floor((np.asarray(low) - middle) / self.pitch_nm).astype(int)
-        last = np.ceil((np.asarray(high) - middle) / self.pitch_nm).astype(int)
+        first = np.floor((low - middle) / self.pitch_nm).astype(int)
+        last = np.ceil((high - middle) / self.pitch_nm).astype(int)
         axes = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
         index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         seed = self.params.seed
@@ -69,22 +68,24 @@ class Cells:
             nucleus.centre + 0.6 * nucleus.radii.min() * offset, radius * np.array([1, 1.2, 0.9]), nucleus.axes
         )
 
-    def depth(self, z: Any, y: Any, x: Any) -> NDArray[Any]:
-        """Distance in nm of places (broadcast) to the wall between their cell and the nearest other one."""
+    def around(self, low: Vector, high: Vector) -> NDArray[np.float64]:
+        """Centres (n, 3) of all cells that places in a box, (z, y, x) in nm, may belong or be next to."""
         reach = 1.6 * self.pitch_nm
-        spans = [(float(np.min(c)) - reach, float(np.max(c)) + reach) for c in (z, y, x)]
-        _, centres = self.centres([s[0] for s in spans], [s[1] for s in spans])
-        middle = np.array([(a + b) / 2 for a, b in spans])
-        half = np.array([(b - a) / 2 - reach for a, b in spans])
-        outside = np.linalg.norm(np.maximum(np.abs(centres - middle) - half, 0), axis=1)
-        centres = centres[outside < 1.5 * self.pitch_nm]
-        squared = np.stack([(z - c[0]) ** 2 + (y - c[1]) ** 2 + (x - c[2]) ** 2 for c in centres])
-        own = squared.argmin(axis=0)
-        nearest = np.take_along_axis(squared, own[None], axis=0)[0]
-        apart = 2 * np.linalg.norm(centres[:, None] - centres[None], axis=-1).astype(squared.dtype)
-        np.fill_diagonal(apart, 1.0)
-        wall = np.full_like(nearest, np.inf)
-        for j in range(len(centres)):
-            distance = (squared[j] - nearest) / apart[j][own]
-            wall = np.where(own == j, wall, np.minimum(wall, distance))
-        return wall
+        _, centres = self.centres(low - reach, high + reach)
+        outside = np.maximum(np.maximum(low - centres, centres - high), 0)
+        near: NDArray[np.float64] = centres[np.linalg.norm(outside, axis=1) < 1.5 * self.pitch_nm]
+        return near
+
+
+def depth(centres: NDArray[np.float64], z: Field, y: Field, x: Field) -> Field:
+    """Distance in nm of places (broadcast) to the wall between the cell that they lie in and the nearest other."""
+    squared = np.stack([(z - c[0]) ** 2 + (y - c[1]) ** 2 + (x - c[2]) ** 2 for c in centres])
+    own = squared.argmin(axis=0)
+    nearest = np.take_along_axis(squared, own[None], axis=0)[0]
+    apart = 2 * np.linalg.norm(centres[:, None] - centres[None], axis=-1).astype(squared.dtype)
+    np.fill_diagonal(apart, 1.0)
+    wall = np.full_like(nearest, np.inf)
+    for j in range(len(centres)):
+        distance = (squared[j] - nearest) / apart[j][own]
+        wall = np.where(own == j, wall, np.minimum(wall, distance))
+    return wall

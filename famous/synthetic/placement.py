@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.synthetic.cells import LARGEST_RADIUS, Cells, rotation
+from famous.synthetic.cells import LARGEST_RADIUS, Cells, depth, rotation
 from famous.synthetic.params import PhantomParams
-from famous.synthetic.shapes import Arc, Ellipsoid, Piece, Segment, Shape, Tube, chain, meets_itself
+from famous.synthetic.shapes import Arc, Ellipsoid, Piece, Segment, Shape, Tube, Vector, chain, meets_itself
 from famous.synthetic.warp import Warp
 
 BLOCK_NM = 2600.0
@@ -113,14 +114,14 @@ class Placement:
         self._nuclei = int(np.prod(self._nuclei_high - self._nuclei_low + 1)) if params.nucleus_nm > 0 else 0
         if self._nuclei + int(np.prod(self._blocks)) * self._stride >= 1 << 32:
             raise InputError(f"phantom: shape {params.shape} holds more objects than 32 bits can number")
-        per_layer = (self._blocks[1]) * (self._blocks[2])
-        self.block = lru_cache(maxsize=6 * per_layer)(self._block)
+        per_layer = self._blocks[1] * self._blocks[2]
+        self.block = lru_cache(maxsize=8 * per_layer)(self._block)
 
     def _lattice(self, low: float, high: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         index, _ = self.cells.centres(np.full(3, low), np.array(self.params.extent_nm) + high)
         return index.min(axis=0), index.max(axis=0)
 
-    def near(self, low_nm: NDArray[np.float64], high_nm: NDArray[np.float64]) -> list[Organelle]:
+    def near(self, low_nm: Vector, high_nm: Vector) -> list[Organelle]:
         """Organelles whose bounding box meets a box of the stack, both corners (z, y, x) in nm, sorted by id."""
         reach = self.warp.reach_nm
         low, high = low_nm - reach, high_nm + reach
@@ -149,19 +150,19 @@ class Placement:
 
     def _block(self, block: Block) -> tuple[Organelle, ...]:
         position = np.array(block)
-        if (position < -1).any() or (position > np.array(self._blocks) - 2).any():
-            return ()
         number = int(np.ravel_multi_index(position + 1, self._blocks))
         rng = np.random.default_rng([self.params.seed, 31, number])
         low = position * BLOCK_NM
         taken = _Taken()
         for offset in product((-1, 0, 1), repeat=3):
             other = position + offset
-            if _colour(other) < _colour(position):
+            exists = (other >= -1).all() and (other <= np.array(self._blocks) - 2).all()
+            if exists and _colour(other) < _colour(position):
                 for organelle in self.block((int(other[0]), int(other[1]), int(other[2]))):
                     taken.add(organelle.shape)
-        nuclei = [nucleus.shape for nucleus in self.nuclei(low - REACH_NM, low + BLOCK_NM + REACH_NM)]
-        free = _Free(self.cells, [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
+        room = low - REACH_NM, low + BLOCK_NM + REACH_NM
+        nuclei = [nucleus.shape for nucleus in self.nuclei(*room) if _meets(nucleus.shape.bounds, *room)]
+        free = _Free(self.cells.around(*room), [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
         placed: list[Organelle] = []
         next_id = 1 + self._nuclei + number * self._stride
 
@@ -196,7 +197,7 @@ def _meets(bounds: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[
     return bool((bounds[0] < high).all() and (bounds[1] > low).all())
 
 
-def _colour(block: NDArray[np.int64]) -> int:
+def _colour(block: NDArray[Any]) -> int:
     return int(4 * (block[0] % 2) + 2 * (block[1] % 2) + block[2] % 2)
 
 
@@ -254,14 +255,17 @@ class _Taken:
 class _Free:
     """The room that is left: inside a cell, outside the nuclei, away from what is taken."""
 
-    cells: Cells
+    cells: NDArray[np.float64]
     nuclei: list[Ellipsoid]
     taken: _Taken
 
     def fits(self, shape: Shape, gap_nm: float, except_for: int | None = None) -> bool:
+        middle = shape.centre[None]
+        if any(nucleus.clearance(middle)[0] < 0 for nucleus in self.nuclei):
+            return False
         if self.taken.meets(shape, gap_nm, except_for):
             return False
         points, radius = shape.balls()
         if any((nucleus.clearance(points) < radius + gap_nm).any() for nucleus in self.nuclei):
             return False
-        return bool((self.cells.depth(*points[::4].T) > 1.2 * radius + WALL_NM).all())
+        return bool((depth(self.cells, *points[::4].T) > 1.2 * radius + WALL_NM).all())

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.synthetic.cells import Cells
+from famous.synthetic.cells import Cells, depth
 from famous.synthetic.lattice import Noise, hashed
 from famous.synthetic.placement import Organelle
 from famous.synthetic.shapes import Ellipsoid
@@ -103,11 +103,12 @@ def wall_distance(plane: Plane, cells: Cells, seed: int) -> Image:
     reduce = 4
     coarse = [np.ascontiguousarray(c[::reduce, ::reduce]) for c in plane.q]
     qz, qy, qx = (np.pad(c, ((0, 1), (0, 1)), mode="edge") for c in coarse)
-    depth = cells.depth(qz, qy, qx).astype(np.float32)
+    low, high = (np.array([float(end(c)) for c in (qz, qy, qx)]) for end in (np.min, np.max))
+    coarse_depth = depth(cells.around(low, high), qz, qy, qx).astype(np.float32)
     rows = np.arange(plane.q[0].shape[0], dtype=np.float32) / reduce
     columns = np.arange(plane.q[0].shape[1], dtype=np.float32) / reduce
     grid_x, grid_y = np.meshgrid(columns, rows)
-    full = cv2.remap(depth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    full = cv2.remap(coarse_depth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     gap = 10 + 75 * step(plane.noise(seed + 1, 900), 0.9, 2.2)
     return full - gap + 16 * plane.noise(seed, 300)
 

@@ -43,10 +43,9 @@ class Warp:
 
     def _shift(self, i: int, first: Any, second: Any) -> Any:
         total: Any = 0.0
-        for amplitude, a, b, phase in self._waves[i]:
+        for amplitude, a, b, phase in self._waves[i].tolist():  # Python floats keep float32 arrays float32
             if amplitude:
-                angle = np.asarray(first) * a + (np.asarray(second) * b + phase)
-                total = total + np.asarray(amplitude, dtype=angle.dtype) * np.sin(angle)
+                total = total + amplitude * np.sin(first * a + (second * b + phase))
         return total
 
     def forward(self, z: Any, y: Any, x: Any) -> tuple[Any, Any, Any]:
