@@ -21,12 +21,16 @@ __all__ = [
 
 RecipeParams = OtsuParams | EllipseParams
 
-_DARK = ("mitochondrion", "nucleus", "late endosome", "multivesicular body")
-_BRIGHT = ("early endosome",)
+_POLARITY: dict[str, Literal["dark", "bright"]] = {
+    "mitochondrion": "dark",
+    "nucleus": "dark",
+    "late endosome": "dark",
+    "multivesicular body": "dark",
+    "early endosome": "bright",
+}
 _ALIASES = {
     "mitochondria": "mitochondrion",
     "mito": "mitochondrion",
-    "mitos": "mitochondrion",
     "nuclei": "nucleus",
     "le": "late endosome",
     "mvb": "multivesicular body",
@@ -45,22 +49,36 @@ def make_extractor(params: RecipeParams) -> Extractor:
 
 
 def paper_recipe(class_name: str) -> RecipeParams:
-    """Return the recipe of Nešić et al. 2023 for a class: Algorithms 1 to 3 without hole filling, else the ellipse."""
-    kind = _polarity(class_name)
-    if kind is None:
+    """Return the recipe of Nešić et al. 2023 for a class: Algorithms 1 to 3, and the ellipse for any other class.
+
+    The radii are a blur of 5 px and an opening of 3 px at 5 nm, as lengths. Lysosomes get the ellipse of the paper's
+    text, not the Otsu chain of its Algorithm 3: the text is what was meant.
+    """
+    polarity = _POLARITY.get(canonical(class_name))
+    if polarity is None:
         return EllipseParams()
-    return OtsuParams(polarity=kind, blur_nm=10, erode_nm=5, dilate_nm=5, fill_holes=False)
+    return OtsuParams(
+        polarity=polarity, blur_nm=10, erode_nm=5, dilate_nm=5, fill_holes=False, centre=0, minimum_extent=0
+    )
 
 
 def default_recipe(class_name: str) -> RecipeParams:
-    """Return our recipe for a class: Otsu with holes filled where the polarity is known, else the ellipse."""
-    kind = _polarity(class_name)
-    return EllipseParams() if kind is None else OtsuParams(polarity=kind)
+    """Return our recipe for a class: Otsu where it is known to be dark or bright, else the ellipse.
+
+    The ellipse needs no contrast, so on an unknown class it cannot fail outright, as Otsu with the wrong polarity does.
+    """
+    name = canonical(class_name)
+    if name == "nucleus":  # blur and opening at the scale of chromatin
+        return OtsuParams(blur_nm=100, erode_nm=50, dilate_nm=50)
+    polarity = _POLARITY.get(name)
+    return EllipseParams() if polarity is None else OtsuParams(polarity=polarity)
 
 
-def _polarity(class_name: str) -> Literal["dark", "bright"] | None:
+def canonical(class_name: str) -> str:
+    """Return the singular, lower-case name under which a class is known here, or its own in lower case."""
     name = " ".join(class_name.lower().replace("_", " ").replace("-", " ").split())
-    name = _ALIASES.get(name, name.removesuffix("s") if name.removesuffix("s") in _DARK + _BRIGHT else name)
-    if name in _DARK:
-        return "dark"
-    return "bright" if name in _BRIGHT else None
+    for candidate in (name, name.removesuffix("s")):
+        known = _ALIASES.get(candidate, candidate)
+        if known in _POLARITY:
+            return known
+    return name
