@@ -1,0 +1,1 @@
+"""What a person looks at: colours of classes, pictures of meshes, and the overview of a run."""
