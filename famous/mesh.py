@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
+from famous.points import load_open3d
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,21 +118,27 @@ class Mesh:
 
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which of (n, 3) points (z, y, x) in nm lie inside a watertight mesh; none lies inside an empty one."""
+        inside: NDArray[np.bool_] = self.signed_distance(points) > 0
+        return inside
+
+    def signed_distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Distance in nm of (n, 3) points (z, y, x) to a watertight mesh, above 0 inside; −∞ for an empty one.
+
+        By open3d's ray casting in single precision, with three votes on what is inside.
+        """
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         if self.is_empty or len(points) == 0:
-            return np.zeros(len(points), dtype=np.bool_)
-        from famous.points import load_open3d
-
+            return np.full(len(points), -np.inf, dtype=np.float32)
         open3d = load_open3d()
         origin, scale = self.vertices.mean(axis=0), max(float(np.ptp(self.vertices, axis=0).max()), 1e-9)
-        scene = open3d.t.geometry.RaycastingScene()  # single precision: hence the shift and the scale
+        scene = open3d.t.geometry.RaycastingScene()
         scene.add_triangles(
             open3d.core.Tensor(((self.vertices - origin) / scale).astype(np.float32)),
             open3d.core.Tensor(self.faces.astype(np.uint32)),
         )
         query = open3d.core.Tensor(((points - origin) / scale).astype(np.float32))
-        inside: NDArray[np.bool_] = scene.compute_occupancy(query, nsamples=3).numpy() > 0.5
-        return inside
+        distance: NDArray[np.float32] = scene.compute_signed_distance(query, nsamples=3).numpy() * np.float32(-scale)
+        return distance
 
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:

@@ -134,7 +134,7 @@ def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, t
     best, error, side = Mesh.empty(), np.inf, 0
     for _ in range(ROUNDS):
         level = min(max(level, top * EDGE), top * (1 - EDGE))
-        mesh = _march(field, level, step)
+        mesh = march(field, level, step)
         now = mesh.volume_nm3 / target - 1.0
         if abs(now) < error and mesh.is_watertight:
             best, error = mesh, abs(now)
@@ -150,7 +150,7 @@ def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, t
     return Mesh((best.vertices - centre) * (target / best.volume_nm3) ** (1 / 3) + centre, best.faces)
 
 
-def _march(field: NDArray[np.float32], level: float, step: NDArray[np.float64]) -> Mesh:
+def march(field: NDArray[np.float32], level: float, step: NDArray[np.float64]) -> Mesh:
     """Marching cubes at a level strictly inside the field's range; faces outward, origin at the first grid point.
 
     The classic table (`lorensen`) closes in every case; the one of Lewiner leaves holes where a face is ambiguous.
