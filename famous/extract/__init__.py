@@ -12,6 +12,7 @@ __all__ = [
     "Extractor",
     "OtsuParams",
     "RecipeParams",
+    "canonical",
     "count_pixels",
     "default_recipe",
     "extract_slice",
