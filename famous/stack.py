@@ -1,5 +1,6 @@
 """The image stack: a lazy (z, y, x) array of grey values with its voxel size and one display window."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -85,8 +86,20 @@ class Stack:
 
     def slab(self, z: int) -> NDArray[np.uint8]:
         """Read z − 1, z, z + 1 as (y, x, 3) uint8; beyond the first and last slice the edge slice is repeated."""
-        last = len(self) - 1
-        return np.stack([self.image(min(max(k, 0), last)) for k in (z - 1, z, z + 1)], axis=-1)
+        return next(slabs(self, [z]))[1]
+
+
+def slabs(stack: Stack, slices: Iterable[int], channels: int = 3) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield (z, slab) for rising slices, reading each slice of the stack once; a slab is (y, x, channels).
+
+    With three channels it is z − 1, z, z + 1, with one the slice alone.
+    """
+    held: dict[int, NDArray[np.uint8]] = {}
+    last = len(stack) - 1
+    for z in slices:
+        wanted = [min(max(k, 0), last) for k in (z - 1, z, z + 1)] if channels == 3 else [z]
+        held = {k: held[k] if k in held else stack.image(k) for k in sorted(set(wanted))}
+        yield z, np.stack([held[k] for k in wanted], axis=-1)
 
 
 def to_uint8(grey: NDArray[Any], window: Window, *, inverted: bool = False) -> NDArray[np.uint8]:

@@ -1,0 +1,214 @@
+"""The configuration: every stage's parameters in one tree, YAML in and out; an unknown key is an error by full path."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from famous.detect import DetectParams
+from famous.errors import ConfigError
+from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
+from famous.io.tables import write_text
+from famous.link import CentreParams, OverlapParams
+from famous.points import OutlierParams
+from famous.surface.isosurface import IsosurfaceParams
+from famous.surface.shrinkwrap import ShrinkwrapParams
+from famous.yolo.params import TrainParams
+
+RECIPES: dict[str, type[RecipeParams]] = {"otsu": OtsuParams, "ellipse": EllipseParams}
+Node = TypeVar("Node")
+
+
+@dataclass(frozen=True)
+class ClassConfig:
+    """One class of organelle."""
+
+    color: str | None = None  # CSS colour in pictures and meshes; none takes the next of a colour-blind safe set
+    extract: Mapping[str, Any] | None = None  # method (otsu, ellipse) and its knobs; none takes the class's recipe
+    outliers: OutlierParams | None = None  # outlier removal of the shrink-wrap; none takes mesh.shrinkwrap.outliers
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """Boxes to pixels."""
+
+    recipes: Literal["default", "paper"] = "default"  # which recipes the classes start from
+    exclusive: tuple[tuple[str, ...], ...] = ()  # groups of classes of which only one may own a pixel
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """Slices to instances."""
+
+    method: Literal["overlap", "centre"] = "overlap"  # ours, or the paper's Algorithm 4
+    overlap: OverlapParams = field(default_factory=OverlapParams)
+    centre: CentreParams = field(default_factory=CentreParams)
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Instances to meshes."""
+
+    method: Literal["isosurface", "shrinkwrap"] = "isosurface"  # ours, or the paper's
+    maximum_voxels: int = 400_000_000  # crops with more voxels are meshed from every 2nd, 3rd … voxel
+    isosurface: IsosurfaceParams = field(default_factory=IsosurfaceParams)
+    shrinkwrap: ShrinkwrapParams = field(default_factory=ShrinkwrapParams)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on besides the stack and the annotations."""
+
+    stack: str | None = None  # where the stack is, relative to this file
+    voxel_size: tuple[float, float, float] | None = None  # nm, (z, y, x); none takes the file's
+    window: tuple[float, float] | None = None  # grey values shown as black and white; none measures them once
+    invert: bool = False  # the stack has bright membranes
+    weights: str | None = None  # detector to run; none takes the trained one, else the one that ships
+    classes: Mapping[str, ClassConfig] = field(default_factory=dict)  # by class name, in the order of legends
+    train: TrainParams = field(default_factory=TrainParams)
+    detect: DetectParams = field(default_factory=DetectParams)
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+
+    def mesh_of(self, class_name: str) -> MeshConfig:
+        """Return how the instances of a class are meshed."""
+        outliers = (self.classes.get(class_name) or ClassConfig()).outliers
+        if outliers is None:
+            return self.mesh
+        return dataclasses.replace(self.mesh, shrinkwrap=dataclasses.replace(self.mesh.shrinkwrap, outliers=outliers))
+
+    def recipe(self, class_name: str) -> RecipeParams:
+        """Return the extraction parameters of a class: its own knobs over the recipe that it starts from."""
+        start = (paper_recipe if self.extract.recipes == "paper" else default_recipe)(class_name)
+        own = dict((self.classes.get(class_name) or ClassConfig()).extract or {})
+        path = f"classes.{class_name}.extract"
+        method = own.pop("method", None)
+        if method is None:
+            kind: type[RecipeParams] = type(start)
+        elif method in RECIPES:
+            kind = RECIPES[method]
+        else:
+            raise ConfigError(f"{path}.method: found {method!r}, expected one of {sorted(RECIPES)}")
+        base = dataclasses.asdict(start) if isinstance(start, kind) else {}
+        _build(kind, own, path)
+        return _build(kind, base | own, path)
+
+
+def parse(data: Mapping[str, Any] | None, *, source: str = "configuration") -> Config:
+    """Build a configuration from a mapping as YAML gives it.
+
+    Raises
+    ------
+    ConfigError
+        Naming the source, the full path of the key, what was found and what was expected.
+    """
+    try:
+        config = _build(Config, data or {}, "")
+        for name in config.classes:
+            config.recipe(name)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    return config
+
+
+def read(*paths: Path) -> Config:
+    """Read YAML files, each over the ones before it; a file that is not there counts as empty."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+        if data is not None and not isinstance(data, Mapping):
+            raise ConfigError(f"{path}: found {type(data).__name__}, expected keys and values")
+        parse(data, source=str(path))
+        merged = _merge(merged, data or {})
+    return parse(merged, source=str(paths[-1]) if paths else "configuration")
+
+
+def write(path: Path, config: Config) -> None:
+    """Write the knobs that differ from the default, atomically."""
+    text = "# Every knob and its default: configs/default.yaml\n"
+    data = to_mapping(config)
+    write_text(path, text + (yaml.safe_dump(data, sort_keys=False, allow_unicode=True) if data else ""))
+
+
+def to_mapping(config: Any, default: Any = None) -> dict[str, Any]:
+    """Return what differs from the default as plain mappings, lists and scalars."""
+    default = type(config)() if default is None else default
+    found: dict[str, Any] = {}
+    for entry in dataclasses.fields(config):
+        value, usual = getattr(config, entry.name), getattr(default, entry.name)
+        if value == usual:
+            continue
+        nested = dataclasses.is_dataclass(value) and dataclasses.is_dataclass(usual)
+        found[entry.name] = to_mapping(value, usual) if nested else plain(value)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Turn parameters into what YAML and JSON hold: mappings, lists and scalars."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _build(kind: type[Node], data: Any, path: str) -> Node:
+    """Build a dataclass from a mapping, key by key, so that every error has its full path."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{path or 'top level'}: found {data!r}, expected keys and values")
+    hints = get_type_hints(kind)
+    names = [entry.name for entry in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        where = f"{path}.{key}" if path else str(key)
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+            raise ConfigError(f"{where}: unknown key; {hint}")
+        values[key] = _value(hints[key], value, where)
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path or 'top level'}: {error}") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _build(kind, value, where)
+    if kind == Mapping[str, ClassConfig]:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: found {value!r}, expected class names with their settings")
+        return {str(name): _build(ClassConfig, entry or {}, f"{where}.{name}") for name, entry in value.items()}
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        inner = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
+        raise ConfigError(f"{where}{inner}: found {first['input']!r}, {first['msg'].lower()}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))

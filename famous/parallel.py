@@ -1,0 +1,84 @@
+"""Who does the work: this process, several processes, or a Dask cluster, behind the one interface of `Executor`."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+from famous.errors import InputError, MissingError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+class SerialExecutor(Executor):
+    """Runs each call at once in this process."""
+
+    def submit(
+        self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        """Call the function now; what it raises is raised here."""
+        future: Future[Result] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@contextmanager
+def open_executor(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Executor]:
+    """Open an executor and shut it down at the end.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes; 1 works in this one.
+    scheduler
+        Address of a running Dask scheduler (``tcp://host:8786``); it decides over `jobs`.
+
+    Raises
+    ------
+    MissingError
+        If a scheduler is named and Dask is not installed.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs: found {jobs}, expected a number of processes from 1 up")
+    if scheduler is not None:
+        with _dask_executor(scheduler) as executor:
+            yield executor
+    elif jobs == 1:
+        yield SerialExecutor()
+    else:  # spawned, not forked: OpenMP and OpenVINO threads do not survive a fork
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as executor:
+            yield executor
+
+
+@contextmanager
+def _dask_executor(scheduler: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingError("a Dask scheduler was named, but Dask is not here: pip install 'famous[cluster]'") from error
+    try:
+        client = Client(scheduler, timeout=10)
+    except OSError as error:
+        raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error
+    with client:
+        yield client.get_executor()
+
+
+def map_in_order(
+    executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 4
+) -> Iterator[Result]:
+    """Map a function over items and yield the results in order, with at most `ahead` calls under way.
+
+    Unlike `Executor.map` it draws items only as results are taken, so a long input needs no memory.
+    """
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(executor.submit(function, item))
+        if len(pending) >= ahead or pending[0].done():
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

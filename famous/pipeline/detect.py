@@ -1,0 +1,112 @@
+"""Stage detect: every slice of the stack → `run/tables/detected.parquet`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+
+from famous import boxes as box_table
+from famous.config import plain
+from famous.detect import Detector, DetectParams, detect_slice, detected_slices, interpolate
+from famous.errors import InputError
+from famous.io.tables import read_parquet, write_parquet
+from famous.pipeline.manifest import file_hash
+from famous.pipeline.parts import blocks
+from famous.pipeline.project import Project
+from famous.pipeline.stage import Session, Stage, run_parts
+from famous.stack import Stack, slabs
+from famous.voxels import VoxelSize
+from famous.yolo.runtime import load_detector, packaged_detector
+
+BLOCK = 8
+
+
+@dataclass(frozen=True)
+class BlockDetector:
+    """Detects a block of slices; picklable, so that any process can do it."""
+
+    stack: Stack
+    voxel_size: VoxelSize
+    params: DetectParams
+    weights: Path
+    device: str
+    slices: tuple[int, ...]
+
+    def __call__(self, block: range) -> pd.DataFrame:
+        """Return the boxes of the detected slices with these positions in `slices`."""
+        detector = _detector(self.weights, self.device)
+        chosen = [self.slices[position] for position in block]
+        found = [
+            detect_slice(slab, z, detector, voxel_size=self.voxel_size, params=self.params)
+            for z, slab in slabs(self.stack, chosen, detector.channels)
+        ]
+        return box_table.concat(found)
+
+
+@lru_cache(maxsize=1)
+def _detector(weights: Path, device: str) -> Detector:
+    return load_detector(weights, device=device)
+
+
+def weights_of(project: Project) -> Path:
+    """Return the detector to run: the one named, else the one trained on this stack, else the one that ships."""
+    if project.config.weights is not None:
+        path = Path(project.config.weights)
+        if not path.exists():
+            raise InputError(f"weights: {path} is not there")
+        return path
+    trained = project.model / "best.onnx"
+    return trained if trained.exists() else packaged_detector()
+
+
+def stage_of(project: Project) -> Stage:
+    """Describe the stage for this project as it is now."""
+    return Stage(
+        "detect",
+        project,
+        parameters={"detect": plain(project.config.detect), "voxel_size": project.voxel_size.zyx},
+        inputs={
+            "stack": project.opened.fingerprint,
+            "window": str(project.config.window),
+            "invert": str(project.config.invert),
+            "weights": file_hash(weights_of(project)),
+        },
+        outputs=(project.detected,),
+    )
+
+
+def run_detect(project: Project, session: Session) -> pd.DataFrame:
+    """Detect, or read what was detected if nothing has changed since; returns the box table."""
+    stage = stage_of(project)
+    if stage.is_done and not session.again:
+        table = read_parquet(project.detected)
+        session.reporter.end("detect", f"{len(table):,} boxes, done before")
+        return table
+    slices = detected_slices(len(project.stack), project.voxel_size, project.config.detect)
+    session.reporter.begin("detect", len(slices))
+    worker = BlockDetector(
+        project.stack,
+        project.voxel_size,
+        project.config.detect,
+        weights_of(project),
+        session.device,
+        tuple(slices),
+    )
+    with stage.recording():
+        parts = stage.parts()
+        parts.begin()
+        found = box_table.concat(run_parts(parts, blocks(len(slices), BLOCK), worker, session))
+        table = box_table.number(box_table.concat([found, *_between(found, slices)]))
+        write_parquet(project.detected, table)
+    session.reporter.end("detect", f"{len(table):,} boxes in {len(project.stack):,} slices")
+    return table
+
+
+def _between(found: pd.DataFrame, slices: list[int]) -> Iterator[pd.DataFrame]:
+    """Boxes of the slices that the stride left out."""
+    for low, high in pairwise(slices):
+        if high - low > 1:
+            yield interpolate(found[found["z"].isin([low, high])], low, high)

@@ -1,0 +1,96 @@
+"""`famous export`: the results of a run as files that other programs open."""
+
+import shutil
+from pathlib import Path
+
+from famous.errors import InputError
+from famous.io.meshes import read_mesh, write_mesh
+from famous.io.tables import read_csv, read_parquet, write_csv
+from famous.io.volumes import LabelStore, write_label_tiff
+from famous.mesh import merge
+from famous.pipeline.crops import Extent, extents, slug
+from famous.pipeline.mesh import mesh_path
+from famous.pipeline.project import Project
+from famous.pipeline.stage import fingerprint_of
+
+FORMATS = ("stl", "obj", "ply", "glb", "tiff", "csv")
+
+
+def export(
+    project: Project, kind: str, *, out: Path | None = None, per_class: bool = False, overwrite: bool = False
+) -> list[Path]:
+    """Write the meshes, labels or tables of a run in a format that other programs open.
+
+    Parameters
+    ----------
+    kind
+        stl, obj, ply (one file an organelle, or a class), glb (one file, one scene a class), tiff (one label stack a
+        class, for Fiji), csv (instances and boxes).
+    out
+        Folder, made if need be; `export/<kind>` in the project's folder where none is given.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown, the stage that makes it is not done, or a file is there and `overwrite` is off.
+    """
+    if kind not in FORMATS:
+        raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
+    stage = {"tiff": "link", "csv": "measure"}.get(kind, "mesh")
+    fingerprint_of(project, stage, stage)
+    folder = out or project.folder / "export" / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "tiff":
+        return _labels(project, folder, overwrite)
+    if kind == "csv":
+        return _tables(project, folder, overwrite)
+    listed = extents(read_parquet(project.boxes))
+    if kind == "glb":
+        return [_scenes(project, listed, _free(folder / f"{project.opened.stack.name}.glb", overwrite))]
+    return _meshes(project, listed, folder, (kind, per_class, overwrite))
+
+
+def _free(path: Path, overwrite: bool) -> Path:
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
+    return path
+
+
+def _meshes(project: Project, listed: list[Extent], folder: Path, choice: tuple[str, bool, bool]) -> list[Path]:
+    kind, per_class, overwrite = choice
+    written = []
+    if per_class:
+        for name in sorted({extent.class_name for extent in listed}):
+            path = _free(folder / f"{slug(name)}.{kind}", overwrite)
+            own = (extent for extent in listed if extent.class_name == name)
+            write_mesh(path, merge(read_mesh(mesh_path(project.meshes, extent)) for extent in own), class_name=name)
+            written.append(path)
+        return written
+    for extent in listed:
+        path = _free(folder / slug(extent.class_name) / f"{extent.name}.{kind}", overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source = mesh_path(project.meshes, extent)
+        if kind == "ply":
+            shutil.copyfile(source, path)
+        else:
+            write_mesh(path, read_mesh(source), class_name=extent.class_name, instance=extent.instance)
+        written.append(path)
+    return written
+
+
+def _labels(project: Project, folder: Path, overwrite: bool) -> list[Path]:
+    store = LabelStore.open(project.labels)
+    written = []
+    for name in store.classes:
+        path = _free(folder / f"{slug(name)}.tif", overwrite)
+        slices = (store.read_labels(name, z) for z in range(len(project.stack)))
+        write_label_tiff(path, slices, project.stack.shape, project.voxel_size)
+        written.append(path)
+    return written
+
+
+def _tables(project: Project, folder: Path, overwrite: bool) -> list[Path]:
+    instances, boxes = (_free(folder / name, overwrite) for name in ("instances.csv", "boxes.csv"))
+    write_csv(instances, read_csv(project.instances))
+    write_csv(boxes, read_parquet(project.boxes))
+    return [instances, boxes]

@@ -1,0 +1,116 @@
+"""Stage extract: boxes → box-id volumes in `run/labels.ome.zarr`, and the pixels of each box."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from famous.config import plain
+from famous.extract import Extractor, RecipeParams, extract_slice, make_extractor
+from famous.io.tables import read_parquet, write_parquet
+from famous.io.volumes import LabelStore
+from famous.labels import areas
+from famous.pipeline.parts import blocks
+from famous.pipeline.project import Project
+from famous.pipeline.stage import Session, Stage, fingerprint_of, run_parts
+from famous.stack import Stack, slabs
+from famous.voxels import VoxelSize
+
+BLOCK = 16
+
+
+@dataclass(frozen=True)
+class BlockExtractor:
+    """Turns the boxes of a block of slices into pixels; picklable."""
+
+    stack: Stack
+    voxel_size: VoxelSize
+    recipes: Mapping[str, RecipeParams]
+    exclusive: tuple[tuple[str, ...], ...]
+    store: Path
+    table: Path
+
+    def __call__(self, block: range) -> pd.DataFrame:
+        """Write the box ids of these slices; returns columns box, pixels."""
+        extractors: dict[str, Extractor] = {name: make_extractor(recipe) for name, recipe in self.recipes.items()}
+        store = LabelStore.open(self.store)
+        rows = _boxes(self.table, self.table.stat().st_mtime_ns)
+        rows = rows[rows["z"].between(block.start, block.stop - 1)]
+        counted = []
+        for z, slab in slabs(self.stack, sorted(rows["z"].unique())):
+            images = extract_slice(
+                slab, rows[rows["z"] == z], extractors, voxel_size=self.voxel_size, exclusive=self.exclusive
+            )
+            for name, image in images.items():
+                store.write_boxes(name, z, image)
+                counted.append(areas(image))
+        return _as_table(counted)
+
+
+@lru_cache(maxsize=1)
+def _boxes(table: Path, _changed: int) -> pd.DataFrame:
+    """Read the box table once a process."""
+    return read_parquet(table)
+
+
+def _as_table(counted: list[pd.Series]) -> pd.DataFrame:
+    pixels = pd.concat(counted) if counted else pd.Series(dtype="int64", name="pixels")
+    return pd.DataFrame({"box": pixels.index.astype("uint32"), "pixels": pixels.to_numpy("int64")})
+
+
+def class_names(project: Project, table: pd.DataFrame) -> list[str]:
+    """Return the classes of a run: those configured, then those only detected, by name."""
+    configured = list(project.config.classes)
+    return configured + sorted(set(table["class_name"].unique()) - set(configured))
+
+
+def run_extract(project: Project, session: Session) -> pd.DataFrame:
+    """Extract, or read the table if nothing has changed since; returns the box table with `pixels`."""
+    above = fingerprint_of(project, "detect", "detect")
+    table = read_parquet(project.detected)
+    names = class_names(project, table)
+    recipes = {name: project.config.recipe(name) for name in names}
+    stage = Stage(
+        "extract",
+        project,
+        parameters={
+            "recipes": {name: {"method": type(recipe).__name__, **plain(recipe)} for name, recipe in recipes.items()},
+            "exclusive": plain(project.config.extract.exclusive),
+        },
+        inputs={"detect": above},
+        outputs=(project.extracted, project.labels),
+    )
+    if stage.is_done and not session.again:
+        session.reporter.end("extract", "done before")
+        return read_parquet(project.extracted)
+    session.reporter.begin("extract", len(project.stack))
+    with stage.recording():
+        parts = stage.parts()
+        if parts.is_fresh:
+            shutil.rmtree(project.labels, ignore_errors=True)
+            LabelStore.create(project.labels, names, project.stack.shape, project.voxel_size)
+            parts.begin()
+        worker = BlockExtractor(
+            project.stack,
+            project.voxel_size,
+            recipes,
+            project.config.extract.exclusive,
+            project.labels,
+            project.detected,
+        )
+        counted = pd.concat(run_parts(parts, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
+        pixels = counted.set_index("box")["pixels"].reindex(table["box"], fill_value=0)
+        table = table.assign(pixels=pixels.to_numpy("int64"))
+        write_parquet(project.extracted, table)
+    session.reporter.end("extract", f"{int(table['pixels'].sum()):,} pixels")
+    return table
+
+
+def groups(names: list[str], exclusive: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+    """Sort classes into the groups that are linked together: each exclusive group, and every other class alone."""
+    grouped = [[name for name in group if name in names] for group in exclusive]
+    taken = {name for group in grouped for name in group}
+    return [group for group in grouped if group] + [[name] for name in names if name not in taken]

@@ -1,0 +1,109 @@
+"""`run/manifest.json`: what each stage was made from, so that a stage whose inputs are unchanged is skipped."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import famous
+from famous.errors import InputError
+from famous.io.tables import write_text
+
+#: The stages in their order: making one again undoes those after it.
+ORDER = ("train", "detect", "extract", "link", "mesh", "measure")
+#: What decides over a stage's bytes besides its parameters; their versions go into every record.
+LIBRARIES = ("numpy", "scipy", "opencv-python", "pandas", "scikit-image", "onnxruntime", "openvino", "ultralytics")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished stage: its fingerprint, what it was made from, and what it took."""
+
+    fingerprint: str
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+def fingerprint(stage: str, parameters: dict[str, Any], inputs: dict[str, str]) -> str:
+    """Hash of everything that decides over a stage's output."""
+    text = json.dumps([stage, parameters, inputs, famous.__version__], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read(path: Path) -> dict[str, Record]:
+    """Read the finished stages by name; no file means none.
+
+    Raises
+    ------
+    InputError
+        If the file is there and is no manifest.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return {stage: Record(**record) for stage, record in json.loads(path.read_text())["stages"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a manifest ({error}); remove it and the stages are made again") from error
+
+
+def write(path: Path, records: dict[str, Record]) -> None:
+    """Write the finished stages, atomically."""
+    stages = {stage: asdict(record) for stage, record in records.items()}
+    write_text(path, json.dumps({"famous": famous.__version__, "stages": stages}, indent=1) + "\n")
+
+
+@contextmanager
+def recording(path: Path, stage: str, parameters: dict[str, Any], inputs: dict[str, str]) -> Iterator[None]:
+    """Time a stage and note it as finished if its block ends without an error; it and those after it are undone first."""
+    started = time.monotonic()
+    records = read(path)
+    undone = ORDER[ORDER.index(stage) :]
+    if any(name in records for name in undone):
+        write(path, {name: record for name, record in records.items() if name not in undone})
+    yield
+    records = read(path)
+    records[stage] = Record(
+        fingerprint=fingerprint(stage, parameters, inputs),
+        parameters=json.loads(json.dumps(parameters, default=str)),
+        inputs=inputs,
+        versions=_versions(),
+        seconds=round(time.monotonic() - started, 2),
+        peak_memory_mb=round(peak_memory_mb(), 1),
+    )
+    write(path, records)
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory that this process ever had."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _versions() -> dict[str, str]:
+    found = {"famous": famous.__version__, "python": sys.version.split()[0]}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

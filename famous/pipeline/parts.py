@@ -1,0 +1,68 @@
+"""Parts of a stage, finished one by one, so that a run that was killed goes on where it was."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from famous.io.tables import read_parquet, write_parquet
+
+PART = re.compile(r"\d{6}\.parquet")
+
+
+class Parts:
+    """One folder of Parquet files, `000000.parquet` …, for one stage with one fingerprint.
+
+    A part is there when it is finished. Parts of another fingerprint are thrown away when the folder is opened.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder / fingerprint[:16]
+        self.is_fresh = not self.folder.is_dir()
+        if folder.is_dir():
+            for other in folder.iterdir():
+                if other.is_dir() and other != self.folder:
+                    shutil.rmtree(other)
+
+    def begin(self) -> None:
+        """Make the folder; from now on the stage counts as begun."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def missing(self, count: int) -> list[int]:
+        """Return the numbers of the parts 0 … count − 1 that are not finished."""
+        return [number for number in range(count) if not self._path(number).exists()]
+
+    def save(self, number: int, table: pd.DataFrame) -> None:
+        """Finish a part."""
+        write_parquet(self._path(number), table)
+
+    def load(self, count: int) -> list[pd.DataFrame]:
+        """Read all parts in order."""
+        return [read_parquet(self._path(number)) for number in range(count)]
+
+    def remove(self) -> None:
+        """Throw the parts away, once the stage's own output is written."""
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.parquet"
+
+
+def blocks(count: int, size: int) -> list[range]:
+    """Cut 0 … count − 1 into ranges of at most `size`."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def finish(
+    parts: Parts,
+    work: Sequence[range],
+    compute: Callable[[Iterable[range]], Iterable[pd.DataFrame]],
+    on_block: Callable[[range], None],
+) -> None:
+    """Compute and save the parts that are missing; `compute` maps blocks to tables in order and may work ahead."""
+    todo = parts.missing(len(work))
+    for number, table in zip(todo, compute(work[number] for number in todo), strict=True):
+        parts.save(number, table)
+        on_block(work[number])

@@ -1,0 +1,65 @@
+"""`famous run`: all stages in their order, each skipped if it is done."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from famous.pipeline.detect import run_detect
+from famous.pipeline.extract import run_extract
+from famous.pipeline.link import run_link
+from famous.pipeline.manifest import peak_memory_mb
+from famous.pipeline.mesh import run_measure, run_mesh
+from famous.pipeline.project import Project
+from famous.pipeline.stage import Session
+from famous.pipeline.train import read_annotations, run_train
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run made."""
+
+    folder: Path
+    instances: pd.DataFrame  # one row an organelle
+    boxes: int
+    meshes: list[Path]
+    seconds: float
+    peak_memory_mb: float
+    notes: list[str] = field(default_factory=list)
+
+
+def run(project: Project, session: Session | None = None) -> Outcome:
+    """Train if slices are labelled, then detect, extract, link, mesh and measure.
+
+    Without a labelled slice the detector that ships with the package is used; the outcome's notes say so.
+    """
+    session = session or Session()
+    started = time.monotonic()
+    notes = list(project.opened.notes)
+    if will_train(project):
+        run_train(project, session)
+    elif project.config.weights is None and not (project.model / "best.onnx").exists():
+        notes.append("no slice is labelled: the detector that ships with famous was used, which has seen phantoms only")
+    boxes = run_detect(project, session)
+    run_extract(project, session)
+    run_link(project, session)
+    meshes = run_mesh(project, session)
+    instances = run_measure(project, session)
+    return Outcome(
+        project.folder,
+        instances,
+        len(boxes),
+        meshes,
+        time.monotonic() - started,
+        peak_memory_mb(),
+        notes,
+    )
+
+
+def will_train(project: Project) -> bool:
+    """Tell whether a run trains first: slices are labelled and done, and no detector was named."""
+    if project.config.weights is not None:
+        return False
+    labelled = read_annotations(project)
+    return labelled is not None and bool(labelled.done)
