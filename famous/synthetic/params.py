@@ -17,10 +17,10 @@ class PhantomParams:
     voxel_size: VoxelSize = field(default_factory=lambda: VoxelSize(8.0, 8.0, 8.0))
     seed: int = 0
     nucleus_radius_nm: float | None = None  # of every cell; None: 0.28 of the field, 1100 … 3500; 0: none
-    mitochondria: float = 0.5  # per µm³ of cytoplasm, as the next three
-    early_endosomes: float = 0.6
-    late_endosomes: float = 0.6
-    lysosomes: float = 0.6
+    mitochondria: float = 0.8  # per µm³ of cytoplasm, as the next three
+    early_endosomes: float = 0.7
+    late_endosomes: float = 0.7
+    lysosomes: float = 0.7
     touching: float = 0.0  # fraction of the mitochondria that a second one touches
     warp: float = 1.0  # how much shapes are bent out of the geometric; volumes stay exact; 0: not
     noise: float = 1.0  # as a multiple of a typical FIB-SEM's

@@ -140,7 +140,7 @@ class Phantom:
         qz, qy, qx = self._placement.warp.forward(z_nm, y, x)
         whole = (height, width)
         q = tuple(np.broadcast_to(np.asarray(c, dtype=np.float32), whole) for c in (qz, qy, qx))
-        return texture.Plane(z_nm, y_nm, x_nm, (q[0], q[1], q[2]), max(size.y, size.x))
+        return texture.Plane(z_nm, y_nm, x_nm, (q[0], q[1], q[2]), (size.y, size.x))
 
     def _patches(self, plane: texture.Plane, margin_nm: float) -> Iterator[Patch]:
         """Organelles that come within a margin of the plane, each with its window and the signed distance there."""

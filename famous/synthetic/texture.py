@@ -16,7 +16,7 @@ from famous.synthetic.shapes import Ellipsoid
 
 Image = NDArray[np.float32]
 
-MEMBRANE = 72.0
+MEMBRANE = 66.0
 HALO_NM = 140.0  # how far around an organelle its distance is known
 
 
@@ -28,12 +28,17 @@ class Plane:
     y_nm: NDArray[np.float64]
     x_nm: NDArray[np.float64]
     q: tuple[Image, Image, Image]
-    pixel_nm: float
+    pixels_nm: tuple[float, float]
+
+    @property
+    def pixel_nm(self) -> float:
+        """The longer side of a pixel."""
+        return max(self.pixels_nm)
 
     def cut(self, window: tuple[slice, slice]) -> "Plane":
         """Return a part of the plane."""
         qz, qy, qx = (c[window] for c in self.q)
-        return Plane(self.z_nm, self.y_nm[window[0]], self.x_nm[window[1]], (qz, qy, qx), self.pixel_nm)
+        return Plane(self.z_nm, self.y_nm[window[0]], self.x_nm[window[1]], (qz, qy, qx), self.pixels_nm)
 
     def noise(self, seed: int, wavelength_nm: float) -> Image:
         """Noise on the plane, no finer than its pixels can show."""
@@ -76,26 +81,27 @@ def cytoplasm(plane: Plane, cells: Cells, near: Image, seed: int) -> Image:
     `near` is the distance to the nearest organelle, where that is below `HALO_NM`.
     """
     tone = plane.noise(seed + 1, 420)
-    image = 168 + 9 * tone + 9 * plane.noise(seed + 2, 90) + 7 * plane.noise(seed + 3, 38)
+    image = 174 + 11 * tone + 10 * plane.noise(seed + 2, 90) + 9 * plane.noise(seed + 3, 34)
     ribosomes = step(plane.noise(seed + 4, 21) + 0.45 * plane.noise(seed + 5, 260), 0.75, 1.7)
-    blend(image, 92.0, 0.75 * ribosomes)
+    blend(image, 88.0, 0.8 * ribosomes)
     patches = plane.noise(seed + 6, 620)
-    sheet = np.abs(plane.level_distance(seed + 7, 270)) - 17
-    sheet = np.maximum(sheet, plane.level_distance(seed + 8, 380, level=0.15))
-    tubule = np.hypot(plane.level_distance(seed + 9, 210), plane.level_distance(seed + 10, 230)) - 24
+    sheet = np.abs(plane.level_distance(seed + 7, 215)) - 18
+    sheet = np.maximum(sheet, plane.level_distance(seed + 8, 400, level=0.25))
+    tubule = np.hypot(plane.level_distance(seed + 9, 150), plane.level_distance(seed + 10, 165)) - 26
     reticulum = np.maximum(np.minimum(sheet, tubule), 16 - near)
-    paint_cistern(plane, image, reticulum, lumen=178.0)
-    paint_cistern(plane, image, vesicles(plane, seed + 11, patches, np.minimum(near, reticulum)), lumen=150.0)
+    paint_cistern(plane, image, reticulum, lumen=184.0)
+    small = vesicles(plane, seed + 11, 0.4 + 0.25 * patches, np.minimum(near, reticulum))
+    paint_cistern(plane, image, small, lumen=150.0)
     wall = wall_distance(plane, cells, seed + 12)
     blend(image, 196 + 6 * plane.noise(seed + 13, 60), step(-wall, 0, plane.pixel_nm))
-    blend(image, MEMBRANE, 0.95 * plane.band(wall - 4, 6.5))
+    blend(image, MEMBRANE, 0.95 * plane.band(wall - 5, 8.5))
     return image
 
 
 def paint_cistern(plane: Plane, image: Image, distance: Image, *, lumen: float) -> None:
     """Paint a compartment with one membrane, in place: its distance is negative inside."""
     blend(image, lumen, 0.8 * step(-distance, 0, plane.pixel_nm))
-    blend(image, MEMBRANE, 0.88 * plane.band(distance + 4, 6.0))
+    blend(image, MEMBRANE, 0.9 * plane.band(distance + 5, 7.0))
 
 
 def wall_distance(plane: Plane, cells: Cells, seed: int) -> Image:
@@ -113,29 +119,35 @@ def wall_distance(plane: Plane, cells: Cells, seed: int) -> Image:
     return full - gap + 16 * plane.noise(seed, 300)
 
 
-def vesicles(plane: Plane, seed: int, crowd: Image, room: Image) -> Image:
-    """Distance to the nearest of many small vesicles (radius 16 … 34 nm), fewer where it is not crowded."""
-    pitch, reach = 115.0, 60.0
+def vesicles(plane: Plane, seed: int, crowd: Image, room: Image, *, spacing_nm: float = 115.0) -> Image:
+    """Distance to the nearest of many small balls, one in each lattice cell at most.
+
+    Their radii are 0.14 … 0.3 of the spacing. `crowd` is the chance that a cell has one; none comes nearer than 8 nm
+    to where `room` is 0.
+    """
+    reach = 0.55 * spacing_nm
     distance = np.full(plane.q[0].shape, HALO_NM, dtype=np.float32)
     spans = [(plane.z_nm, plane.z_nm), (plane.y_nm[0], plane.y_nm[-1]), (plane.x_nm[0], plane.x_nm[-1])]
-    axes = [np.arange(np.floor((a - reach) / pitch), np.floor((b + reach) / pitch) + 1).astype(int) for a, b in spans]
+    axes = [
+        np.arange(np.floor((a - reach) / spacing_nm), np.floor((b + reach) / spacing_nm) + 1).astype(int)
+        for a, b in spans
+    ]
     index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    place = np.stack([(index[:, i] + hashed(seed, i, *index.T)) * pitch for i in range(3)], axis=-1)
-    radius = 16 + 18 * hashed(seed, 3, *index.T) ** 2
-    sizes = [plane.y_nm[1] - plane.y_nm[0] if len(plane.y_nm) > 1 else plane.pixel_nm]
-    sizes.append(plane.x_nm[1] - plane.x_nm[0] if len(plane.x_nm) > 1 else plane.pixel_nm)
-    row = np.rint((place[:, 1] - plane.y_nm[0]) / sizes[0]).astype(int)
-    column = np.rint((place[:, 2] - plane.x_nm[0]) / sizes[1]).astype(int)
+    place = np.stack([(index[:, i] + hashed(seed, i, *index.T)) * spacing_nm for i in range(3)], axis=-1)
+    radius = spacing_nm * (0.14 + 0.16 * hashed(seed, 3, *index.T) ** 2)
+    pixel_y, pixel_x = plane.pixels_nm
+    row = np.rint((place[:, 1] - plane.y_nm[0]) / pixel_y).astype(int)
+    column = np.rint((place[:, 2] - plane.x_nm[0]) / pixel_x).astype(int)
     height, width = distance.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & (np.abs(place[:, 0] - plane.z_nm) < reach)
     keep = np.flatnonzero(inside)
-    wanted = hashed(seed, 4, *index[keep].T) < 0.30 + 0.22 * crowd[row[keep], column[keep]]
-    keep = keep[wanted & (room[row[keep], column[keep]] > radius[keep] + 8)]
-    reach_y, reach_x = (int(np.ceil(reach / size)) for size in sizes)
+    at = row[keep], column[keep]
+    keep = keep[(hashed(seed, 4, *index[keep].T) < crowd[at]) & (room[at] > radius[keep] + 8)]
+    reach_y, reach_x = int(np.ceil(reach / pixel_y)), int(np.ceil(reach / pixel_x))
     dy, dx = np.meshgrid(np.arange(-reach_y, reach_y + 1), np.arange(-reach_x, reach_x + 1), indexing="ij")
     rows, columns = row[keep, None, None] + dy, column[keep, None, None] + dx
-    off_y = rows * sizes[0] + plane.y_nm[0] - place[keep, 1, None, None]
-    off_x = columns * sizes[1] + plane.x_nm[0] - place[keep, 2, None, None]
+    off_y = rows * pixel_y + plane.y_nm[0] - place[keep, 1, None, None]
+    off_x = columns * pixel_x + plane.x_nm[0] - place[keep, 2, None, None]
     off_z = (plane.z_nm - place[keep, 0])[:, None, None]
     value = np.sqrt(off_z**2 + off_y**2 + off_x**2) - radius[keep, None, None]
     valid = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -159,9 +171,9 @@ def paint_mitochondrion(plane: Plane, image: Image, distance: Image, organelle: 
     blend(inner, 72.0, 0.65 * extent * plane.band(sheet - 13, 6.0))
     cover = step(-distance, -0.5 * plane.pixel_nm, 0.5 * plane.pixel_nm)
     blend(image, inner, cover)
-    blend(image, 128.0, 0.8 * plane.band(distance + 15, 6.0))
-    blend(image, MEMBRANE - 6, 0.9 * plane.band(distance + 24, 6.0))
-    blend(image, MEMBRANE - 4, 0.95 * plane.band(distance + 5, 6.5))
+    blend(image, 128.0, 0.8 * plane.band(distance + 17, 6.0))
+    blend(image, MEMBRANE - 6, 0.9 * plane.band(distance + 27, 7.0))
+    blend(image, MEMBRANE - 4, 0.95 * plane.band(distance + 6, 8.0))
 
 
 def paint_nucleus(plane: Plane, image: Image, distance: Image, nucleolus: Ellipsoid, seed: int) -> None:
@@ -177,30 +189,29 @@ def paint_nucleus(plane: Plane, image: Image, distance: Image, nucleolus: Ellips
     pores = 1 - 0.85 * step(plane.noise(seed + 9, 75), 1.3, 1.7)
     lumen = 17 + 6 * plane.noise(seed + 10, 160)
     blend(image, 186.0, 0.9 * pores * plane.band(distance + lumen, 11.0))
-    blend(image, MEMBRANE, 0.95 * pores * plane.band(distance + 2 * lumen, 6.5))
-    blend(image, MEMBRANE, 0.95 * pores * plane.band(distance + 4, 6.5))
+    blend(image, MEMBRANE, 0.95 * pores * plane.band(distance + 2 * lumen, 7.5))
+    blend(image, MEMBRANE, 0.95 * pores * plane.band(distance + 5, 7.5))
 
 
 def paint_early(plane: Plane, image: Image, distance: Image, organelle: Organelle, seed: int) -> None:
     """Paint a bright lumen with a membrane and a few vesicles inside, in place."""
     u = float(hashed(seed, organelle.instance)[0])
     inner = 203 + 8 * u + 6 * plane.noise(seed + 1, 60)
-    blobs = plane.level_distance(seed + 2, 75, level=1.7 - 0.3 * u)
-    paint_cistern(plane, inner, np.maximum(-blobs, distance + 26), lumen=160.0)
+    crowd = np.full_like(distance, 0.05 + 0.2 * u)
+    paint_cistern(plane, inner, vesicles(plane, seed + 2, crowd, -distance, spacing_nm=100.0), lumen=175.0)
     blend(image, inner, step(-distance, -0.5 * plane.pixel_nm, 0.5 * plane.pixel_nm))
-    blend(image, MEMBRANE, 0.95 * plane.band(distance + 5, 6.5))
+    blend(image, MEMBRANE, 0.95 * plane.band(distance + 6, 8.0))
 
 
 def paint_late(plane: Plane, image: Image, distance: Image, organelle: Organelle, seed: int) -> None:
     """Paint a darkish lumen full of granules and vesicles, with a membrane, in place."""
     u = hashed(seed, organelle.instance, np.arange(2))
     inner = 118 + 24 * (u[0] - 0.5) + 13 * plane.noise(seed + 1, 30) + 9 * plane.noise(seed + 2, 85)
-    for k in (3, 4):
-        blobs = plane.level_distance(seed + k, 48, level=0.9)
-        paint_cistern(plane, inner, np.maximum(-blobs, distance + 20), lumen=152.0)
-    blend(inner, 60.0, 0.8 * step(plane.noise(seed + 5, 36), 1.5, 2.1))
+    crowd = np.full_like(distance, 0.55 + 0.4 * u[1])
+    paint_cistern(plane, inner, vesicles(plane, seed + 3, crowd, -distance, spacing_nm=84.0), lumen=158.0)
+    blend(inner, 60.0, 0.85 * step(plane.noise(seed + 5, 32), 1.2, 1.9))
     blend(image, inner, step(-distance, -0.5 * plane.pixel_nm, 0.5 * plane.pixel_nm))
-    blend(image, MEMBRANE - 8, 0.95 * plane.band(distance + 5, 6.5))
+    blend(image, MEMBRANE - 8, 0.95 * plane.band(distance + 6, 8.0))
 
 
 def paint_lysosome(plane: Plane, image: Image, distance: Image, organelle: Organelle, seed: int) -> None:
