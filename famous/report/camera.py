@@ -118,3 +118,18 @@ class Camera:
             seen = [self.position[k] * s > self.sides[k] / 2 for k, s in zip(fixed, faces, strict=True)]
             (front if all(seen) else behind).append((a, b))
         return behind, front
+
+    def lower_front_edge(self) -> tuple[Floats, Floats]:
+        """Find the edge of the floor before the content that is widest in the picture; its ends, left to right."""
+        seen = self.to_pixels(self.corners)
+        best: tuple[float, Floats, Floats] | None = None
+        for a, b in EDGES:
+            side = 0 if CORNERS[a, 0] == CORNERS[b, 0] else 1
+            on_floor = CORNERS[a, 2] < 0 and CORNERS[b, 2] < 0
+            if not on_floor or CORNERS[a, side] * self.position[side] <= 0:
+                continue
+            ends = (a, b) if seen[a, 0] <= seen[b, 0] else (b, a)
+            width = float(seen[ends[1], 0] - seen[ends[0], 0])
+            if best is None or width > best[0]:
+                best = width, self.corners[ends[0]], self.corners[ends[1]]
+        return (self.corners[0], self.corners[4]) if best is None else best[1:]
