@@ -31,9 +31,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 StackArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="STACK", help="Folder of slices, TIFF, MRC, HDF5 (file.h5:/dataset), Zarr, or its .famous folder."
-    ),
+    typer.Argument(metavar="STACK", help="A folder of slices, TIFF, MRC, HDF5 (file.h5:/dataset) or Zarr."),
 ]
 VoxelSizeOption = Annotated[
     tuple[float, float, float] | None,
@@ -52,7 +50,7 @@ SchedulerOption = Annotated[
 AgainOption = Annotated[bool, typer.Option("--again", help="Make the stage again even if nothing has changed.")]
 WeightsOption = Annotated[
     str | None,
-    typer.Option("--weights", help="Detector to run: a model folder or best.onnx; none takes the trained one."),
+    typer.Option("--weights", help="Detector to run instead of the trained one: a model folder."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
@@ -117,9 +115,7 @@ def run(
     config: ConfigOption = None,
     folder: FolderOption = None,
     weights: WeightsOption = None,
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Time for training, if slices are labelled.")
-    ] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Time for training, if any.")] = None,
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,
     scheduler: SchedulerOption = None,
@@ -272,9 +268,7 @@ def export(
     stack: StackArgument,
     kind: Annotated[str, typer.Option("--format", "-f", help="stl, obj, ply, glb, tiff or csv.")],
     to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to.")] = None,
-    per_class: Annotated[
-        bool, typer.Option("--per-class", help="One mesh file a class, not one an organelle.")
-    ] = False,
+    per_class: Annotated[bool, typer.Option("--per-class", help="One mesh file a class.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     folder: FolderOption = None,
 ) -> None:
@@ -329,9 +323,10 @@ def doctor(as_json: JsonOption = False) -> None:
     from famous.doctor import examine
 
     findings = examine()
-    lines = [
-        f"{'ok ' if f.ok else 'no '} {f.name:<14} {f.found}" + (f"\n    → {f.mend}" if f.mend else "") for f in findings
-    ]
+    lines = []
+    for finding in findings:
+        lines.append(f"{'ok' if finding.ok else 'no':<3} {finding.name:<14} {finding.found}")
+        lines += [f"    → {finding.mend}"] if finding.mend else []
     _say({f.name: dataclasses.asdict(f) for f in findings}, lines, as_json)
     if any(not f.ok and f.needed for f in findings):
         raise typer.Exit(1)

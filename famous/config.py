@@ -15,7 +15,8 @@ from famous.detect import DetectParams
 from famous.errors import ConfigError
 from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
 from famous.io.tables import write_text
-from famous.link import CentreParams, OverlapParams
+from famous.link.centre import CentreParams
+from famous.link.overlap import OverlapParams
 from famous.points import OutlierParams
 from famous.surface.isosurface import IsosurfaceParams
 from famous.surface.shrinkwrap import ShrinkwrapParams

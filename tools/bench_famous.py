@@ -3,8 +3,8 @@
     python tools/bench_famous.py DATA --set lucchi --minutes 30 --work runs/lucchi
     python tools/bench_famous.py DATA --set vnc --minutes 30 --work runs/vnc
 
-DATA holds `lucchi/raw.tif`, `lucchi/mito_inst.tif`, `vnc/raw/`, `vnc/mito_inst.tif`. Boxes are the tight boxes of the 2D
-connected components of the truth. A work folder that holds a finished training is used again.
+DATA holds `lucchi/raw.tif`, `lucchi/mito_inst.tif`, `vnc/raw/`, `vnc/mito_inst.tif`. Boxes are the tight boxes of the
+2D connected components of the truth. A work folder that holds a finished training is used again.
 """
 
 import argparse
@@ -74,9 +74,7 @@ def main() -> None:
     project = prepare(options, setting, true_boxes, truth.shape)
     with Bars(Console(stderr=True)) as bars:
         outcome = run(project, Session(bars))
-    print(
-        f"## {options.set}: {len(setting.train)} slices train, slices {setting.score.start}–{setting.score.stop - 1} score"
-    )
+    print(f"## {options.set}: {len(setting.train)} slices train, {setting.score.start}–{setting.score.stop - 1} score")
     print(f"run took {outcome.seconds / 60:.1f} min, peak memory {outcome.peak_memory_mb:.0f} MB\n")
     print_boxes(project, true_boxes, setting.score)
     print_volumes(project, truth, true_boxes, true_ids, setting)

@@ -47,13 +47,13 @@ def extents(linked: pd.DataFrame) -> list[Extent]:
     )
     return [
         Extent(
-            int(row.Index),
-            str(row.class_name),
-            (int(row.z0), int(row.y0), int(row.x0)),
-            (int(row.z1) + 1, int(row.y1), int(row.x1)),
-            float(row.score),
+            int(row["instance"]),
+            str(row["class_name"]),
+            (int(row["z0"]), int(row["y0"]), int(row["x0"])),
+            (int(row["z1"]) + 1, int(row["y1"]), int(row["x1"])),
+            float(row["score"]),
         )
-        for row in grouped.itertuples()
+        for row in grouped.reset_index().to_dict("records")
     ]
 
 

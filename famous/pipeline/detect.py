@@ -99,14 +99,14 @@ def run_detect(project: Project, session: Session) -> pd.DataFrame:
         parts = stage.parts()
         parts.begin()
         found = box_table.concat(run_parts(parts, blocks(len(slices), BLOCK), worker, session))
-        table = box_table.number(box_table.concat([found, *_between(found, slices)]))
+        table = box_table.number(box_table.concat([found, *_between(found, slices, project.config.detect)]))
         write_parquet(project.detected, table)
     session.reporter.end("detect", f"{len(table):,} boxes in {len(project.stack):,} slices")
     return table
 
 
-def _between(found: pd.DataFrame, slices: list[int]) -> Iterator[pd.DataFrame]:
+def _between(found: pd.DataFrame, slices: list[int], params: DetectParams) -> Iterator[pd.DataFrame]:
     """Boxes of the slices that the stride left out."""
     for low, high in pairwise(slices):
         if high - low > 1:
-            yield interpolate(found[found["z"].isin([low, high])], low, high)
+            yield interpolate(found[found["z"].isin([low, high])], low, high, params=params)

@@ -71,7 +71,10 @@ def write(path: Path, records: dict[str, Record]) -> None:
 
 @contextmanager
 def recording(path: Path, stage: str, parameters: dict[str, Any], inputs: dict[str, str]) -> Iterator[None]:
-    """Time a stage and note it as finished if its block ends without an error; it and those after it are undone first."""
+    """Time a stage and note it as finished if its block ends without an error.
+
+    It and the stages after it are undone first, so that nothing counts as done that a kill has left half-made.
+    """
     started = time.monotonic()
     records = read(path)
     undone = ORDER[ORDER.index(stage) :]

@@ -155,9 +155,13 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
 
 
 def _with_training(config: Config, choices: Choices) -> Config:
-    chosen = {"minutes": choices.minutes, "channels": choices.channels, "weights": choices.start}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, **given)) if given else config
+    train = dataclasses.replace(
+        config.train,
+        minutes=config.train.minutes if choices.minutes is None else choices.minutes,
+        channels=choices.channels or config.train.channels,
+        weights=choices.start or config.train.weights,
+    )
+    return dataclasses.replace(config, train=train)
 
 
 def _inner(source: str) -> str:
