@@ -133,7 +133,8 @@ def _rows(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int32]:
     if int(ids.max()) < 4 * len(ids) + 1024:  # nearly all numbers are in use: a look-up table
         lut = np.full(int(ids.max()) + 2, -1, dtype=np.int32)
         lut[ids] = np.arange(len(ids), dtype=np.int32)
-        return lut[np.minimum(wanted, len(lut) - 1)]
+        found: NDArray[np.int32] = lut[np.minimum(wanted, len(lut) - 1)]
+        return found
     order = np.argsort(ids, kind="stable").astype(np.int32)
     place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
     rows: NDArray[np.int32] = np.where(ids[order[place]] == wanted, order[place], np.int32(-1))

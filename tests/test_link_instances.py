@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from famous.errors import ConfigError, InputError
+from famous.link.instances import canonical, class_groups, finish
+from tests.link_phantoms import VOXEL, table
+
+
+def finished(boxes, track, **knobs):
+    return finish(canonical(boxes), np.array(track, dtype=np.int32), voxel_size=VOXEL, **knobs)
+
+
+def test_canonical_order_is_by_slice_and_position_and_remembers_the_rows():
+    ordered = canonical(table((1, 0, 0, 2, 2), (0, 5, 0, 7, 2), (0, 0, 5, 2, 7), (0, 0, 1, 2, 3)))
+    assert ordered.index.tolist() == [3, 2, 1, 0]
+
+
+def test_groups_join_exclusive_classes_only():
+    names = table(*[(0, 0, 0, 1, 1)] * 4, class_name=["a", "b", "c", "b"])["class_name"]
+    group = class_groups(names, [["c", "a", "absent"]]).tolist()
+    assert group[0] == group[2] != group[1] == group[3]
+    assert len(set(class_groups(names, []).tolist())) == 3
+
+
+def test_groups_that_share_a_class_are_refused():
+    with pytest.raises(ConfigError, match="'b'"):
+        class_groups(table()["class_name"], [["a", "b"], ["b"]])
+
+
+def test_vote_goes_to_the_class_with_most_score_times_pixels():
+    boxes = table(*((z, 0, 0, 2, 2) for z in range(3)), class_name=["a", "b", "b"], score=[1.0, 0.4, 0.5])
+    assert finished(boxes, [0, 0, 0])["class_name"].tolist() == ["a"] * 3
+    heavier = boxes.assign(pixels=[4, 5, 5])
+    assert finished(heavier, [0, 0, 0])["class_name"].tolist() == ["b"] * 3
+
+
+def test_vote_without_winner_goes_to_the_first_in_the_alphabet():
+    boxes = table((0, 0, 0, 2, 2), (1, 0, 0, 2, 2), class_name=["b", "a"])
+    assert finished(boxes, [0, 0])["class_name"].tolist() == ["a", "a"]
+
+
+def test_vote_counts_areas_where_pixels_are_missing():
+    boxes = table((0, 0, 0, 9, 9), (1, 0, 0, 2, 2), (2, 0, 0, 2, 2), class_name=["a", "b", "b"])
+    assert finished(boxes.drop(columns="pixels"), [0, 0, 0])["class_name"].tolist() == ["a"] * 3
+
+
+def test_scores_of_zero_leave_the_first_class():
+    boxes = table((0, 0, 0, 2, 2), (0, 5, 5, 7, 7), class_name=["b", "a"], score=[0.0, 0.0])
+    assert finished(boxes, [0, 1])["class_name"].tolist() == ["b", "a"]
+
+
+def test_length_and_score_decide_what_stays_and_the_rest_is_numbered_without_gaps():
+    boxes = table((0, 0, 0, 2, 2), (0, 3, 0, 5, 2), (0, 6, 0, 8, 2), (1, 3, 0, 5, 2), (1, 6, 0, 8, 2))
+    boxes["score"] = np.array([1.0, 0.2, 0.9, 0.2, 0.5], dtype=np.float32)
+    linked = finished(boxes, [9, 5, 7, 5, 7], minimum_length_nm=20, instance_score=0.6)
+    assert linked["instance"].tolist() == [0, 0, 1, 0, 1]
+
+
+def test_length_counts_the_slices_from_first_to_last():
+    boxes = table((0, 0, 0, 2, 2), (4, 0, 0, 2, 2))
+    assert finished(boxes, [0, 0], minimum_length_nm=50)["instance"].tolist() == [1, 1]
+    assert finished(boxes, [0, 0], minimum_length_nm=50.1)["instance"].tolist() == [0, 0]
+
+
+def test_score_of_an_instance_is_the_mean_of_its_three_best():
+    boxes = table(*((z, 0, 0, 2, 2) for z in range(5)), score=[0.1, 0.9, 0.6, 0.1, 0.3])
+    assert finished(boxes, [0] * 5, instance_score=0.6)["instance"].tolist() == [1] * 5
+    assert finished(boxes, [0] * 5, instance_score=0.61)["instance"].tolist() == [0] * 5
+
+
+def test_score_on_the_threshold_stays_in_spite_of_rounding():
+    boxes = table(*((z, 0, 0, 2, 2) for z in range(3)), score=[0.3, 0.3, 0.3])
+    assert finished(boxes, [0, 0, 0], instance_score=0.3)["instance"].tolist() == [1, 1, 1]
+
+
+def test_empty_table_keeps_its_types():
+    linked = finished(table(), [])
+    assert linked["instance"].dtype == np.uint32
+    assert len(linked) == 0
+
+
+def test_broken_tables_are_refused():
+    with pytest.raises(InputError, match="x0"):
+        canonical(table((0, 0, 0, 2, 2)).drop(columns="x0"))
+    with pytest.raises(InputError, match="box 4 twice"):
+        canonical(table((0, 0, 0, 2, 2), (0, 0, 0, 2, 2), box=[4, 4]))
