@@ -1,5 +1,7 @@
 """boxes.csv, the doors read_boxes and write_boxes, slice names, and what is done to rows on their way in."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -318,7 +320,7 @@ def test_slices_by_the_stacks_own_names():
     assert finder.find("cell_103.ome.tif") == finder.find("cell_103.txt") == finder.find("x/cell_103.png") == 3
     assert finder.find("cell_103.ome.tif.txt") == 3
     assert finder.stem(3) == "cell_103"
-    with pytest.raises(InputError, match="expected one of the stack's, such as 'cell_100.ome.tif'"):
+    with pytest.raises(InputError, match=r"expected one of the stack's, such as 'cell_100\.ome\.tif'"):
         finder.find("cell_003.txt", fallback=3)
     assert SliceFinder(SHAPE, names, first=100).find("other_103.txt") == 3
 
@@ -341,10 +343,8 @@ def test_slice_names_must_fit_the_stack():
 @given(st.text(max_size=30))
 def test_any_name_gives_a_slice_or_an_error(name):
     for names in (None, [f"s{z}.tif" for z in range(10)]):
-        try:
+        with contextlib.suppress(FamousError):
             assert 0 <= SliceFinder(SHAPE, names).find(name) < 10
-        except FamousError:
-            pass
     assert name.startswith(stem(name))
 
 

@@ -64,14 +64,9 @@ class _Images:
         """Slice z of an image id; InputError where there is none."""
         if image not in self.entries:
             raise InputError(f"found the image_id {image}, expected the id of one of the {len(self.entries)} images")
-        if image not in self.found:
-            try:
-                self.found[image] = self._resolve(image)
-            except InputError as error:
-                self.found[image] = InputError(f"{self.entries[image][0]}: {error}")
-        z = self.found[image]
+        z = self._look_up(image)
         if isinstance(z, InputError):
-            raise z
+            raise InputError(f"{self.entries[image][0]}: {z}")
         return z
 
     def declare_done(self) -> None:
@@ -79,24 +74,28 @@ class _Images:
         labelled = set(self.found)
         silent = elsewhere = 0
         for image, (where, entry) in self.entries.items():
-            said = entry.get("done")
-            elsewhere += not self._is_ours(image)
-            silent += self._is_ours(image) and said is None and image not in labelled
-            if said is True or (said is None and image in labelled):
-                with self.rows.row(where):
-                    self.rows.done.add(self.slice_of(image))
-            elif said not in (None, False):
+            z, said = self._look_up(image), entry.get("done")
+            if said not in (None, False, True):
                 self.rows.broken(where, f"found {shown(said)} as done, expected true or false")
+            elif isinstance(z, InputError):
+                elsewhere += 1
+                if said:
+                    self.rows.broken(where, str(z))
+            elif said or (said is None and image in labelled):
+                self.rows.done.add(z)
+            else:
+                silent += said is None
         self.rows.counted(silent, "images have no box and do not say that they are done; they were not taken as done")
         self.rows.counted(elsewhere, "images without boxes are none of this stack's slices")
         self.rows.counted(len(self.rows.done), "slices count as done, because they say so or have boxes")
 
-    def _is_ours(self, image: int) -> bool:
-        try:
-            self.slice_of(image)
-        except InputError:
-            return False
-        return True
+    def _look_up(self, image: int) -> int | InputError:
+        if image not in self.found:
+            try:
+                self.found[image] = self._resolve(image)
+            except InputError as error:
+                self.found[image] = error
+        return self.found[image]
 
     def _resolve(self, image: int) -> int:
         entry = self.entries[image][1]
