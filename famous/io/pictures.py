@@ -1,0 +1,87 @@
+"""PNG, JPEG and BMP pictures: the size from the header, the pixels from the whole, both without a sound."""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+from famous.io.sources import naming
+
+SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".bmp": "BMP", ".dib": "BMP"}
+_MAGIC = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM"}
+_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start of frame
+_JPEG_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's first bytes say: pixels, bits a channel, and whether it may hold colour."""
+
+    height: int
+    width: int
+    bits: int
+    may_be_colour: bool
+
+
+def read_header(path: Path, format_name: str) -> Header:
+    """Read size and depth without decoding; InputError where the file is empty, of another kind or cut off."""
+    with naming(path, f"a {format_name} picture"), path.open("rb") as file:
+        magic = _MAGIC[format_name]
+        begin = file.read(max(32, len(magic)))
+        if not begin:
+            raise InputError(f"{path}: found an empty file, expected a {format_name} picture")
+        if not begin.startswith(magic):
+            raise InputError(
+                f"{path}: found the first bytes {begin[:8]!r}, expected a {format_name} picture ({magic!r})"
+            )
+        if format_name == "PNG":
+            width, height, bits, colour = struct.unpack(">IIBB", begin[16:26])
+            header = Header(height, width, 16 if bits == 16 else 8, bool(colour & 2))
+        elif format_name == "BMP":
+            width, height, _, bits = struct.unpack("<iiHH", begin[18:30])
+            header = Header(abs(height), width, 8, may_be_colour=True)
+        else:
+            file.seek(2)
+            header = _jpeg_header(file.read(2**20))
+    if header.height < 1 or header.width < 1:
+        raise InputError(f"{path}: found {header.height} × {header.width} pixels, expected at least one")
+    return header
+
+
+def read_picture(path: Path, format_name: str) -> NDArray[Any]:
+    """Decode a picture: (y, x) or (y, x, channels), uint8 or uint16. Called inside `naming`."""
+    import imagecodecs
+
+    content = path.read_bytes()
+    if format_name == "PNG":
+        return np.asarray(imagecodecs.png_decode(content))
+    if format_name == "JPEG":
+        if content.rfind(b"\xff\xd9") < 0:  # the decoder would fill the rest with grey
+            raise InputError(f"{path}: found no end of the picture; the file is truncated, copy it again")
+        return np.asarray(imagecodecs.jpeg8_decode(content))
+    return np.asarray(imagecodecs.bmp_decode(content))
+
+
+def _jpeg_header(content: bytes) -> Header:
+    """Find the frame header among the segments."""
+    at = 0
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:
+            raise ValueError("no marker where one belongs")
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker in _JPEG_BARE:
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", content, at + 2)
+        if marker in _JPEG_SIZES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", content, at + 4)
+            return Header(height, width, bits, channels >= 3)
+        at += 2 + max(2, length)
+    raise ValueError("no frame header")
