@@ -46,3 +46,12 @@ def write_length(length_nm: float) -> str:
     if length_nm < 1e6 * (1 - 1e-9):
         return f"{length_nm / NM_PER_UM:g} µm"
     return f"{length_nm / 1e6:g} mm"
+
+
+def shorten(text: str, letters: "FreeTypeFont", room_px: float) -> str:
+    """Cut a text that is too long for its room and end it with `…`."""
+    if letters.getlength(text) <= room_px:
+        return text
+    while text and letters.getlength(text + "…") > room_px:
+        text = text[:-1]
+    return text.rstrip() + "…"
