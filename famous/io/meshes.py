@@ -1,48 +1,185 @@
-"""Mesh files: (x, y, z) in µm, right-handed, volume above 0. The only place where (z, y, x) nm is turned round."""
+"""Mesh files: (x, y, z) in µm, right-handed, volume above 0. The only place where (z, y, x) nm is turned round.
 
+PLY and STL are binary, OBJ is text; the same mesh gives the same bytes. GLB is in `famous.io.glb`.
+"""
+
+import io
+import re
+import struct
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
+from famous.io.glb import MeshNode, write_glb
+from famous.io.tables import read_bytes, write_bytes
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, zyx_to_xyz
 
+__all__ = ["SUFFIXES", "MeshNode", "read_mesh", "write_glb", "write_mesh"]
+
 SUFFIXES = (".ply", ".stl", ".obj")
+CREATED = "made by famous; unit micrometre; axes x y z"
 
-
-def to_file_axes(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Vertices (x, y, z) in µm, float32, and the faces reversed, because reversing the axes is a reflection."""
-    return zyx_to_xyz(mesh.vertices / NM_PER_UM).astype("<f4"), mesh.faces[:, ::-1]
+_STL_HEADER = 80
+_STL_FACE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("spare", "<u2")])
+_PLY_FACE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
+#: The header of our own PLY and of the like; others are left to trimesh.
+_PLY_HEADER = re.compile(
+    rb"ply\r?\nformat binary_little_endian 1\.0\r?\n(?:(?:comment|obj_info)[^\n]*\n)*"
+    rb"element vertex (\d+)\r?\nproperty (?:float|float32) x\r?\nproperty (?:float|float32) y\r?\n"
+    rb"property (?:float|float32) z\r?\nelement face (\d+)\r?\n"
+    rb"property list (?:uchar|uint8) (?:u?int|u?int32) vertex_ind(?:ices|ex)\r?\nend_header\r?\n"
+)
+#: What trimesh raises on broken files.
+_FAULTS = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError, struct.error)
 
 
 def write_mesh(path: str | Path, mesh: Mesh, *, class_name: str = "", instance: int = 0) -> Path:
-    """Write one mesh; the suffix chooses PLY (binary), STL (binary) or OBJ."""
+    """Write one mesh atomically; the suffix chooses PLY, STL or OBJ.
+
+    `instance` is the organelle's id, 0 for a file that holds several. Class and id stand in the file's comments.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, or the file cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    if path.suffix.lower() != ".ply":
-        raise InputError(f"{path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-    part.write_bytes(_ply(mesh, class_name, instance))
-    part.replace(path)
+    _require_suffix(path)
+    vertices = zyx_to_xyz(mesh.vertices / NM_PER_UM).astype("<f4")
+    faces = mesh.faces[:, ::-1]  # reversing the axes is a reflection
+    about = [CREATED, f"class {_plain(class_name)}" if class_name else "", f"instance {instance}" if instance else ""]
+    encode = {".ply": _ply, ".stl": _stl, ".obj": _obj}[path.suffix.lower()]
+    write_bytes(path, encode(vertices, faces, [line for line in about if line]))
     return path
 
 
-def _ply(mesh: Mesh, class_name: str, instance: int) -> bytes:
-    vertices, faces = to_file_axes(mesh)
+def read_mesh(path: str | Path) -> Mesh:
+    """Read a PLY, STL or OBJ file in (x, y, z) µm as a mesh in (z, y, x) nm.
+
+    An STL file knows no shared vertices; equal ones are joined, and faces that collapse with them are left out.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, of another format, or names vertices that it does not have.
+    """
+    path = Path(path)
+    _require_suffix(path)
+    content = read_bytes(path)
+    try:
+        vertices, faces = {".ply": _read_ply, ".stl": _read_stl, ".obj": _read_obj}[path.suffix.lower()](content)
+        return Mesh(zyx_to_xyz(np.asarray(vertices, dtype=np.float64)) * NM_PER_UM, faces[:, ::-1])
+    except InputError as fault:
+        raise InputError(f"{path}: {fault}; write the file again") from fault
+    except _FAULTS as fault:
+        brief = str(fault).strip().splitlines() or [type(fault).__name__]
+        raise InputError(
+            f"{path}: found no valid mesh ({brief[0][:200]}), expected {path.suffix[1:].upper()}; write the file again"
+        ) from fault
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+
+
+def _plain(text: str) -> str:
+    """One line of ASCII, as headers want it."""
+    return " ".join(text.split()).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _ply(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
     header = [
         "ply",
         "format binary_little_endian 1.0",
-        "comment unit micrometre, axes x y z",
-        f"comment class {class_name}",
-        f"comment instance {instance}",
+        *(f"comment {line}" for line in about),
         f"element vertex {len(vertices)}",
         *(f"property float {axis}" for axis in "xyz"),
         f"element face {len(faces)}",
         "property list uchar int vertex_indices",
-        "end_header",
+        "end_header\n",
     ]
-    rows = np.empty(len(faces), dtype=[("n", "u1"), ("v", "<i4", 3)])
-    rows["n"], rows["v"] = 3, faces
-    return "\n".join(header).encode() + b"\n" + vertices.tobytes() + rows.tobytes()
+    rows = np.zeros(len(faces), dtype=_PLY_FACE)
+    rows["count"], rows["corners"] = 3, faces
+    return "\n".join(header).encode("ascii") + vertices.tobytes() + rows.tobytes()
+
+
+def _read_ply(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    match = _PLY_HEADER.match(content)
+    if match is None:
+        if not content.startswith(b"ply"):
+            raise InputError(f"found a file that starts with {content[:8]!r}, expected 'ply'")
+        return _read_others(content, "ply")
+    counts = int(match[1]), int(match[2])
+    start, expected = match.end(), counts[0] * 12 + counts[1] * _PLY_FACE.itemsize
+    if len(content) - start != expected:
+        raise InputError(f"found {len(content) - start} bytes after the header, expected {expected}")
+    vertices = np.frombuffer(content, dtype="<f4", count=counts[0] * 3, offset=start).reshape(-1, 3)
+    rows = np.frombuffer(content, dtype=_PLY_FACE, count=counts[1], offset=start + counts[0] * 12)
+    if (rows["count"] != 3).any():
+        raise InputError("found a face that is no triangle, expected triangles")
+    return vertices.astype(np.float64), rows["corners"].astype(np.int64)
+
+
+def _stl(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
+    rows = np.zeros(len(faces), dtype=_STL_FACE)
+    rows["corners"] = vertices[faces]
+    corners = rows["corners"].astype(np.float64)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    rows["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+    header = "; ".join(about).encode("ascii")[:_STL_HEADER].ljust(_STL_HEADER)
+    return header + struct.pack("<I", len(faces)) + rows.tobytes()
+
+
+def _read_stl(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    if content.lstrip().startswith(b"solid") and b"facet" in content[:1024]:
+        vertices, faces = _read_others(content, "stl_ascii")
+        corners = vertices[faces].reshape(-1, 3)
+    else:
+        start = _STL_HEADER + 4
+        count = struct.unpack("<I", content[_STL_HEADER:start])[0] if len(content) >= start else -1
+        if count < 0 or len(content) != start + count * _STL_FACE.itemsize:
+            wanted = (
+                f"{start + count * _STL_FACE.itemsize} for {count} triangles" if count >= 0 else f"at least {start}"
+            )
+            raise InputError(f"found {len(content)} bytes, expected {wanted}")
+        corners = np.frombuffer(content, dtype=_STL_FACE, offset=start)["corners"].reshape(-1, 3).astype(np.float64)
+    joined, number = np.unique(corners, axis=0, return_inverse=True)
+    faces = number.reshape(-1, 3).astype(np.int64)
+    collapsed = (faces == np.roll(faces, 1, axis=1)).any(axis=1)
+    return joined, faces[~collapsed]
+
+
+def _obj(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
+    lines = "".join(f"# {line}\n" for line in [*about, f"{len(vertices)} vertices, {len(faces)} faces"])
+    points = "v %.9g %.9g %.9g\n" * len(vertices) % tuple(vertices.ravel().tolist())
+    corners = "f %d %d %d\n" * len(faces) % tuple((faces + 1).ravel().tolist())
+    return (lines + points + corners).encode("ascii")
+
+
+def _read_obj(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    ours = re.search(rb"^# (\d+) vertices, (\d+) faces$", content[:4096], re.MULTILINE)
+    if not re.search(rb"^v ", content, re.MULTILINE):
+        if ours and ours[1] == b"0":
+            return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+        raise InputError("found no line that starts with 'v ', expected vertices")
+    vertices, faces = _read_others(content, "obj")
+    if ours and (not content.endswith(b"\n") or (len(vertices), len(faces)) != (int(ours[1]), int(ours[2]))):
+        raise InputError(
+            f"found {len(vertices)} vertices and {len(faces)} faces, expected {int(ours[1])} and {int(ours[2])}"
+        )
+    return vertices, faces
+
+
+def _read_others(content: bytes, kind: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Let trimesh read what others wrote; no vertex is joined or left out."""
+    import trimesh
+
+    loaded = trimesh.load(io.BytesIO(content), file_type=kind, process=False, maintain_order=True, force="mesh")
+    if not isinstance(loaded, trimesh.Trimesh):
+        raise InputError(f"found a {type(loaded).__name__}, expected a triangle mesh")
+    return np.asarray(loaded.vertices, dtype=np.float64), np.asarray(loaded.faces, dtype=np.int64)

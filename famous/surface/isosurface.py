@@ -17,6 +17,7 @@ from famous.voxels import VoxelSize
 
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 ROUNDS = 12  # how often the level may be corrected against the volume of the mesh; two are usual
+APART = 0.01  # how far grid values stay from the level, as a share of the maximum
 EDGE = 1e-3  # how near to 0 and to the field's maximum a level may come, as a share of the maximum
 
 
@@ -134,7 +135,7 @@ def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, t
     best, error, side = Mesh.empty(), np.inf, 0
     for _ in range(ROUNDS):
         level = min(max(level, top * EDGE), top * (1 - EDGE))
-        mesh = march(field, level, step)
+        mesh = march(field, level, step, apart=top * APART)
         now = mesh.volume_nm3 / target - 1.0
         if abs(now) < error and mesh.is_watertight:
             best, error = mesh, abs(now)
@@ -150,12 +151,19 @@ def _cut(field: NDArray[np.float32], step: NDArray[np.float64], target: float, t
     return Mesh((best.vertices - centre) * (target / best.volume_nm3) ** (1 / 3) + centre, best.faces)
 
 
-def march(field: NDArray[np.float32], level: float, step: NDArray[np.float64]) -> Mesh:
-    """Marching cubes at a level strictly inside the field's range; faces outward, origin at the first grid point.
+def march(field: NDArray[np.float32], level: float, step: NDArray[np.float64], *, apart: float) -> Mesh:
+    """Cut a field (z, y, x), higher inside, at a level that lies above all of its border; origin at its first point.
 
     The classic table (`lorensen`) closes in every case; the one of Lewiner leaves holes where a face is ambiguous.
+    Values nearer to the level than `apart` are moved to that distance. Otherwise the corners round such a grid point
+    all but coincide, and single precision in a file makes them one.
     """
     from skimage.measure import marching_cubes
 
-    vertices, faces, _, _ = marching_cubes(field, np.float32(level), method="lorensen", allow_degenerate=True)
+    height = field - np.float32(level)
+    near = np.abs(height) < apart
+    height[near] = np.where(height[near] > 0, np.float32(apart), -np.float32(apart))
+    if not (height > 0).any():
+        return Mesh.empty()
+    vertices, faces, _, _ = marching_cubes(height, np.float32(0.0), method="lorensen", allow_degenerate=True)
     return Mesh(vertices.astype(np.float64) * step, faces[:, ::-1])

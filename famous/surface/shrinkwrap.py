@@ -145,7 +145,7 @@ def remesh(mesh: Mesh, cell_nm: float) -> Mesh:
     shape = np.ceil((mesh.bounds[1] - low) / cell_nm + 1.5).astype(int)
     grid = np.indices(shape).reshape(3, -1).T * cell_nm + low
     distance = mesh.signed_distance(grid).reshape(shape)
-    return isosurface.march(distance, 0.0, np.full(3, cell_nm)).translated(low)
+    return isosurface.march(distance, 0.0, np.full(3, cell_nm), apart=isosurface.APART * cell_nm).translated(low)
 
 
 def project(mesh: Mesh, cloud: PointCloud, neighbours: int) -> Mesh:
