@@ -29,9 +29,9 @@ class Cells:
 
     @cached_property
     def pitch_nm(self) -> float:
-        """Mean distance of two cells; nuclei (radius up to 0.29 of it) always lie inside their cell."""
+        """Mean distance of two cells; nuclei (radius up to 0.32 of it) always lie inside their cell."""
         radius = self.params.nucleus_nm
-        return 4.0 * radius if radius > 0 else max(1.2 * max(self.params.extent_nm[1:]), 3000.0)
+        return 3.6 * radius if radius > 0 else max(1.2 * max(self.params.extent_nm[1:]), 3000.0)
 
     @cached_property
     def _origin(self) -> NDArray[np.float64]:
@@ -84,7 +84,7 @@ def depth(centres: NDArray[np.float64], z: Field, y: Field, x: Field) -> Field:
     nearest = np.take_along_axis(squared, own[None], axis=0)[0]
     apart = 2 * np.linalg.norm(centres[:, None] - centres[None], axis=-1).astype(squared.dtype)
     np.fill_diagonal(apart, 1.0)
-    wall = np.full_like(nearest, np.inf)
+    wall: Field = np.full_like(nearest, np.inf)
     for j in range(len(centres)):
         distance = (squared[j] - nearest) / apart[j][own]
         wall = np.where(own == j, wall, np.minimum(wall, distance))

@@ -36,7 +36,7 @@ def spline_weights(fraction: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _spline_slopes(fraction: NDArray[Any]) -> NDArray[np.float64]:
-    """Derivatives of the weights by the position."""
+    """Differentiate the weights by the position."""
     t = np.asarray(fraction, dtype=np.float64)
     return np.stack([-((1 - t) ** 2), 3 * t**2 - 4 * t, -3 * t**2 + 2 * t + 1, t**2], axis=-1) / 2
 
@@ -63,7 +63,8 @@ class Noise:
 
     def plane(self, z_nm: float, y_nm: NDArray[Any], x_nm: NDArray[Any]) -> NDArray[np.float32]:
         """Evaluate at one z on the grid of y and x, in nm: (len(y), len(x))."""
-        return self._plane(z_nm, y_nm, x_nm, slope=False)[0]
+        values: NDArray[np.float32] = self._plane(z_nm, y_nm, x_nm, slope=False)[0]
+        return values
 
     def plane_and_slope(
         self, z_nm: float, y_nm: NDArray[Any], x_nm: NDArray[Any]
@@ -87,7 +88,8 @@ class Noise:
         fraction = np.array([depth - whole])
         weights = [spline_weights(fraction)[0]] + ([_spline_slopes(fraction)[0]] if slope else [])
         lattices = np.tensordot(np.array(weights, dtype=np.float32), values, axes=1)
-        return np.stack([matrix_y @ lattice @ matrix_x.T for lattice in lattices])
+        result: NDArray[np.float32] = np.stack([matrix_y @ lattice @ matrix_x.T for lattice in lattices])
+        return result
 
     def line(self, position: float) -> float:
         """Evaluate along one axis only (at y = x = 0); for drift and brightness by slice."""

@@ -42,6 +42,8 @@ class PhantomParams:
         for name in ("touching", "missing", "contrast_jumps"):
             if getattr(self, name) > 1:
                 raise InputError(f"phantom: {name}: found {getattr(self, name)}, expected a fraction in 0 … 1")
+        if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
+            raise InputError(f"phantom: seed: found {self.seed!r}, expected a whole number from 0 up")
         if self.subslices < 1 or self.gamma == 0:
             raise InputError("phantom: subslices and gamma must be above 0")
 
@@ -57,3 +59,7 @@ class PhantomParams:
         if self.nucleus_radius_nm is not None:
             return self.nucleus_radius_nm
         return min(max(0.28 * max(self.extent_nm[1:]), 1100.0), 3500.0)
+
+
+#: the stack in data/, and of the demo
+SAMPLE = PhantomParams(shape=(36, 280, 280), voxel_size=VoxelSize(16.0, 16.0, 16.0), seed=5)

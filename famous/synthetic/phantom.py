@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous import boxes as box_table
-from famous.synthetic import texture
+from famous.synthetic import microscope, texture
 from famous.synthetic.cells import Cells
-from famous.synthetic.lattice import Noise, draw
 from famous.synthetic.params import CLASS_NAMES, PhantomParams
 from famous.synthetic.placement import Organelle, Placement
 from famous.synthetic.shapes import Ellipsoid
@@ -63,7 +62,7 @@ class Phantom:
         count = self.params.subslices
         offsets = (np.arange(count) + 0.5) / count - 0.5
         planes = [self._ideal(self._plane(z, float(offset))) for offset in offsets]
-        return self._exposed(z, np.mean(planes, axis=0, dtype=np.float32))
+        return microscope.expose(np.mean(planes, axis=0, dtype=np.float32), z, self.params)
 
     def labels(self, z: int) -> dict[str, NDArray[np.uint32]]:
         """Truth of slice z: per class an image (y, x) of instance ids, also where the slice is missing."""
@@ -113,17 +112,11 @@ class Phantom:
 
     def is_missing(self, z: int) -> bool:
         """Tell whether slice z was lost."""
-        return self.params.missing > 0 and draw(self.params.seed, 41, self._checked(z)) < self.params.missing
+        return microscope.is_missing(self._checked(z), self.params)
 
     def drift(self, z: int) -> tuple[float, float]:
-        """Displacement of slice z along y and x in nm: slow wander, and a tenth of it as jitter."""
-        if self.params.drift_nm == 0:
-            return 0.0, 0.0
-        seed, size = self.params.seed, self.params.drift_nm
-        slow = [Noise(seed * 64 + 42 + axis, 24.0).line(float(z)) for axis in (0, 1)]
-        jitter = [3.4 * (draw(seed, 44 + axis, z) - 0.5) for axis in (0, 1)]
-        y, x = (size * (0.99 * a + 0.1 * b) for a, b in zip(slow, jitter, strict=True))
-        return y, x
+        """Displacement of slice z along y and x in nm; the truth is displaced with the image."""
+        return microscope.drift(self._checked(z), self.params)
 
     def _checked(self, z: int) -> int:
         if not 0 <= z < len(self):
@@ -132,10 +125,10 @@ class Phantom:
 
     def _plane(self, z: int, offset: float = 0.0) -> texture.Plane:
         size, (_, height, width) = self.voxel_size, self.shape
-        drift_y, drift_x = self.drift(z)
+        drift_y, drift_x = microscope.drift(z, self.params)
         z_nm = (z + 0.5 + offset) * size.z
-        y_nm = (np.arange(height) + 0.5) * size.y + drift_y
-        x_nm = (np.arange(width) + 0.5) * size.x + drift_x
+        y_nm: NDArray[np.float64] = (np.arange(height, dtype=np.float64) + 0.5) * size.y + drift_y
+        x_nm: NDArray[np.float64] = (np.arange(width, dtype=np.float64) + 0.5) * size.x + drift_x
         y, x = y_nm.astype(np.float32)[:, None], x_nm.astype(np.float32)[None, :]
         qz, qy, qx = self._placement.warp.forward(z_nm, y, x)
         whole = (height, width)
@@ -177,9 +170,9 @@ class Phantom:
         seed: int,
     ) -> None:
         match organelle.class_name:
-            case "nucleus":
-                assert isinstance(organelle.shape, Ellipsoid)  # noqa: S101
-                texture.paint_nucleus(plane, image, distance, self._cells.nucleolus(organelle.shape), seed + 100)
+            case "nucleus" if isinstance(organelle.shape, Ellipsoid):
+                nucleolus = self._cells.nucleolus(organelle.shape)
+                texture.paint_nucleus(plane, image, distance, nucleolus, seed + 100)
             case "mitochondrion":
                 texture.paint_mitochondrion(plane, image, distance, organelle, seed + 200)
             case "early endosome":
@@ -188,38 +181,6 @@ class Phantom:
                 texture.paint_late(plane, image, distance, organelle, seed + 400)
             case _:
                 texture.paint_lysosome(plane, image, distance, organelle, seed + 500)
-
-    def _exposed(self, z: int, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Add the microscope's faults: blur, streaks, jumps, gamma, shot and read-out noise."""
-        params = self.params
-        if params.blur_nm > 0:
-            sigma = [params.blur_nm / size for size in (self.voxel_size.x, self.voxel_size.y)]
-            image = cv2.GaussianBlur(image, (0, 0), sigmaX=sigma[0], sigmaY=sigma[1])
-        rng = np.random.default_rng([params.seed, 51, z])
-        if params.streaks > 0:
-            streaks = rng.standard_normal(image.shape[1]).astype(np.float32)
-            image = image + params.streaks * np.convolve(streaks, [0.6, 1, 0.6], mode="same")[None].astype(np.float32)
-        if params.contrast_jumps > 0:
-            gain, offset = self._exposure(z)
-            image = (image - 128) * np.float32(gain) + np.float32(128 + offset)
-        image = np.clip(image, 0, 255)
-        if params.gamma != 1:
-            image = 255 * (image / 255) ** np.float32(params.gamma)
-        if params.noise > 0:
-            spread = np.sqrt(60 + 0.9 * image) * np.float32(params.noise)  # read-out, and shot noise at high counts
-            grain = rng.standard_normal(image.shape, dtype=np.float32)
-            grain = cv2.GaussianBlur(grain, (0, 0), sigmaX=0.5) * np.float32(1.27)
-            image = image + spread * grain
-        exposed: NDArray[np.uint8] = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-        return exposed
-
-    def _exposure(self, z: int) -> tuple[float, float]:
-        """Gain and offset since the last jump before slice z; jumps come once in every 1 / `contrast_jumps` slices."""
-        seed, spell = self.params.seed, max(round(1 / self.params.contrast_jumps), 1)
-        stretch = z // spell
-        if z < stretch * spell + int(draw(seed, 45, stretch) * spell):
-            stretch -= 1
-        return 0.75 + 0.5 * draw(seed, 46, stretch), 60 * (draw(seed, 47, stretch) - 0.5)
 
 
 def _components(image: NDArray[np.uint32], minimum_pixels: int) -> Iterator[tuple[int, int, int, int, int]]:

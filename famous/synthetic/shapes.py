@@ -54,7 +54,8 @@ class Ellipsoid:
         u = self._scaled(z, y, x)
         level = np.sqrt(sum(c * c for c in u))
         slope = np.sqrt(sum((c / r) ** 2 for c, r in zip(u, self.radii, strict=True)))
-        return level * (level - 1) / np.maximum(slope, 1e-12) - np.where(level < 1e-9, self.radii.min(), 0)
+        distance: Field = level * (level - 1) / np.maximum(slope, 1e-12) - np.where(level < 1e-9, self.radii.min(), 0)
+        return distance
 
     def clearance(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Lower bound of the distance of (n, 3) points outside: the level is Lipschitz in 1 / the shortest axis."""
@@ -99,7 +100,8 @@ class Segment:
         d = self.end - self.start
         dz, dy, dx = z - self.start[0], y - self.start[1], x - self.start[2]
         t = np.clip((dz * d[0] + dy * d[1] + dx * d[2]) / (d @ d), 0, 1)
-        return np.sqrt((dz - t * d[0]) ** 2 + (dy - t * d[1]) ** 2 + (dx - t * d[2]) ** 2)
+        distance: Field = np.sqrt((dz - t * d[0]) ** 2 + (dy - t * d[1]) ** 2 + (dx - t * d[2]) ** 2)
+        return distance
 
     def moved(self, by: Vector) -> "Segment":
         """Return the same piece elsewhere."""
@@ -138,7 +140,8 @@ class Arc:
         flat = np.where(
             beyond, np.hypot(a - self.radius_nm * cos, b - self.radius_nm * sin), np.hypot(a, b) - self.radius_nm
         )
-        return np.hypot(flat, h)
+        distance: Field = np.hypot(flat, h)
+        return distance
 
     def moved(self, by: Vector) -> "Arc":
         """Return the same piece elsewhere."""
@@ -152,8 +155,7 @@ Piece = Segment | Arc
 class Tube:
     """All points within `radius_nm` of an axis made of pieces.
 
-    Pieces follow each other without a kink (bean, S-curve; a full ring stands alone), or, where `branched`, all start
-    in the junction `junction`.
+    Pieces follow each other without a kink (bean, S-curve; a full ring stands alone), or all start in a `junction`.
     """
 
     pieces: tuple[Piece, ...]
@@ -161,7 +163,7 @@ class Tube:
     junction: Vector | None = None
 
     def distance(self, z: Field, y: Field, x: Field) -> Field:
-        """Signed distance, exact."""
+        """Signed distance, exact outside and on the surface."""
         nearest = self.pieces[0].axis_distance(z, y, x)
         for piece in self.pieces[1:]:
             nearest = np.minimum(nearest, piece.axis_distance(z, y, x))
@@ -179,14 +181,13 @@ class Tube:
         if self.junction is None:
             ring = isinstance(self.pieces[0], Arc) and self.pieces[0].sweep >= 2 * np.pi - 1e-9
             return float(straight if ring else straight + ball)
-        return float(straight + len(self.pieces) * ball - self._shared())
+        return float(straight + len(self.pieces) * ball - self._shared(self.junction))
 
-    def _shared(self) -> float:
+    def _shared(self, junction: Vector) -> float:
         """Volume that the capsules of several arms count more than once."""
-        assert self.junction is not None  # noqa: S101 - only called for a Y
         step = self.radius_nm / 20
         grid = np.arange(-2.6 * self.radius_nm, 2.6 * self.radius_nm, step) + step / 2
-        z, y, x = np.ix_(grid + self.junction[0], grid + self.junction[1], grid + self.junction[2])
+        z, y, x = np.ix_(grid + junction[0], grid + junction[1], grid + junction[2])
         total: Field = np.zeros(1)
         union: Field = np.zeros(1)
         for piece in self.pieces:

@@ -50,12 +50,14 @@ class Plane:
         value, slope_z = noise.plane_and_slope(self.z_nm, self.y_nm, self.x_nm)
         slope_y, slope_x = _gradient(value, self.pixel_nm)
         slope = np.sqrt(slope_z**2 + slope_y**2 + slope_x**2)
-        return (value - np.float32(level)) / np.maximum(slope, np.float32(0.25 / noise.wavelength_nm))
+        distance: Image = (value - np.float32(level)) / np.maximum(slope, np.float32(0.25 / noise.wavelength_nm))
+        return distance
 
     def band(self, distance: Image, width_nm: float) -> Image:
         """Profile of a membrane: 1 where the distance is 0, fainter where it is thinner than a pixel."""
         seen = max(width_nm, 0.62 * self.pixel_nm)
-        return np.float32((width_nm / seen) ** 0.5) * np.exp(-((distance / np.float32(seen)) ** 2))
+        profile: Image = np.float32((width_nm / seen) ** 0.5) * np.exp(-((distance / np.float32(seen)) ** 2))
+        return profile
 
 
 def _gradient(image: Image, pixel_nm: float) -> tuple[Image, Image]:
@@ -67,7 +69,8 @@ def _gradient(image: Image, pixel_nm: float) -> tuple[Image, Image]:
 def step(value: Image, low: float, high: float) -> Image:
     """Rise smoothly from 0 at `low` to 1 at `high`."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    rise: Image = t * t * (3 - 2 * t)
+    return rise
 
 
 def blend(image: Image, value: Image | float, weight: Image) -> None:
@@ -116,7 +119,8 @@ def wall_distance(plane: Plane, cells: Cells, seed: int) -> Image:
     grid_x, grid_y = np.meshgrid(columns, rows)
     full = cv2.remap(coarse_depth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     gap = 10 + 75 * step(plane.noise(seed + 1, 900), 0.9, 2.2)
-    return full - gap + 16 * plane.noise(seed, 300)
+    distance: Image = full - gap + 16 * plane.noise(seed, 300)
+    return distance
 
 
 def vesicles(plane: Plane, seed: int, crowd: Image, room: Image, *, spacing_nm: float = 115.0) -> Image:
@@ -138,11 +142,11 @@ def vesicles(plane: Plane, seed: int, crowd: Image, room: Image, *, spacing_nm: 
     pixel_y, pixel_x = plane.pixels_nm
     row = np.rint((place[:, 1] - plane.y_nm[0]) / pixel_y).astype(int)
     column = np.rint((place[:, 2] - plane.x_nm[0]) / pixel_x).astype(int)
-    height, width = distance.shape
+    height, width = plane.q[0].shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & (np.abs(place[:, 0] - plane.z_nm) < reach)
     keep = np.flatnonzero(inside)
-    at = row[keep], column[keep]
-    keep = keep[(hashed(seed, 4, *index[keep].T) < crowd[at]) & (room[at] > radius[keep] + 8)]
+    wanted = hashed(seed, 4, *index[keep].T) < crowd[row[keep], column[keep]]
+    keep = keep[wanted & (room[row[keep], column[keep]] > radius[keep] + 8)]
     reach_y, reach_x = int(np.ceil(reach / pixel_y)), int(np.ceil(reach / pixel_x))
     dy, dx = np.meshgrid(np.arange(-reach_y, reach_y + 1), np.arange(-reach_x, reach_x + 1), indexing="ij")
     rows, columns = row[keep, None, None] + dy, column[keep, None, None] + dx

@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.synthetic.lattice import draw
+from famous.synthetic.shapes import Field
 
 _WAVES = ((2600.0, 110.0), (1500.0, 45.0), (620.0, 14.0))  # wavelength and amplitude in nm
 
 
 @dataclass(frozen=True)
 class Warp:
-    """Maps places p of the stack to places q where shapes are simple: q_y = y + A(x, z), q_x = x + B(q_y, z), q_z = z
-    + C(q_y, q_x).
+    """Maps places of the stack to places q where shapes are simple.
 
-    Each step moves one axis by a function of the other two, so the determinant is exactly 1: a shape that is distorted
-    keeps its closed-form volume. `strength` 0 turns it off.
+    q_y = y + A(x, z), then q_x = x + B(q_y, z), then q_z = z + C(q_y, q_x), all in nm. Each step moves one
+    axis by a function of the other two, so the determinant is exactly 1: a shape that is distorted keeps its
+    closed-form volume. `strength` 0 turns it off.
     """
 
     seed: int
@@ -41,20 +41,20 @@ class Warp:
         """Bound of the displacement along each axis."""
         return float(self._waves[0, :, 0].sum())
 
-    def _shift(self, i: int, first: Any, second: Any) -> Any:
-        total: Any = 0.0
+    def _shift(self, i: int, first: Field, second: Field | float) -> Field:
+        total = np.zeros((), dtype=first.dtype)
         for amplitude, a, b, phase in self._waves[i].tolist():  # Python floats keep float32 arrays float32
             if amplitude:
                 total = total + amplitude * np.sin(first * a + (second * b + phase))
         return total
 
-    def forward(self, z: Any, y: Any, x: Any) -> tuple[Any, Any, Any]:
+    def forward(self, z: Field | float, y: Field, x: Field) -> tuple[Field, Field, Field]:
         """Map places of the stack, in nm."""
         qy = y + self._shift(0, x, z)
         qx = x + self._shift(1, qy, z)
         return z + self._shift(2, qy, qx), qy, qx
 
-    def backward(self, qz: Any, qy: Any, qx: Any) -> tuple[Any, Any, Any]:
+    def backward(self, qz: Field, qy: Field, qx: Field) -> tuple[Field, Field, Field]:
         """Invert `forward`, exactly."""
         z = qz - self._shift(2, qy, qx)
         x = qx - self._shift(1, qy, z)
