@@ -1,6 +1,6 @@
 """Slices to boxes: tiles, batches, boxes merged at the tiles' borders, a coarse pass, strides."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from famous.boxes import CORNERS, concat, empty, from_columns, iou, require
 from famous.errors import InputError
+from famous.tiles import Found, MergeParams, area, at_inner_border, intersection, join, merge, suppress, tiles
 from famous.voxels import VoxelSize
+
+__all__ = ["DetectParams", "Detector", "detect_slice", "detected_slices", "interpolate", "tiles"]
 
 
 class Detector(Protocol):
@@ -29,30 +30,20 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True)
-class DetectParams:
-    """How a slice is cut up, and which of the boxes found are kept; pixels are those that the detector sees."""
+class DetectParams(MergeParams):
+    """Which of the boxes found are kept, and at which scales and slices the detector looks."""
 
     score: float = 0.1  # lowest score that is kept; linking through z can win weak boxes back
     class_scores: Mapping[str, float] = field(default_factory=dict)  # class → lowest score, instead of `score`
-    tile_px: int = 1024  # side of a tile
-    overlap_px: int = 192  # overlap of neighbouring tiles; objects up to this size are whole in one tile
-    border_px: float = 4.0  # a side this close to an inner border of its tile counts as cut
-    merge_iou: float = 0.5  # parts from two tiles that agree this well in the tiles' overlap are one object
-    merge_cover: float = 0.7  # a cut part this far inside another box is a fragment of it
-    nms_iou: float = 0.7  # boxes of one class that overlap more are one object
-    class_iou: float = 0.8  # boxes of different classes that overlap more are one object; 1 keeps both
     batch: int = 4  # tiles per call of the detector
-    coarse: float = 4.0  # greatest factor by which the pass for large objects is coarser; 0 leaves the pass out
+    coarse: float = 4.0  # how much coarser a slice larger than a tile is seen once more, for large objects; 0: never
     coarse_side: float = 0.5  # shortest long side of a box taken from the coarse pass, in tiles
     resample_above: float = 0.05  # resample where the pixel size differs more than this share from the detector's
     stride_nm: float = 0.0  # distance between detected slices; 0 detects every slice
     stride_iou: float = 0.2  # boxes of two detected slices that overlap this much are joined by interpolation
 
     def __post_init__(self) -> None:
-        if not 0 < self.overlap_px < self.tile_px:
-            raise InputError(
-                f"detect: found overlap_px {self.overlap_px}, expected 1 … {self.tile_px - 1} (below tile_px)"
-            )
+        super().__post_init__()
         if self.batch < 1:
             raise InputError(f"detect: found batch {self.batch}, expected 1 or more")
         if self.coarse != 0 and self.coarse <= 1:
@@ -62,50 +53,6 @@ class DetectParams:
         for name, value in {"score": self.score, **self.class_scores}.items():
             if not 0 <= value <= 1:
                 raise InputError(f"detect: found the score {value} for {name!r}, expected 0 … 1")
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Boxes of one pass: (k, 4) corners, (k,) scores, classes, tile numbers, and whether a side is cut by a tile."""
-
-    corners: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    tile: NDArray[np.int64]
-    cut: NDArray[np.bool_]
-
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "_Found":
-        return _Found(self.corners[rows], self.scores[rows], self.classes[rows], self.tile[rows], self.cut[rows])
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-
-def tiles(shape: tuple[int, int], *, tile_px: int, overlap_px: int) -> list[tuple[slice, slice]]:
-    """Cover a (y, x) shape with tiles of one size, row by row, evenly spread, overlapping by at least `overlap_px`.
-
-    A side shorter than a tile gets one tile of that side's length; an empty shape gets none.
-    """
-    rows, columns = (list(_spans(length, tile_px, overlap_px)) for length in shape)
-    return [(row, column) for row in rows for column in columns]
-
-
-def _spans(length: int, tile_px: int, overlap_px: int) -> Iterator[slice]:
-    if length <= 0:
-        return
-    count = 1 if length <= tile_px else -(-(length - overlap_px) // (tile_px - overlap_px))
-    side = min(length, tile_px)
-    for start in np.linspace(0, length - side, count).astype(int):
-        yield slice(int(start), int(start) + side)
-
-
-def coarse_factor(shape: tuple[int, int], params: DetectParams) -> float:
-    """Tell how much coarser the second pass sees a slice of this (y, x) shape; 1 means that there is no second pass.
-
-    As coarse as it takes to see the whole slice in one tile, but not coarser than `params.coarse`.
-    """
-    needed = max(shape) / params.tile_px
-    return min(needed, params.coarse) if needed > 1 and params.coarse else 1.0
 
 
 def detect_slice(
@@ -148,9 +95,8 @@ def detect_slice(
         scale = 1.0
     image = _resample(slab, scale)
     fine = _pass(image, detector, params)
-    factor = coarse_factor(image.shape[:2], params)
-    if factor > 1:
-        fine = _with_coarse(fine, image, factor, detector, params)
+    if params.coarse and max(image.shape[:2]) > params.tile_px:
+        fine = _with_coarse(fine, image, detector, params)
     stretch = np.array([height / image.shape[0], width / image.shape[1]] * 2)
     thresholds = np.array([params.class_scores.get(name, params.score) for name in names])
     fine = fine[fine.scores >= thresholds[fine.classes]]
@@ -164,11 +110,11 @@ def detected_slices(n_slices: int, voxel_size: VoxelSize, params: DetectParams) 
     return [*chosen, n_slices - 1] if chosen and chosen[-1] != n_slices - 1 else chosen
 
 
-def interpolate(boxes: pd.DataFrame, z_from: int, z_to: int, *, params: DetectParams) -> pd.DataFrame:
+def interpolate(boxes: pd.DataFrame, z_from: int, z_to: int, *, params: DetectParams | None = None) -> pd.DataFrame:
     """Make the boxes of the slices between two detected ones.
 
     Boxes of one class are paired one to one so that the sum of their IoU is greatest; pairs of at least
-    `params.stride_iou` move in a straight line with the mean of both scores. A box without a partner goes on as it is
+    `stride_iou` move in a straight line with the mean of both scores. A box without a partner goes on as it is
     for half the gap.
 
     Parameters
@@ -183,6 +129,7 @@ def interpolate(boxes: pd.DataFrame, z_from: int, z_to: int, *, params: DetectPa
     pandas.DataFrame
         Box table of the slices z_from + 1 … z_to − 1, ids 1 … n.
     """
+    minimum = (params or DetectParams()).stride_iou
     require(boxes, ["z", *CORNERS, "class_name", "score"])
     if z_to <= z_from:
         raise InputError(f"interpolate: found slices {z_from} and {z_to}, expected the first to be the lower one")
@@ -195,7 +142,7 @@ def interpolate(boxes: pd.DataFrame, z_from: int, z_to: int, *, params: DetectPa
         s, t = (side["score"].to_numpy(np.float64) for side in (first, last))
         overlap = iou(a, b)
         i, j = linear_sum_assignment(-overlap)
-        joined = overlap[i, j] >= max(params.stride_iou, 1e-9)
+        joined = overlap[i, j] >= max(minimum, 1e-9)
         i, j = i[joined], j[joined]
         alone_a, alone_b = np.setdiff1d(np.arange(len(a)), i), np.setdiff1d(np.arange(len(b)), j)
         for z in between:
@@ -240,7 +187,7 @@ def _resample(slab: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return image.reshape(height, width, slab.shape[2])
 
 
-def _pass(image: NDArray[np.uint8], detector: Detector, params: DetectParams) -> _Found:
+def _pass(image: NDArray[np.uint8], detector: Detector, params: DetectParams) -> Found:
     """Run the detector over all tiles of an image and merge what it finds; `cut` marks what stayed a fragment."""
     spans = tiles(image.shape[:2], tile_px=params.tile_px, overlap_px=params.overlap_px)
     found: list[NDArray[np.float64]] = []
@@ -254,11 +201,10 @@ def _pass(image: NDArray[np.uint8], detector: Detector, params: DetectParams) ->
     tile = np.repeat(np.arange(len(spans)), [len(result) for result in found])
     flat = np.concatenate(found)
     corners = flat[:, :4] + np.tile(origins[:, :2], 2)[tile]
-    inner = origins != np.array([0, 0, *image.shape[:2]])
-    cut = (inner[tile] & (np.abs(corners - origins[tile]) <= params.border_px)).any(axis=1)
-    raw = _Found(corners, flat[:, 4], flat[:, 5].astype(np.int64), tile, cut)
+    cut = at_inner_border(corners, origins[tile], image.shape[:2], params.border_px)
+    raw = Found(corners, flat[:, 4], flat[:, 5].astype(np.int64), tile, cut)
     floor = min([params.score, *params.class_scores.values()])
-    return _merge(raw[raw.scores >= floor], origins, params)
+    return merge(raw[raw.scores >= floor], origins, params)
 
 
 def _checked(result: NDArray[np.float32], shape: tuple[int, int], n_classes: int) -> NDArray[np.float64]:
@@ -274,127 +220,29 @@ def _checked(result: NDArray[np.float32], shape: tuple[int, int], n_classes: int
     return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
 
 
-def _intersection(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners of the intersection, row by row; without extent where there is none."""
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    return np.concatenate([low, np.maximum(high, low)], axis=-1)
-
-
-def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    area: NDArray[np.float64] = (corners[..., 2:] - corners[..., :2]).prod(axis=-1)
-    return area
-
-
-def _merge(found: _Found, origins: NDArray[np.int64], params: DetectParams) -> _Found:
-    """Make one box of the parts that neighbouring tiles have of one object.
-
-    Two boxes of one class from two tiles are parts of one object where they agree inside the zone that both tiles see:
-    IoU ≥ merge_iou, or the cut one lies inside the other to merge_cover. Of such a group the whole boxes stay where
-    they cover the cut ones; otherwise the union of all stands for the object.
-    """
-    if len(found) == 0:
-        return found
-    a, b = _partners(found, origins, params)
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(found), len(found)))
-    _, group = connected_components(graph, directed=False)
-    kept: list[_Found] = []
-    for rows in np.split(np.argsort(group, kind="stable"), np.flatnonzero(np.diff(np.sort(group))) + 1):
-        kept.append(_settle(found[rows], params))
-    return _suppress(_join(kept), params)
-
-
-def _partners(
-    found: _Found, origins: NDArray[np.int64], params: DetectParams
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs (a, b) of rows that are parts of one object."""
-    a, b = _meeting(found.corners)
-    keep = (found.tile[a] != found.tile[b]) & (found.classes[a] == found.classes[b])
-    a, b = a[keep], b[keep]
-    zone = _intersection(origins[found.tile[a]].astype(np.float64), origins[found.tile[b]].astype(np.float64))
-    in_a, in_b = _intersection(found.corners[a], zone), _intersection(found.corners[b], zone)
-    shared, area_a, area_b = _area(_intersection(in_a, in_b)), _area(in_a), _area(in_b)
-    agree = shared >= params.merge_iou * (area_a + area_b - shared)
-    inside = (found.cut[a] & (shared >= params.merge_cover * area_a)) | (
-        found.cut[b] & (shared >= params.merge_cover * area_b)
-    )
-    same = (shared > 0) & (agree | inside)
-    return a[same], b[same]
-
-
-def _meeting(corners: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of boxes that overlap, each once, by a sweep along y."""
-    order = np.argsort(corners[:, 0], kind="stable")
-    ends = np.searchsorted(corners[order, 0], corners[order, 2], side="left")
-    counts = np.maximum(ends - np.arange(len(order)) - 1, 0)
-    first = np.repeat(np.arange(len(order)), counts)
-    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
-    a, b = order[first], order[second]
-    meet = (corners[a, 1] < corners[b, 3]) & (corners[b, 1] < corners[a, 3])
-    return a[meet], b[meet]
-
-
-def _settle(parts: _Found, params: DetectParams) -> _Found:
-    """Boxes that stand for one group of parts."""
-    if len(parts) == 1:
-        return parts
-    whole, cut = parts[~parts.cut], parts[parts.cut]
-    if len(whole):
-        cover = _area(_intersection(cut.corners[:, None], whole.corners[None])).max(axis=1)
-        if (cover >= params.merge_cover * _area(cut.corners)).all():
-            return whole
-    union = np.concatenate([parts.corners[:, :2].min(axis=0), parts.corners[:, 2:].max(axis=0)])[None]
-    best = np.array([int(np.argmax(parts.scores))])
-    return _Found(union, parts.scores[best], parts.classes[best], parts.tile[best], np.ones(1, dtype=bool))
-
-
-def _join(parts: list[_Found]) -> _Found:
-    columns = ([part.corners, part.scores, part.classes, part.tile, part.cut] for part in parts)
-    corners, scores, classes, tile, cut = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return _Found(corners, scores, classes, tile, cut)
-
-
-def _suppress(found: _Found, params: DetectParams) -> _Found:
-    """Keep the best of boxes that are one object: of one class above nms_iou, of different ones above class_iou."""
-    order = np.lexsort([*found.corners.T, -found.scores])
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    a, b = _meeting(found.corners)
-    shared = _area(_intersection(found.corners[a], found.corners[b]))
-    ratio = shared / (_area(found.corners[a]) + _area(found.corners[b]) - shared)
-    limit = np.where(found.classes[a] == found.classes[b], params.nms_iou, params.class_iou)
-    better, worse = np.minimum(rank[a], rank[b])[ratio > limit], np.maximum(rank[a], rank[b])[ratio > limit]
-    alive = np.ones(len(order), dtype=bool)
-    for i, j in sorted(zip(better.tolist(), worse.tolist(), strict=True)):
-        if alive[i]:
-            alive[j] = False
-    return found[order[alive]]
-
-
-def _with_coarse(
-    fine: _Found, image: NDArray[np.uint8], factor: float, detector: Detector, params: DetectParams
-) -> _Found:
+def _with_coarse(fine: Found, image: NDArray[np.uint8], detector: Detector, params: DetectParams) -> Found:
     """Add the large boxes of the coarse pass, and drop the fragments that the fine pass left of them."""
-    small = _resample(image, 1 / factor)
+    small = _resample(image, 1 / params.coarse)
     coarse = _pass(small, detector, params)
     stretch = np.array([image.shape[0] / small.shape[0], image.shape[1] / small.shape[1]] * 2)
-    coarse = _Found(coarse.corners * stretch, coarse.scores, coarse.classes, coarse.tile, coarse.cut)
+    coarse = Found(coarse.corners * stretch, coarse.scores, coarse.classes, coarse.tile, coarse.cut)
     sides = coarse.corners[:, 2:] - coarse.corners[:, :2]
     coarse = coarse[sides.max(axis=1) > params.coarse_side * params.tile_px]
     if len(coarse) == 0:
         return fine
-    shared = _area(_intersection(coarse.corners[:, None], fine.corners[None]))
+    shared = area(intersection(coarse.corners[:, None], fine.corners[None]))
     shared[coarse.classes[:, None] != fine.classes[None]] = 0
-    union = _area(coarse.corners)[:, None] + _area(fine.corners)[None] - shared
+    union = area(coarse.corners)[:, None] + area(fine.corners)[None] - shared
     ratio = shared / np.where(union > 0, union, 1)
     same = ratio >= np.where(fine.cut, params.merge_cover, params.merge_iou)  # a union needs the better agreement
-    covered = np.asarray((shared >= params.merge_cover * _area(fine.corners)).any(axis=0))
+    covered = np.asarray((shared >= params.merge_cover * area(fine.corners)).any(axis=0))
     fragments = fine.cut & covered & ~same.any(axis=0)
     known = np.asarray(same.any(axis=1))
-    return _suppress(_join([fine[~fragments], coarse[~known]]), params)
+    return suppress(join([fine[~fragments], coarse[~known]]), params)
 
 
 def _table(
-    found: _Found, z: int, names: tuple[str, ...], corners: NDArray[np.float64], shape: tuple[int, int]
+    found: Found, z: int, names: tuple[str, ...], corners: NDArray[np.float64], shape: tuple[int, int]
 ) -> pd.DataFrame:
     """Box table in whole pixels of a slice of this (y, x) shape, each box at least 1 px a side."""
     low = np.clip(np.floor(corners[:, :2] + 0.5), 0, np.array(shape) - 1)
