@@ -25,6 +25,7 @@ class View:
     background: str | None = "white"  #: CSS colour, or none for a transparent picture with four channels
     box: bool = True  #: draw the edges of the stack
     scale_bar: bool = True  #: draw a bar of round length along the lower edge in front
+    plane_nm: float | None = None  #: height along z at which a slice is outlined; none outlines none
 
     def __post_init__(self) -> None:
         if not 1 <= self.fov_deg <= 100:
@@ -76,7 +77,7 @@ class Camera:
         elevation = self.view.elevation_deg
         if elevation is None:
             across = float(max(self.sides[0], self.sides[1], 1e-9))
-            elevation = 24.0 + 22.0 * (1 - min(1.0, float(self.sides[2]) / across))
+            elevation = 24.0 + 26.0 * (1 - min(1.0, float(self.sides[2]) / across))
         turn, lift = np.deg2rad(self.view.azimuth_deg), np.deg2rad(elevation)
         back = np.array([np.cos(lift) * np.cos(turn), np.cos(lift) * np.sin(turn), np.sin(lift)])
         right = np.array([-np.sin(turn), np.cos(turn), 0.0])
@@ -91,9 +92,13 @@ class Camera:
 
     def _flat(self, points: Floats) -> Floats:
         """(n, 2) right and down per unit of depth."""
-        seen = (points - self.position) @ self.axes.T
-        flat: Floats = seen[:, :2] / np.maximum(seen[:, 2:], 1e-9)
+        flat: Floats = (points - self.position) @ self.axes[:2].T / np.maximum(self.depths(points)[:, None], 1e-9)
         return flat
+
+    def depths(self, points: Floats) -> Floats:
+        """(n,) distances of (n, 3) points along the view, in which rays count too."""
+        depths: Floats = (points - self.position) @ self.axes[2]
+        return depths
 
     def to_pixels(self, points: Floats) -> Floats:
         """(n, 3) points of the scene to (n, 2) positions (x, y) in the picture; pixel i covers i … i + 1."""

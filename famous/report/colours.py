@@ -31,15 +31,15 @@ PALETTE: tuple[str, ...] = (
 
 #: the common organelles; where two share a colour they are rarely labelled together, and then the later one moves on
 FIXED: dict[str, str] = {
-    "mitochondrion": "#009e73",
+    "mitochondrion": "#e69f00",
     "nucleus": "#56b4e9",
     "early endosome": "#f0e442",
-    "late endosome": "#e69f00",
+    "late endosome": "#cc79a7",
     "lysosome": "#d55e00",
-    "multivesicular body": "#cc79a7",
-    "synapse": "#cc79a7",
-    "golgi": "#2f7fd0",
-    "endoplasmic reticulum": "#44aa99",
+    "golgi": "#009e73",
+    "endoplasmic reticulum": "#2f7fd0",
+    "multivesicular body": "#44aa99",
+    "synapse": "#56b4e9",
     "nucleolus": "#7768c8",
     "lipid droplet": "#ddcc77",
     "vesicle": "#88ccee",

@@ -1,5 +1,8 @@
 """What frames a picture of meshes: the edges of the stack, its scale bar, the ground, and the way to sRGB."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,13 +22,15 @@ def over(top: Vectors, bottom: Vectors) -> Vectors:
     return laid
 
 
-def compose(content: Vectors, camera: Camera, *, unit_nm: float, letter_px: int) -> NDArray[np.uint8]:
+def compose(content: Vectors, depth: Vectors, camera: Camera, *, unit_nm: float, letter_px: int) -> NDArray[np.uint8]:
     """Lines behind, meshes, lines in front, scale bar and ground, to sRGB.
 
     Parameters
     ----------
     content
         (h, w, 4) the meshes, linear light, alpha multiplied in.
+    depth
+        (h, w) of the opaque meshes along the view, infinite where there is none.
     unit_nm
         Length that is 1 in the camera's coordinates.
 
@@ -41,6 +46,8 @@ def compose(content: Vectors, camera: Camera, *, unit_nm: float, letter_px: int)
     picture = _to_srgb(content)
     behind, front = camera.edges() if view.box else ([], [])
     picture = over(picture, _lines(camera, behind, ink, 0.55))
+    if view.plane_nm is not None:
+        picture = over(_plane(camera, depth, view.plane_nm / unit_nm, ink), picture)
     picture = over(_lines(camera, front, ink, 0.30), picture)
     if view.scale_bar:
         picture = over(_scale_bar(camera, unit_nm, letter_px, ink), picture)
@@ -62,7 +69,24 @@ def _lines(camera: Camera, edges: list[tuple[int, int]], ink: Vectors, alpha: fl
     return np.concatenate([cover[..., None] * ink, cover[..., None]], axis=2).astype(np.float32) * np.float32(alpha)
 
 
-def _stroke(size_px: tuple[int, int], lines: list[tuple[NDArray[np.float64], ...]], thick_px: float) -> Vectors:
+def _plane(camera: Camera, depth: Vectors, height: float, ink: Vectors) -> Vectors:
+    """(h, w, 4) outline of the slice at a height above the floor, hidden where meshes stand before it."""
+    round_trip = camera.corners[[0, 2, 6, 4, 0]]
+    round_trip[:, 2] += height
+    steps = np.linspace(0, 1, 2 * max(camera.size_px))[:, None]
+    lines = []
+    for start, end in pairwise(round_trip):
+        points = start + (end - start) * steps
+        pixels = camera.to_pixels(points)
+        x, y = (np.clip(pixels[:, k].astype(int), 0, camera.size_px[k] - 1) for k in (0, 1))
+        seen = camera.depths(points) <= depth[y, x] + 1e-3
+        bounds = np.flatnonzero(np.diff(np.concatenate([[False], seen, [False]])))
+        lines += [(pixels[a], pixels[b - 1]) for a, b in bounds.reshape(-1, 2)]
+    cover = _stroke(camera.size_px, lines, max(1.6, min(camera.size_px) / 340))
+    return np.concatenate([cover[..., None] * ink, cover[..., None]], axis=2).astype(np.float32)
+
+
+def _stroke(size_px: tuple[int, int], lines: Sequence[tuple[NDArray[np.float64], ...]], thick_px: float) -> Vectors:
     """(h, w) share of each pixel that the lines cover, 0 … 1."""
     import cv2
 

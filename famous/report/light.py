@@ -7,11 +7,14 @@ from numpy.typing import NDArray
 
 from famous.report.scene import Hits, Scene, spiral, turn_to
 
-TILE = 4  # pixels of a square of this side look in different directions, and share what they found
-SKY_RAYS = 5  # directions a pixel
+#: in which of 16 directions each pixel of a square looks (Bayer's matrix); its neighbours share what they found
+ORDER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
+TILE = len(ORDER)
+SKY_RAYS = 6  # directions a pixel
 LAMP_RAYS = 2  # towards places on the lamp, a pixel
 SKY_REACH = 0.22  # how far another surface takes light away, as a share of the box's longest edge
 LAMP_REACH = 0.9
+SAME_DEPTH = 0.02  # neighbours further apart in depth do not share, same unit
 LAMP_SIZE = 0.16  # radius of the lamp over its distance: how soft its shadows are
 
 Vectors = NDArray[np.float32]
@@ -44,11 +47,10 @@ def openness(scene: Scene, hits: Hits, shape: tuple[int, int], lamps: Lamps) -> 
     if len(hit) == 0:
         return light
     position, normal = hits.position[hit], hits.normal[hit]
-    y, x = hit // shape[1] % TILE, hit % shape[1] % TILE
-    turn = ((5 * x + 7 * y + 4 * (y // 2)) % TILE**2 / TILE**2 * 2 * np.pi).astype(np.float32)
+    turn = (ORDER[hit // shape[1] % TILE, hit % shape[1] % TILE] / ORDER.size * 2 * np.pi).astype(np.float32)
     sky = np.zeros(len(hit), np.float32)
     for k, local in enumerate(spiral(SKY_RAYS)):
-        reach = SKY_REACH * (0.35 + 0.65 * (k * 3 % SKY_RAYS + 0.5) / SKY_RAYS) * 1.4
+        reach = SKY_REACH * (0.4 + 1.2 * (k * 5 % SKY_RAYS + 0.5) / SKY_RAYS)
         sky += scene.sees(position, normal, turn_to(normal, local, turn), reach)
     lamp = np.zeros(len(hit), np.float32)
     key = np.broadcast_to(lamps.key, normal.shape)
@@ -69,14 +71,14 @@ def _share(light: Vectors, hits: Hits) -> Vectors:
     depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
     normal = hits.normal.reshape(height, width, 3)
     total, weights = np.zeros_like(light), np.zeros((height, width, 1), np.float32)
-    radius = TILE // 2 + 1
+    radius = TILE // 2  # with half the weight at the ends: as wide as the square
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             here = slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx))
             there = slice(max(0, dy), height + min(0, dy)), slice(max(0, dx), width + min(0, dx))
             alike = np.clip((normal[here] * normal[there]).sum(axis=2), 0, 1) ** 4
             alike *= member[here] == member[there]
-            alike *= np.abs(depth[here] - depth[there]) < 0.012
+            alike *= np.abs(depth[here] - depth[there]) < SAME_DEPTH
             end = 0.5 if radius in (abs(dy), abs(dx)) else 1.0
             total[here] += (end * alike)[..., None] * light[there]
             weights[here] += (end * alike)[..., None]

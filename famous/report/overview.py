@@ -20,6 +20,7 @@ from famous.voxels import VoxelSize
 
 WIDTH = 2000  # px of the whole picture
 MARGIN, GAP = 32, 18  # px round everything, and between panels
+SCENE_RATIO = 1.3  # width over height that the scene has at least, as a rule
 TITLE_PX, CAPTION_PX, LEGEND_PX = 30, 23, 22  # sizes of letters: readable where the picture is shown half as large
 SMALLEST, TALLEST = 300, 560  # px, height of the panels
 GROUND, INK, PALE = (255, 255, 255), (24, 28, 34), (104, 110, 120)  # RGB
@@ -131,12 +132,13 @@ def compose(overview: Overview) -> NDArray[np.uint8]:
         draw.text((MARGIN, MARGIN - 6), shorten(overview.title, letters, room), fill=INK, font=letters)
     draw.text((WIDTH - MARGIN, MARGIN), size, fill=PALE, font=font(CAPTION_PX), anchor="ra")
     slice_name = "Slice" if overview.z is None else f"Slice {overview.z}"
+    scene_name = "Meshes" if overview.z is None else f"Meshes, slice {overview.z} outlined"
     shown = Picture.fit(overview.image, (wide, tall))
     panels = [
         (slice_name, scale_bar(slice_panel(shown), shown, overview.voxel_size)),
         ("Boxes", boxes_panel(shown, overview.boxes, overview.colours)),
         ("Labels", labels_panel(shown, overview.labels, overview.colours)),
-        ("Meshes", _scene(overview, (scene_wide, tall + GAP))),
+        (scene_name, _scene(overview, (scene_wide, tall + GAP))),
     ]
     left = MARGIN
     for letter, (caption, pixels) in zip("abcd", panels, strict=True):
@@ -158,11 +160,11 @@ def compose(overview: Overview) -> NDArray[np.uint8]:
 
 
 def _panel_size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of the slice's panels, such that the fourth has room for a scene about as wide as high."""
+    """Height and width of the slice's panels, such that the fourth has room for a scene wider than high."""
     ratio = shape[1] / shape[0]
     room = WIDTH - 2 * MARGIN - 3 * GAP
-    tall = min(max(room / (3 * ratio + 1.08), SMALLEST), TALLEST)
-    return round(tall), round(min(tall * ratio, (room - tall) / 3))
+    tall = min(max(room / (3 * ratio + SCENE_RATIO), SMALLEST), TALLEST)
+    return round(tall), round(min(tall * ratio, (room - SCENE_RATIO * tall) / 3))
 
 
 def _scene(overview: Overview, size_px: tuple[int, int]) -> NDArray[np.uint8]:
@@ -171,7 +173,8 @@ def _scene(overview: Overview, size_px: tuple[int, int]) -> NDArray[np.uint8]:
         (mesh, overview.colours[name] + (f"{HULL_ALPHA:02x}" if name.lower() in HULLS else ""))
         for name, mesh in overview.meshes
     ]
-    return render(coloured, extent_nm=overview.extent_nm, size_px=size_px, view=View())
+    plane_nm = None if overview.z is None else (overview.z + 0.5) * overview.voxel_size.z
+    return render(coloured, extent_nm=overview.extent_nm, size_px=size_px, view=View(plane_nm=plane_nm))
 
 
 def _legend(overview: Overview) -> list[tuple[str, str, str, float]]:

@@ -91,7 +91,7 @@ def scale_bar(panel: Pixels, picture: Picture, voxel_size: VoxelSize) -> Pixels:
     draw.rectangle((right - long, low - 6, right - 1, low - 1), fill=(255, 255, 255))
     letters, text = font(NOTE_PX, bold=True), write_length(length_nm)
     middle = min(right - long / 2, right + 8 - letters.getlength(text) / 2)
-    _write_white(draw, (middle, low - 12), text, "md")
+    _write_white(draw, (middle, low - 15), text, "md")
     return np.asarray(image)
 
 

@@ -13,6 +13,7 @@ from famous.report.light import Lamps, openness, shade
 from famous.report.scene import Hits, Scene
 
 FINE = 3  # samples along x and y of a pixel that has an edge in it
+HAZE = 0.09  # how far the hindmost corner fades into the ground
 LAYERS = 6  # how many surfaces of translucent meshes are looked through
 
 Vectors = NDArray[np.float32]
@@ -57,7 +58,7 @@ def render(
     if min(size_px) < 1:
         raise InputError(f"render: found a size of {size_px} pixels, expected a width and a height above 0")
     unit = float(sides_nm.max())
-    letter_px = max(9, round(min(size_px) / 40))
+    letter_px = max(9, round(min(size_px) / 34), min(15, round(min(size_px) / 14)))
     below = 2.4 * letter_px if view.scale_bar else 0.0
     edge = 0.03 * min(size_px) + 1
     camera = Camera(sides_nm / unit, size_px, view, (edge, edge, edge, edge + below))
@@ -65,7 +66,7 @@ def render(
     solid = [mesh if alpha >= 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
     hull = [mesh if alpha < 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
     painter = _Painter(Scene(solid, sides_nm), Scene(hull, sides_nm), camera, colours)
-    return compose(painter.paint(), camera, unit_nm=unit, letter_px=letter_px)
+    return compose(*painter.paint(), camera, unit_nm=unit, letter_px=letter_px)
 
 
 class _Painter:
@@ -75,10 +76,13 @@ class _Painter:
         self.solid, self.hull, self.camera = solid, hull, camera
         self.lamps = Lamps.of(camera.axes)
         self.alpha = colours[:, 3]
+        reach = (camera.corners - camera.position) @ camera.axes[2]
+        self.near, self.far = np.float32(reach.min()), np.float32(reach.max())
+        self.haze = to_linear(np.array(rgba_of(camera.view.background or "white")[:3], np.float32))
         self.albedo = to_linear(colours[:, :3])
 
-    def paint(self) -> Vectors:
-        """(h, w, 4): one sample in the middle of each pixel, FINE² where its neighbours differ."""
+    def paint(self) -> tuple[Vectors, Vectors]:
+        """(h, w, 4) colours and (h, w) depths: a sample in the middle of each pixel, FINE² where edges are."""
         width, height = self.camera.size_px
         y, x = np.mgrid[:height, :width]
         middles = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
@@ -90,7 +94,7 @@ class _Painter:
         rough = np.flatnonzero(_edges(hits, (height, width)) | _edges(shell_hits, (height, width)))
         if len(rough):
             rgba[rough] = self._sample(rough, middles, hits, light)
-        return rgba.reshape(height, width, 4)
+        return rgba.reshape(height, width, 4), hits.depth.reshape(height, width)
 
     def _sample(self, rough: NDArray[np.int64], middles: NDArray[np.float64], hits: Hits, light: Vectors) -> Vectors:
         """(n, 4) means over FINE² samples of the pixels named; their light is that of a sample on the same mesh."""
@@ -120,6 +124,8 @@ class _Painter:
         rgba = np.zeros((len(rays), 4), np.float32)
         hit = np.flatnonzero(hits.member >= 0)
         rgba[hit, :3] = shade(self.albedo[hits.member[hit]], hits.normal[hit], light[hit], rays[hit, 3:], self.lamps)
+        far = np.clip((hits.depth[hit] - self.near) / (self.far - self.near), 0, 1)[:, None]
+        rgba[hit, :3] += (self.haze - rgba[hit, :3]) * HAZE * far
         rgba[hit, 3] = 1
         return rgba
 
