@@ -12,7 +12,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from famous.detect import DetectParams
-from famous.errors import ConfigError
+from famous.errors import ConfigError, InputError
 from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
 from famous.io.tables import write_text
 from famous.link.centre import CentreParams
@@ -191,7 +191,7 @@ def _build(kind: type[Node], data: Any, path: str) -> Node:
         values[key] = _value(hints[key], value, where)
     try:
         return kind(**values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, InputError) as error:
         raise ConfigError(f"{path or 'top level'}: {error}") from error
 
 

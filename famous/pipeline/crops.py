@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.io.volumes import LabelStore
+from famous.io.label_store import LabelStore
 from famous.voxels import VoxelSize
 
 

@@ -1,18 +1,28 @@
 """`famous demo`: a phantom cell, the detector that ships, the whole run, and one picture of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from famous.errors import InputError
+from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh
 from famous.io.tables import read_parquet
-from famous.io.volumes import LabelStore
+from famous.io.volumes import write_stack_tiff
 from famous.pipeline.crops import extents
 from famous.pipeline.mesh import mesh_path
 from famous.pipeline.project import Project, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
 from famous.report.colours import class_colours
-from famous.report.overview import draw_overview
+from famous.report.overview import Overview, draw_overview
+from famous.synthetic import Phantom, PhantomParams
+from famous.voxels import VoxelSize
+
+#: The demo's cell; the detector that ships was trained on other seeds.
+PHANTOM = PhantomParams(shape=(64, 384, 384), voxel_size=VoxelSize(8, 8, 8), seed=2023)
 
 
 def run_demo(folder: Path, session: Session) -> dict[str, Path]:
@@ -52,15 +62,32 @@ def draw_run(project: Project, path: Path, *, z: int | None = None) -> None:
     if z is None:
         z = int(kept["z"].mode().iloc[0]) if len(kept) else len(project.stack) // 2
     store = LabelStore.open(project.labels)
-    listed = extents(boxes)
     chosen = {name: entry.color for name, entry in project.config.classes.items()}
     draw_overview(
         path,
-        image=project.stack.image(z),
-        boxes=kept[kept["z"] == z],
-        labels={name: store.read_labels(name, z) for name in store.classes},
-        meshes=[(extent.class_name, read_mesh(mesh_path(project.meshes, extent))) for extent in listed],
-        colours=class_colours(list(store.classes), chosen),
-        voxel_size=project.voxel_size,
-        title=f"{project.stack.name}, slice {z}",
+        Overview(
+            image=project.stack.image(z),
+            voxel_size=project.voxel_size,
+            boxes=kept[kept["z"] == z],
+            labels={name: store.read_labels(name, z) for name in store.classes},
+            meshes=[(e.class_name, read_mesh(mesh_path(project.meshes, e))) for e in extents(boxes)],
+            colours=class_colours(list(store.classes), chosen),
+            title=Path(project.stack.name).stem,
+            depth_nm=len(project.stack) * project.voxel_size.z,
+            z=z,
+        ),
     )
+
+
+def _write_stack(path: Path, session: Session) -> None:
+    """Render the phantom cell slice by slice into an ImageJ TIFF that carries its voxel size."""
+    phantom = Phantom(PHANTOM)
+    session.reporter.begin("generate", len(phantom))
+
+    def slices() -> Iterator[NDArray[np.uint8]]:
+        for z in range(len(phantom)):
+            yield phantom[z]
+            session.reporter.advance(1)
+
+    write_stack_tiff(path, slices(), phantom.shape, phantom.voxel_size)
+    session.reporter.end("generate", f"{len(phantom)} slices of a phantom cell in {path}")

@@ -52,14 +52,13 @@ def _detector(weights: Path, device: str) -> Detector:
 
 
 def weights_of(project: Project) -> Path:
-    """Return the detector to run: the one named, else the one trained on this stack, else the one that ships."""
+    """Return the folder of the detector to run: the one named, else the one trained on this stack, else the one that ships."""
     if project.config.weights is not None:
         path = Path(project.config.weights)
         if not path.exists():
-            raise InputError(f"weights: {path} is not there")
-        return path
-    trained = project.model / "best.onnx"
-    return trained if trained.exists() else packaged_detector()
+            raise InputError(f"weights: found nothing at {path}, expected a model folder with best.onnx and card.json")
+        return path if path.is_dir() else path.parent
+    return project.model if (project.model / "card.json").exists() else packaged_detector()
 
 
 def stage_of(project: Project) -> Stage:
@@ -72,7 +71,7 @@ def stage_of(project: Project) -> Stage:
             "stack": project.opened.fingerprint,
             "window": str(project.config.window),
             "invert": str(project.config.invert),
-            "weights": file_hash(weights_of(project)),
+            "weights": file_hash(weights_of(project) / "card.json"),
         },
         outputs=(project.detected,),
     )

@@ -4,14 +4,17 @@ import shutil
 from pathlib import Path
 
 from famous.errors import InputError
+from famous.io.glb import MeshNode, write_glb
+from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh, write_mesh
 from famous.io.tables import read_csv, read_parquet, write_csv
-from famous.io.volumes import LabelStore, write_label_tiff
+from famous.io.volumes import write_label_tiff
 from famous.mesh import merge
 from famous.pipeline.crops import Extent, extents, slug
 from famous.pipeline.mesh import mesh_path
 from famous.pipeline.project import Project
 from famous.pipeline.stage import fingerprint_of
+from famous.report.colours import class_colours
 
 FORMATS = ("stl", "obj", "ply", "glb", "tiff", "csv")
 
@@ -46,7 +49,7 @@ def export(
         return _tables(project, folder, overwrite)
     listed = extents(read_parquet(project.boxes))
     if kind == "glb":
-        return [_scenes(project, listed, _free(folder / f"{project.opened.stack.name}.glb", overwrite))]
+        return [_scenes(project, listed, _free(folder / f"{Path(project.stack.name).stem}.glb", overwrite))]
     return _meshes(project, listed, folder, (kind, per_class, overwrite))
 
 
@@ -76,6 +79,26 @@ def _meshes(project: Project, listed: list[Extent], folder: Path, choice: tuple[
             write_mesh(path, read_mesh(source), class_name=extent.class_name, instance=extent.instance)
         written.append(path)
     return written
+
+
+def _scenes(project: Project, listed: list[Extent], path: Path) -> Path:
+    table = read_csv(project.instances) if project.instances.exists() else None
+    rows = (
+        {}
+        if table is None
+        else {int(row["id"]): {str(key): value for key, value in row.items()} for row in table.to_dict("records")}
+    )
+    names = sorted({extent.class_name for extent in listed})
+    scenes = {
+        name: (
+            MeshNode(extent.name, read_mesh(mesh_path(project.meshes, extent)), rows.get(extent.instance, {}))
+            for extent in listed
+            if extent.class_name == name
+        )
+        for name in names
+    }
+    chosen = {name: entry.color for name, entry in project.config.classes.items()}
+    return write_glb(path, scenes, colours=class_colours(names, chosen))
 
 
 def _labels(project: Project, folder: Path, overwrite: bool) -> list[Path]:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from famous.config import plain
 from famous.extract import Extractor, RecipeParams, extract_slice, make_extractor
+from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
-from famous.io.volumes import LabelStore
 from famous.labels import areas
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project

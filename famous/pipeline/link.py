@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.config import Config, plain
+from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
-from famous.io.volumes import LabelStore
 from famous.labels import relabel
 from famous.link import centre, overlap, slice_overlaps
 from famous.pipeline.extract import groups

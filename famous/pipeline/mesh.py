@@ -8,11 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from famous.config import MeshConfig, plain
+from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh, write_mesh
 from famous.io.tables import read_csv, read_parquet, write_csv
-from famous.io.volumes import LabelStore
-from famous.measure import measure_instance
-from famous.measure.morphology import COLUMNS
+from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
 from famous.pipeline.crops import Crop, Extent, extents, read_crop, slug
 from famous.pipeline.parts import blocks

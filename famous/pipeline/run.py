@@ -39,7 +39,7 @@ def run(project: Project, session: Session | None = None) -> Outcome:
     notes = list(project.opened.notes)
     if will_train(project):
         run_train(project, session)
-    elif project.config.weights is None and not (project.model / "best.onnx").exists():
+    elif project.config.weights is None and not (project.model / "card.json").exists():
         notes.append("no slice is labelled: the detector that ships with famous was used, which has seen phantoms only")
     boxes = run_detect(project, session)
     run_extract(project, session)
