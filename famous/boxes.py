@@ -20,6 +20,7 @@ COLUMNS: dict[str, str] = {
     "score": "float32",
 }
 CORNERS = ["y0", "x0", "y1", "x1"]
+LARGEST = 2**31 - 1  # position that the columns hold
 
 
 def empty() -> pd.DataFrame:
@@ -41,7 +42,7 @@ def from_columns(columns: dict[str, Any]) -> pd.DataFrame:
 
 def concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Stack tables in the given order without touching their ids; no table at all gives an empty one."""
-    filled = [table for table in tables if len(table)]
+    filled = [table for table in tables if len(table)] or tables[:1]  # an empty one keeps the columns of its stage
     return pd.concat(filled, ignore_index=True) if filled else empty()
 
 
@@ -60,15 +61,19 @@ def validate(table: pd.DataFrame, shape: tuple[int, int, int] | None = None) -> 
     require(table, list(COLUMNS))
     if len(table) == 0:
         return empty() if list(table.columns) == list(COLUMNS) else table.astype(COLUMNS)
-    numbers = table[["box", "z", *CORNERS, "score"]].to_numpy(np.float64)
+    try:
+        numbers = table[["box", "z", *CORNERS, "score"]].to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"box table: found a value that is not a number ({error})") from error
     broken: list[tuple[NDArray[np.bool_], str]] = [
         (~np.isfinite(numbers).all(axis=1), "a value that is not finite"),
         ((numbers[:, :6] != np.floor(numbers[:, :6])).any(axis=1), "a position that is not a whole number"),
-        (numbers[:, 0] < 1, "a box id below 1"),
+        ((np.abs(numbers[:, 1:6]) > LARGEST).any(axis=1), f"a position beyond {LARGEST}"),
+        ((numbers[:, 0] < 1) | (numbers[:, 0] > 2**32 - 1), "a box id outside 1 … 2³² − 1"),
         (table["box"].duplicated().to_numpy(), "a box id that occurs twice"),
         ((numbers[:, 4] <= numbers[:, 2]) | (numbers[:, 5] <= numbers[:, 3]), "no extent (y1 > y0 and x1 > x0)"),
         ((numbers[:, 6] < 0) | (numbers[:, 6] > 1), "a score outside 0 … 1"),
-        (table["class_name"].astype("str").str.strip().eq("").to_numpy(), "no class name"),
+        (table["class_name"].astype("str").fillna("").str.strip().eq("").to_numpy(), "no class name"),
     ]
     if shape is not None:
         low = (numbers[:, 1:4] < 0).any(axis=1)

@@ -21,7 +21,7 @@ def validate(labels: NDArray[Any]) -> NDArray[np.uint32]:
             raise InputError(f"labels: found {labels.dtype} with fractions or NaN, expected whole numbers")
     elif labels.dtype.kind not in "iu":
         raise InputError(f"labels: found {labels.dtype}, expected whole numbers")
-    if labels.size and (labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max):
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) <= np.iinfo(np.uint32).max:
         raise InputError(f"labels: found ids from {labels.min()} to {labels.max()}, expected 0 … 2³² − 1")
     return labels.astype(np.uint32)
 

@@ -107,10 +107,13 @@ def to_uint8(grey: NDArray[Any], window: Window, *, inverted: bool = False) -> N
     if grey.dtype == np.uint8 and window == Window(0, 255):
         image: NDArray[np.uint8] = grey
         return 255 - image if inverted else image
-    scale = 255.0 / (window.high - window.low)
-    scaled = (np.nan_to_num(grey.astype(np.float32), nan=window.low) - window.low) * scale
-    image = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return 255 - image if inverted else image
+    values = grey.astype(np.result_type(grey.dtype, np.float32))
+    inside = np.clip(values, window.low, window.high) - window.low  # clipped first: infinity must not be scaled
+    scaled = np.rint(inside * (255.0 / (window.high - window.low)))
+    image = np.nan_to_num(scaled).astype(np.uint8)
+    if inverted:
+        image = np.where(np.isnan(scaled), np.uint8(0), 255 - image)
+    return image
 
 
 def measure_window(stack: Stack) -> Window:
@@ -129,4 +132,4 @@ def measure_window(stack: Stack) -> Window:
         raise InputError(f"{stack.name}: found no finite grey value in {len(chosen)} sampled slices")
     padded = values[values != 0]
     low, high = np.percentile(padded if padded.size else values, WINDOW_PERCENTILES)
-    return Window(float(low), float(high) if high > low else float(low) + 1.0)
+    return Window(float(low), float(high) if high > low else float(low) + max(1.0, abs(float(low)) * 1e-6))

@@ -24,11 +24,15 @@ class VoxelSize:
     def __post_init__(self) -> None:
         for axis in ("z", "y", "x"):
             value = getattr(self, axis)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
                 raise InputError(f"voxel size along {axis}: found {value!r}, expected a length in nm")
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"voxel size along {axis}: found {value} nm, expected a finite length above 0")
-            object.__setattr__(self, axis, float(value))
+            try:
+                length = float(value)
+            except OverflowError:
+                length = math.inf
+            if not (math.isfinite(length) and length > 0):
+                raise InputError(f"voxel size along {axis}: found {length} nm, expected a finite length above 0")
+            object.__setattr__(self, axis, length)
 
     @classmethod
     def from_zyx(cls, sizes_nm: Iterable[float]) -> "VoxelSize":

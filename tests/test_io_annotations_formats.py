@@ -14,7 +14,7 @@ from famous.io.annotations import FORMATS, Annotations, read_boxes, write_boxes
 from tests.test_io_annotations import SHAPE, labelling
 
 TARGET = {"csv": "out", "yolo": "out", "yolo_mark": "out", "coco": "out.json", "cvat": "out.xml"}
-FUZZED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 CLASS_NAMES = st.one_of(
     st.sampled_from(["early endosome", "mito", "ER, smooth", 'a "b"', "x;y", "1", "null", "~", "<&>", "µ", "a: b"]),
     st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8)
@@ -48,7 +48,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(stack=stacks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_round_trips_are_exact_and_stable_to_the_byte(name, stack):
     shape, names, annotations = stack
     with tempfile.TemporaryDirectory() as folder:
