@@ -52,7 +52,7 @@ def _detector(weights: Path, device: str) -> Detector:
 
 
 def weights_of(project: Project) -> Path:
-    """Return the folder of the detector to run: the one named, else the one trained on this stack, else the one that ships."""
+    """Return the folder of the detector to run: named, else trained on this stack, else the one that ships."""
     if project.config.weights is not None:
         path = Path(project.config.weights)
         if not path.exists():
