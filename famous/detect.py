@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from famous.boxes import CORNERS, concat, empty, from_columns, iou, require
 from famous.errors import InputError
-from famous.tiles import Found, MergeParams, area, at_inner_border, intersection, join, merge, suppress, tiles
+from famous.tiles import Found, MergeParams, area, at_inner_border, covered, join, merge, suppress, tiles
 from famous.voxels import VoxelSize
 
 __all__ = ["DetectParams", "Detector", "detect_slice", "detected_slices", "interpolate", "tiles"]
@@ -221,7 +221,10 @@ def _checked(result: NDArray[np.float32], shape: tuple[int, int], n_classes: int
 
 
 def _with_coarse(fine: Found, image: NDArray[np.uint8], detector: Detector, params: DetectParams) -> Found:
-    """Add the large boxes of the coarse pass, and drop the fragments that the fine pass left of them."""
+    """Add the large boxes of the coarse pass, and drop the fragments that the fine pass left of them.
+
+    Where the fine pass has the whole object its box stays: it is the sharper one.
+    """
     small = _resample(image, 1 / params.coarse)
     coarse = _pass(small, detector, params)
     stretch = np.array([image.shape[0] / small.shape[0], image.shape[1] / small.shape[1]] * 2)
@@ -230,14 +233,14 @@ def _with_coarse(fine: Found, image: NDArray[np.uint8], detector: Detector, para
     coarse = coarse[sides.max(axis=1) > params.coarse_side * params.tile_px]
     if len(coarse) == 0:
         return fine
-    shared = area(intersection(coarse.corners[:, None], fine.corners[None]))
-    shared[coarse.classes[:, None] != fine.classes[None]] = 0
-    union = area(coarse.corners)[:, None] + area(fine.corners)[None] - shared
-    ratio = shared / np.where(union > 0, union, 1)
+    one_class = coarse.classes[:, None] == fine.classes[None]
+    large, small_parts = coarse.corners[:, None], fine.corners[None]
+    ratio = iou(coarse.corners, fine.corners)
     same = ratio >= np.where(fine.cut, params.merge_cover, params.merge_iou)  # a union needs the better agreement
-    covered = np.asarray((shared >= params.merge_cover * area(fine.corners)).any(axis=0))
-    fragments = fine.cut & covered & ~same.any(axis=0)
-    known = np.asarray(same.any(axis=1))
+    same |= covered(large, small_parts, params) >= params.merge_cover * area(coarse.corners)[:, None]
+    known = np.asarray((same & one_class).any(axis=1))
+    inside = covered(small_parts, large, params) >= params.merge_cover * area(fine.corners)
+    fragments = fine.cut & (inside & one_class)[~known].any(axis=0)
     return suppress(join([fine[~fragments], coarse[~known]]), params)
 
 

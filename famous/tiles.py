@@ -83,7 +83,7 @@ def merge(found: Found, origins: NDArray[np.int64], params: MergeParams) -> Foun
     """Make one box of the parts that neighbouring tiles have of one object.
 
     Two boxes of one class from two tiles are parts of one object where they agree inside the zone that both tiles see:
-    IoU ≥ merge_iou, or the cut one lies inside the other, give or take border_px, to merge_cover. Of such a group the
+    IoU ≥ merge_iou, or the cut one lies inside the other, give or take a little, to merge_cover. Of such a group the
     whole boxes stay where they cover the cut ones; otherwise the union of all stands for the object and counts as a
     fragment.
 
@@ -112,15 +112,15 @@ def _partners(
     found: Found, origins: NDArray[np.int64], params: MergeParams
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (a, b) of rows that are parts of one object."""
-    a, b = meeting(grow(found.corners, params.border_px / 2))
+    a, b = meeting(found.corners + np.array([-1, -1, 1, 1]) * (params.border_px / 2))
     keep = (found.tile[a] != found.tile[b]) & (found.classes[a] == found.classes[b])
     a, b = a[keep], b[keep]
     zone = intersection(origins[found.tile[a]].astype(np.float64), origins[found.tile[b]].astype(np.float64))
     in_a, in_b = intersection(found.corners[a], zone), intersection(found.corners[b], zone)
     shared, area_a, area_b = area(intersection(in_a, in_b)), area(in_a), area(in_b)
     agree = shared >= params.merge_iou * (area_a + area_b - shared)
-    inside_b = area(intersection(in_a, grow(found.corners[b], params.border_px))) >= params.merge_cover * area_a
-    inside_a = area(intersection(in_b, grow(found.corners[a], params.border_px))) >= params.merge_cover * area_b
+    inside_b = covered(in_a, found.corners[b], params) >= params.merge_cover * area_a
+    inside_a = covered(in_b, found.corners[a], params) >= params.merge_cover * area_b
     fragment = (found.cut[a] & inside_b) | (found.cut[b] & inside_a)
     same = (area_a > 0) & (area_b > 0) & (agree | fragment)
     return a[same], b[same]
@@ -142,7 +142,7 @@ def _settle(parts: Found, params: MergeParams) -> Found:
     """Boxes that stand for one group of parts."""
     whole, cut = parts[~parts.cut], parts[parts.cut]
     if len(whole):
-        cover = area(intersection(cut.corners[:, None], grow(whole.corners, params.border_px)[None])).max(axis=1)
+        cover = covered(cut.corners[:, None], whole.corners[None], params).max(axis=1)
         if (cover >= params.merge_cover * area(cut.corners)).all():
             return whole
     union = np.concatenate([parts.corners[:, :2].min(axis=0), parts.corners[:, 2:].max(axis=0)])[None]
@@ -193,7 +193,11 @@ def area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return pixels
 
 
-def grow(corners: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
-    """Move every side outwards by a margin."""
-    grown: NDArray[np.float64] = corners + np.array([-margin, -margin, margin, margin])
-    return grown
+def covered(parts: NDArray[np.float64], boxes: NDArray[np.float64], params: MergeParams) -> NDArray[np.float64]:
+    """Pixels of each part that lie inside a box, with slack for the rough boxes of slivers.
+
+    The box reaches further by border_px, but never by more than a third of the part: less than merge_cover asks for,
+    so that an object that merely touches another is not taken for its fragment.
+    """
+    slack = np.minimum(params.border_px, (parts[..., 2:] - parts[..., :2]) / 3)
+    return area(intersection(parts, np.concatenate([boxes[..., :2] - slack, boxes[..., 2:] + slack], axis=-1)))
