@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.boxes import CORNERS
-from famous.detect import DetectParams, coarse_factor
 from famous.detect import tiles as grid
 from famous.stack import Stack
 from famous.voxels import VoxelSize
@@ -62,10 +61,8 @@ def cut_slice(
     image, placed = resample(slab, corners, scale)
     yield from _cut(image, placed, classes, params)
     longest = float((placed[:, 2:] - placed[:, :2]).max()) if len(placed) else 0.0
-    seen_whole = DetectParams(tile_px=params.input_px, overlap_px=params.input_px // 4, coarse=params.coarse)
-    factor = coarse_factor(image.shape[:2], seen_whole)
-    if factor > 1 and longest > params.coarse_from * params.input_px:
-        image, placed = resample(slab, corners, scale / factor)
+    if params.coarse and max(image.shape[:2]) > params.input_px and longest > params.coarse_from * params.input_px:
+        image, placed = resample(slab, corners, scale / params.coarse)
         large = (placed[:, 2:] - placed[:, :2]).max(axis=1) >= params.coarse_px
         yield from _cut(image, placed[large], classes[large], params)
 

@@ -27,7 +27,7 @@ class TrainParams:
     whole_px: int = 1300  # a slice with a long side up to this goes in whole, made smaller if need be
     overlap: float = 0.25  # share of a tile that its neighbour repeats
     visible: float = 0.6  # share of a box that must lie in a tile to be kept there
-    coarse: float = 4.0  # greatest factor by which large slices are shown once more, for objects larger than a tile
+    coarse: float = 4.0  # factor by which large slices are shown once more, for objects larger than a tile; 0: never
     coarse_from: float = 0.5  # that copy is made where a box is longer than this share of a tile …
     coarse_px: float = 24.0  # … and shows boxes that are still this long there
     epoch_tiles: int = 160  # most tiles of one epoch; of more, a new choice is drawn for each epoch

@@ -175,7 +175,11 @@ def _onnx(file: Path, device: str) -> Infer:
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # the arena keeps the largest tile's memory for ever
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.NoModel, state.RuntimeException) as problem:
+        raise InputError(f"{file}: found no network ({problem}), expected one that `famous train` wrote") from problem
     name = session.get_inputs()[0].name
 
     def infer(planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -189,7 +193,10 @@ def _openvino(file: Path, device: str) -> Infer:
     openvino = import_openvino()
     core = openvino.Core()
     options = {"INFERENCE_NUM_THREADS": threads(), "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    model = core.compile_model(str(file), "CPU" if device == "cpu" else device, options)
+    try:
+        model = core.compile_model(str(file), "CPU" if device == "cpu" else device, options)
+    except RuntimeError as problem:
+        raise InputError(f"{file}: found no network ({problem}), expected one that `famous train` wrote") from problem
 
     def infer(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         raw: NDArray[np.float32] = np.array(model(planes)[0])
