@@ -51,22 +51,31 @@ def render(
     InputError
         If the extent or the size is not above 0, or a colour is none.
     """
-    view = view or View()
+    camera = place_camera(extent_nm, size_px, view or View())
+    sides_nm = np.array(extent_nm[::-1], dtype=np.float64)
+    colours = np.array([rgba_of(colour) for _, colour in meshes], dtype=np.float32).reshape(-1, 4)
+    solid = [mesh if alpha >= 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
+    hull = [mesh if alpha < 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
+    painter = _Painter(Scene(solid, sides_nm), Scene(hull, sides_nm), camera, colours)
+    return compose(*painter.paint(), camera, unit_nm=float(sides_nm.max()), letter_px=letter_height(size_px))
+
+
+def letter_height(size_px: tuple[int, int]) -> int:
+    """Size of letters in px that suits a picture of (width, height)."""
+    side = min(size_px)
+    return max(9, round(side / 34), min(15, round(side / 14)))
+
+
+def place_camera(extent_nm: tuple[float, float, float], size_px: tuple[int, int], view: View) -> Camera:
+    """Put the camera such that the stack and its scale bar fill the picture."""
     sides_nm = np.array(extent_nm[::-1], dtype=np.float64)
     if sides_nm.shape != (3,) or not (np.isfinite(sides_nm).all() and (sides_nm > 0).all()):
         raise InputError(f"render: found an extent of {extent_nm} nm, expected three lengths above 0 (z, y, x)")
     if min(size_px) < 1:
         raise InputError(f"render: found a size of {size_px} pixels, expected a width and a height above 0")
-    unit = float(sides_nm.max())
-    letter_px = max(9, round(min(size_px) / 34), min(15, round(min(size_px) / 14)))
-    below = 2.4 * letter_px if view.scale_bar else 0.0
+    below = 2.4 * letter_height(size_px) if view.scale_bar else 0.0
     edge = 0.03 * min(size_px) + 1
-    camera = Camera(sides_nm / unit, size_px, view, (edge, edge, edge, edge + below))
-    colours = np.array([rgba_of(colour) for _, colour in meshes], dtype=np.float32).reshape(-1, 4)
-    solid = [mesh if alpha >= 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
-    hull = [mesh if alpha < 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
-    painter = _Painter(Scene(solid, sides_nm), Scene(hull, sides_nm), camera, colours)
-    return compose(*painter.paint(), camera, unit_nm=unit, letter_px=letter_px)
+    return Camera(sides_nm / sides_nm.max(), size_px, view, (edge, edge, edge, edge + below))
 
 
 class _Painter:
