@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,18 +118,28 @@ class Mesh:
         return Mesh(self.vertices + np.asarray(tuple(shift_nm), dtype=np.float64), self.faces)
 
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which of (n, 3) points (z, y, x) in nm lie inside a watertight mesh; none lies inside an empty one."""
-        inside: NDArray[np.bool_] = self.signed_distance(points) > 0
-        return inside
+        """Tell which of (n, 3) points (z, y, x) in nm lie inside a watertight mesh; none lies inside an empty one.
 
-    def signed_distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Distance in nm of (n, 3) points (z, y, x) to a watertight mesh, above 0 inside; −∞ for an empty one.
-
-        By open3d's ray casting in single precision, with three votes on what is inside.
+        By open3d's ray casting in single precision, with three votes a point.
         """
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         if self.is_empty or len(points) == 0:
+            return np.zeros(len(points), dtype=np.bool_)
+        scene, query, _ = self._cast(points)
+        inside: NDArray[np.bool_] = scene.compute_occupancy(query, nsamples=3).numpy() > 0.5
+        return inside
+
+    def signed_distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Distance in nm of (n, 3) points (z, y, x) to a watertight mesh, above 0 inside; −∞ for an empty one."""
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        if self.is_empty or len(points) == 0:
             return np.full(len(points), -np.inf, dtype=np.float32)
+        scene, query, scale = self._cast(points)
+        distance: NDArray[np.float32] = scene.compute_signed_distance(query, nsamples=3).numpy() * np.float32(-scale)
+        return distance
+
+    def _cast(self, points: NDArray[np.float64]) -> tuple[Any, Any, float]:
+        """Return open3d's scene, its query and the scale of both: single precision wants numbers round 0 … 1."""
         open3d = load_open3d()
         origin, scale = self.vertices.mean(axis=0), max(float(np.ptp(self.vertices, axis=0).max()), 1e-9)
         scene = open3d.t.geometry.RaycastingScene()
@@ -136,9 +147,7 @@ class Mesh:
             open3d.core.Tensor(((self.vertices - origin) / scale).astype(np.float32)),
             open3d.core.Tensor(self.faces.astype(np.uint32)),
         )
-        query = open3d.core.Tensor(((points - origin) / scale).astype(np.float32))
-        distance: NDArray[np.float32] = scene.compute_signed_distance(query, nsamples=3).numpy() * np.float32(-scale)
-        return distance
+        return scene, open3d.core.Tensor(((points - origin) / scale).astype(np.float32)), scale
 
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:

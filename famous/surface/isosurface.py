@@ -68,7 +68,7 @@ def surface(
     mask = np.ascontiguousarray(mask, dtype=np.bool_)
     if mask.ndim != 3:
         raise InputError(f"isosurface: found a mask of shape {mask.shape}, expected three axes (z, y, x)")
-    box = ndimage.find_objects(mask.view(np.uint8))
+    box = ndimage.find_objects(mask.view(np.uint8)) if mask.size else []
     if not box:
         return Mesh.empty()
     corner = np.array([side.start for side in box[0]]) + offset

@@ -1,0 +1,223 @@
+"""The isosurface against closed forms, real shapes and random masks."""
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from famous.errors import ConfigError, InputError
+from famous.surface.isosurface import IsosurfaceParams, march, surface
+from famous.voxels import VoxelSize
+from tests.solids import FIB, SBEM, SERIAL, ball, torus, tube, voxelize
+
+SEEDS = (0, 1, 2)
+#: (solid, voxel size) → errors allowed: volume and area in %, mean and 95th percentile of the distance in nm.
+#: About twice what was measured; with coarse slices most of the volume's error is that of the voxels themselves.
+CASES = [
+    (ball, FIB, 0.5, 1.0, 0.8, 2.0),
+    (torus, FIB, 0.5, 1.0, 0.8, 2.0),
+    (tube, FIB, 0.7, 1.0, 0.9, 2.5),
+    (ball, SBEM, 1.0, 1.5, 2.0, 6.0),
+    (torus, SBEM, 1.0, 1.5, 2.0, 6.0),
+    (tube, SBEM, 2.0, 2.0, 2.0, 5.0),
+    (ball, SERIAL, 1.5, 2.5, 3.5, 12.0),
+    (torus, SERIAL, 2.0, 2.5, 3.5, 11.0),
+    (tube, SERIAL, 4.0, 3.0, 3.5, 10.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("solid", "voxel_size", "volume", "area", "mean", "high"),
+    CASES,
+    ids=[f"{case[0].__name__}-{case[1].z:g}-{case[1].x:g}" for case in CASES],
+)
+def test_closed_forms(solid, voxel_size, volume, area, mean, high):
+    shape = solid()
+    for seed in SEEDS:
+        voxels = voxelize(shape, voxel_size, seed)
+        mesh = surface(voxels.mask, voxel_size=voxel_size)
+        distance = np.abs(shape.distance(mesh.vertices - voxels.centre))
+        assert mesh.is_watertight
+        assert mesh.volume_nm3 == pytest.approx(voxels.volume, rel=0.005)
+        assert mesh.volume_nm3 == pytest.approx(shape.volume, rel=volume / 100)
+        assert mesh.area_nm2 == pytest.approx(shape.area, rel=area / 100)
+        assert distance.mean() < mean
+        assert np.percentile(distance, 95) < high
+
+
+def test_interpolation_between_slices_is_worth_it():
+    shape = tube()
+    voxels = voxelize(shape, SERIAL)
+    errors = []
+    for coarse_z in (1.5, 1e9):
+        mesh = surface(voxels.mask, voxel_size=SERIAL, params=IsosurfaceParams(coarse_z=coarse_z))
+        errors.append(np.abs(shape.distance(mesh.vertices - voxels.centre)).mean())
+    assert errors[0] < errors[1] / 2
+
+
+def test_a_torus_keeps_its_hole():
+    mesh = surface(voxelize(torus(), FIB).mask, voxel_size=FIB)
+    edges = len(mesh.faces) * 3 // 2
+    assert len(mesh.vertices) - edges + len(mesh.faces) == 0  # Euler characteristic of a torus; of a ball it is 2
+
+
+def test_a_cavity_stays_and_counts_off():
+    mask = np.pad(np.ones((20, 20, 20), bool), 1)
+    mask[8:14, 8:14, 8:14] = False
+    mesh = surface(mask, voxel_size=FIB)
+    assert mesh.is_watertight
+    assert mesh.volume_nm3 == pytest.approx(mask.sum() * 512, rel=0.005)
+    assert mesh.contains(np.array([[11, 11, 11], [4, 11, 11]]) * 8.0).tolist() == [False, True]
+
+
+def test_empty_is_a_value():
+    for shape in ((0, 0, 0), (3, 4, 5), (0, 5, 5)):
+        assert surface(np.zeros(shape, bool), voxel_size=FIB).is_empty
+
+
+def one_voxel():
+    return np.ones((1, 1, 1), bool)
+
+
+def one_slice():
+    return np.ones((1, 12, 9), bool)
+
+
+def plane_across():
+    return np.ones((9, 1, 12), bool)
+
+
+def thread():
+    mask = np.zeros((12, 12, 12), bool)
+    np.einsum("iii->i", mask)[:] = True
+    return mask
+
+
+def row():
+    return np.ones((1, 1, 15), bool)
+
+
+def chessboard():
+    return np.indices((7, 6, 5)).sum(axis=0) % 2 == 0
+
+
+def touching_corners():
+    mask = np.zeros((4, 4, 4), bool)
+    mask[:2, :2, :2] = mask[2:, 2:, 2:] = True
+    return mask
+
+
+def two_parts():
+    mask = np.zeros((10, 10, 30), bool)
+    mask[2:8, 2:8, 2:8] = mask[2:8, 2:8, 20:28] = True
+    return mask
+
+
+DEGENERATE = [one_voxel, one_slice, plane_across, thread, row, chessboard, touching_corners, two_parts]
+
+
+@pytest.mark.parametrize("make", DEGENERATE)
+@pytest.mark.parametrize("voxel_size", [FIB, SBEM, SERIAL, VoxelSize(4, 8, 8), VoxelSize(30, 5, 9)], ids=str)
+def test_degenerate_masks_are_closed_and_keep_their_volume(make, voxel_size):
+    mask = make()
+    mesh = surface(mask, voxel_size=voxel_size)
+    assert mesh.is_watertight
+    assert mesh.volume_nm3 == pytest.approx(mask.sum() * voxel_size.volume_nm3, rel=0.005)
+
+
+@pytest.mark.parametrize("make", DEGENERATE)
+def test_the_mesh_lies_where_its_voxels_lie(make):
+    mask = make()
+    mesh = surface(mask, voxel_size=SBEM, offset=(3, -2, 100))
+    middle = (np.argwhere(mask).mean(axis=0) + 0.5 + (3, -2, 100)) * SBEM.zyx
+    assert np.abs(mesh.bounds.mean(axis=0) - middle).max() < SBEM.z / 2
+    assert np.allclose(surface(np.pad(mask, 2), voxel_size=SBEM, offset=(1, -4, 98)).vertices, mesh.vertices)
+
+
+blobs = st.tuples(
+    st.integers(0, 2**32 - 1),
+    st.tuples(*[st.integers(1, 12)] * 3),
+    st.floats(0.0, 1.0),
+    st.sampled_from([0.0, 0.7, 1.5]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    blobs,
+    st.sampled_from([FIB, SBEM, SERIAL, VoxelSize(5, 8, 8), VoxelSize(9, 5, 7)]),
+    st.sampled_from([0.0, 0.5, 1.0, 2.5]),
+    st.sampled_from([4096, 2**25]),
+)
+@example((0, (12, 12, 12), 0.5, 0.0), SERIAL, 1.0, 4096)
+def test_any_mask_gives_a_closed_mesh_of_its_volume(blob, voxel_size, smooth_steps, max_voxels):
+    seed, shape, filled, blur = blob
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), blur)
+    mask = noise >= np.quantile(noise, filled)
+    params = IsosurfaceParams(smooth_steps=smooth_steps, max_voxels=max_voxels)
+    mesh = surface(mask, voxel_size=voxel_size, params=params)
+    assert mesh.is_watertight
+    assert mesh.volume_nm3 == pytest.approx(mask.sum() * voxel_size.volume_nm3, rel=0.005)
+
+
+def test_a_large_crop_is_binned_and_keeps_place_and_volume():
+    for voxel_size in (FIB, SBEM):
+        voxels = voxelize(ball(), voxel_size)
+        limit = IsosurfaceParams(max_voxels=voxels.mask.size // 3)
+        fine, coarse = (surface(voxels.mask, voxel_size=voxel_size, params=p) for p in (None, limit))
+        assert len(coarse.faces) < len(fine.faces) / 2
+        assert coarse.volume_nm3 == pytest.approx(fine.volume_nm3, rel=0.005)
+        assert np.abs(coarse.bounds - fine.bounds).max() < voxel_size.z
+        assert np.abs(ball().distance(coarse.vertices - voxels.centre)).mean() < voxel_size.z / 8
+
+
+def test_the_same_mask_gives_the_same_mesh_and_stays_as_it_was():
+    mask = voxelize(torus(), SBEM).mask
+    before = mask.copy()
+    first, second = (surface(mask, voxel_size=SBEM) for _ in range(2))
+    assert np.array_equal(first.vertices, second.vertices)
+    assert np.array_equal(first.faces, second.faces)
+    assert np.array_equal(mask, before)
+
+
+def test_corners_stay_apart_in_single_precision():
+    z, y, x = np.indices((20, 24, 28))
+    mask = ((z - 9) / 8) ** 2 + ((y - 9) / 5) ** 2 + ((x - 9) / 9) ** 2 < 1  # symmetric: values equal to the level
+    mesh = surface(mask, voxel_size=FIB, offset=(1000, 20000, 30000))
+    edges = mesh.vertices[mesh.faces] - mesh.vertices[np.roll(mesh.faces, 1, axis=1)]
+    assert np.linalg.norm(edges, axis=2).min() > 0.05
+
+
+def test_march_of_a_field_below_the_level_is_empty():
+    assert march(np.zeros((4, 4, 4), np.float32), 0.5, np.ones(3), apart=0.01).is_empty
+
+
+def test_wrong_shapes_and_knobs_are_named():
+    with pytest.raises(InputError, match=r"shape \(3, 3\)"):
+        surface(np.zeros((3, 3), bool), voxel_size=FIB)
+    for knobs in ({"smooth_steps": -1}, {"coarse_z": 0.5}, {"volume_tolerance": 0}, {"max_voxels": 1}):
+        with pytest.raises(ConfigError, match=next(iter(knobs))):
+            IsosurfaceParams(**knobs)
+    with pytest.raises(ConfigError, match="smooth_steps"):
+        IsosurfaceParams(smooth_steps=float("nan"))
+
+
+def test_real_mitochondria(shared_data):
+    labels = tifffile.imread(shared_data / "urocell" / "fib1-3-3-0" / "mito.tif")
+    voxel_size = VoxelSize(15, 16, 16)
+    errors = []
+    for label, box in list(enumerate(ndimage.find_objects(labels), start=1))[:14]:
+        mask = labels[box] == label
+        offset = tuple(side.start for side in box)
+        mesh = surface(mask, voxel_size=voxel_size, offset=offset)
+        assert mesh.is_watertight
+        assert mesh.volume_nm3 == pytest.approx(mask.sum() * voxel_size.volume_nm3, rel=0.005)
+        edges = np.array([[s.start for s in box], [s.stop for s in box]]) * voxel_size.zyx
+        assert np.abs(mesh.bounds - edges).max() < 3 * 16
+        if mask[::4].any():
+            thinned = surface(mask[::4], voxel_size=VoxelSize(60, 16, 16))
+            assert thinned.is_watertight
+            errors.append(thinned.volume_nm3 / mesh.volume_nm3 - 1)
+    assert abs(np.median(errors)) < 0.01
