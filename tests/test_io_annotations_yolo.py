@@ -219,8 +219,8 @@ def test_a_removed_label_file_is_not_done_whatever_the_mark_says(tmp_path):
 
 
 def test_whole_pixels_survive_in_huge_slices(tmp_path):
-    huge = (1, 123_457, 99_991)
-    drawn = table((0, 123_455, 99_989, 123_456, 99_990, "mito"), (0, 0, 1, 123_457, 99_990, "mito"))
+    huge = (1, 4_123_457, 3_099_991)
+    drawn = table((0, 4_123_455, 3_099_989, 4_123_456, 3_099_990, "mito"), (0, 0, 1, 4_123_457, 3_099_990, "mito"))
     write_boxes(tmp_path, "yolo", Annotations(drawn, frozenset({0}), ("mito",)), shape=huge)
     imported = read_boxes(tmp_path, shape=huge)
     assert imported.annotations.boxes.equals(drawn)
