@@ -74,6 +74,11 @@ def touching_pair():
     return paint(left, right)
 
 
+def unequal_pair():
+    """A thick tube and a thin one side by side."""
+    return paint(tube(lambda z: (30, 20), 12), tube(lambda z: (30, 39), 6))
+
+
 def cap_on_cap():
     """Two balls on top of each other: two discs of 21 pixels touch, the widest have 333."""
     return paint(ball((10, 30, 30), 10.3), ball((31, 30, 30), 10.3))

@@ -72,6 +72,8 @@ def test_most_recent_box_speaks_for_the_instance():
 def test_two_boxes_of_a_slice_may_join_one_instance_and_the_nearer_goes_on():
     boxes = table((0, 0, 0, 20, 20), (1, 1, 0, 21, 20), (1, 4, 0, 24, 20), (2, 8, 0, 28, 20))
     assert linked(boxes) == [1, 1, 1, 2]
+    boxes = table((0, 4, 0, 24, 20), (1, 0, 0, 20, 20), (1, 5, 0, 25, 20), (2, 9, 0, 29, 20))
+    assert linked(boxes) == [1, 1, 1, 1]
 
 
 def test_classes_are_linked_apart_but_for_exclusive_ones():

@@ -15,7 +15,7 @@ from tests import link_phantoms as phantoms
 from tests.link_phantoms import VOXEL, link_volume, paint_instances, pairs, perfect_boxes, table
 
 VOLUMES = arrays.arrays(np.uint8, (5, 6, 6), elements=st.integers(0, 2))
-ANY_CONTACT = {"contact": 0.0, "fragment_inside": 0.0, "minimum_iou": 0.0, "gap_nm": 0.0}
+ANY_CONTACT = {"contact": 0.0, "fragment_inside": 0.0, "minimum_iou": 0.0, "gap_nm": 0.0, "bridge_nm": 0.0}
 
 
 def instances(linked):
@@ -77,6 +77,38 @@ def test_two_tubes_with_missing_boxes_are_not_swapped():
     volume[10:12][volume[10:12] == 1] = 0
     volume[20][volume[20] == 2] = 0
     assert labels.are_equivalent(link_volume(volume), volume)
+
+
+def fused(volume, slices):
+    """The detector's error: one box round both organelles."""
+    volume = volume.copy()
+    volume[slices][volume[slices] > 0] = 1
+    return volume
+
+
+@pytest.mark.parametrize("phantom", [phantoms.touching_pair, phantoms.unequal_pair])
+def test_box_round_two_organelles_does_not_fuse_them(phantom):
+    volume = phantom()
+    wrong = fused(volume, slice(20, 22))
+    assert link_volume(wrong, bridge_nm=19).max() == 1
+    linked = link_volume(wrong)
+    assert linked.max() == 2
+    right = np.r_[0:20, 22:42]
+    assert labels.are_equivalent(linked[right], volume[right])
+    assert len(np.unique(linked[20:22])) == 2  # background, and the one that takes the box
+
+
+def test_bridge_as_thick_as_allowed_is_an_error_and_a_thicker_one_is_real():
+    volume = fused(phantoms.touching_pair(), slice(20, 23))
+    assert link_volume(volume, bridge_nm=30).max() == 2
+    assert link_volume(volume, bridge_nm=29).max() == 1
+
+
+def test_bulge_of_one_slice_stays_with_its_body():
+    volume = phantoms.touching_pair()
+    volume[volume == 2] = 0
+    volume[20] = phantoms.paint(phantoms.tube(lambda z: (30, 22), 18))[20]
+    assert link_volume(volume).max() == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -158,6 +190,22 @@ def test_fragment_joins_where_enough_of_it_lies_inside():
     for shared, expected in ((5, [1, 1, 1]), (4, [1, 1, 2])):
         linked = link(boxes, pairs((1, 2, 90), (1, 3, shared)), voxel_size=VOXEL)
         assert linked["instance"].tolist() == expected
+
+
+def test_assignment_that_ties_does_not_depend_on_the_order_of_rows():
+    boxes = table((0, 0, 0, 10, 10), (1, 0, 0, 5, 10), (1, 5, 0, 10, 10))
+    overlaps = pairs((1, 2, 50), (1, 3, 50))
+    params = OverlapParams(fragment_inside=1.0, contact=0.6)  # 50 of the body's 100 in slice 1 do not join the second
+    for order in ([0, 1], [1, 0]):
+        linked = link(boxes, overlaps.iloc[order], voxel_size=VOXEL, params=params)
+        assert linked["instance"].tolist() == [1, 1, 1]
+
+
+def test_overlaps_beyond_the_gap_are_left_out():
+    boxes = table((0, 0, 0, 4, 4), (3, 0, 0, 4, 4))
+    for gap_nm, expected in ((20, [1, 1]), (10, [1, 2])):
+        params = OverlapParams(gap_nm=gap_nm)
+        assert link(boxes, pairs((1, 2, 16)), voxel_size=VOXEL, params=params)["instance"].tolist() == expected
 
 
 def test_box_without_pixels_is_of_no_instance():

@@ -194,8 +194,24 @@ def without(boxes: pd.DataFrame, images: NDArray[np.uint32], share: float) -> tu
     return boxes[~gone].reset_index(drop=True), lut[images]
 
 
+def fused(boxes: pd.DataFrame, images: NDArray[np.uint32], share: float) -> tuple[pd.DataFrame, NDArray[np.uint32]]:
+    """Let a share of the boxes swallow the nearest box of the same slice within 4 pixels, as a detector does."""
+    rng = np.random.default_rng(0)
+    lut = np.arange(len(boxes) + 1, dtype=np.uint32)
+    for z in np.flatnonzero(rng.random(len(images)) < min(1.0, share * len(boxes) / len(images))):
+        near = ndimage.grey_dilation(images[z], size=(9, 9))
+        met = labels.overlaps(images[z], near)
+        met = met[met["a"] != met["b"]]
+        if len(met):
+            pair = met.iloc[int(rng.integers(len(met)))]
+            lut[pair["b"]] = pair["a"]
+    images = lut[images]
+    pixels = np.bincount(images.ravel(), minlength=len(lut))[boxes["box"]]
+    return boxes.assign(pixels=pixels)[pixels > 0].reset_index(drop=True), images
+
+
 def accuracy(data: Path) -> None:
-    """Rebuild real instances from perfect boxes and masks, whole and with a tenth of the boxes missing."""
+    """Rebuild real instances from perfect boxes and masks; with boxes missing; with boxes round two organelles."""
     print("\n| volume | boxes | method | instances | found | F1 at IoU 0.5 | exact | splits | merges |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, voxel_size, role in VOLUMES:
@@ -204,10 +220,14 @@ def accuracy(data: Path) -> None:
             print(f"| {name} | | skipped: not here | | | | | | |")
             continue
         whole, images = perfect_boxes(tifffile.imread(path))
-        for share in (0.0, 0.1):
-            boxes, kept = without(whole, images, share)
+        cases = {
+            "all": (whole, images),
+            "10 % missing": without(whole, images, 0.1),
+            "1 % round two": fused(whole, images, 0.01),
+        }
+        for case, (boxes, kept) in cases.items():
             overlaps = slice_overlaps(enumerate(kept), reach=OverlapParams().reach(voxel_size))
-            what = f"| {name} ({role}) | {'all' if share == 0 else '10 % missing'} |"
+            what = f"| {name} ({role}) | {case} |"
             print(what, "overlap |", score(link(boxes, overlaps, voxel_size=voxel_size)), "|")
             print(what, "centre (paper) |", score(centre.link(boxes, voxel_size=voxel_size)), "|")
             print(what, "3D components |", score(link_components(boxes, overlaps)), "|", flush=True)

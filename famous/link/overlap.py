@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from famous import boxes as box_table
 from famous.errors import ConfigError, InputError
 from famous.link.bodies import Bodies
+from famous.link.bridges import Pairs, wrong_bridges
 from famous.link.instances import canonical, class_groups, finish
 from famous.link.matching import assign, components
 from famous.voxels import VoxelSize
@@ -29,11 +30,12 @@ class OverlapParams:
     fragment_inside: float = 0.5  # share of the smaller box's pixels in the other that proposes any pair, 0 … 1
     contact: float = 0.2  # share of the thinner body's cross-section that has to meet the other body, 0 … 1
     cross_section_nm: float = 100.0  # distance, below and above, within which a body's cross-section is taken, nm
+    bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
     minimum_length_nm: float = 0.0  # instances with a smaller extent along z are dropped, nm
     instance_score: float = 0.3  # mean of an instance's three best scores below which it is dropped, 0 … 1
 
     def __post_init__(self) -> None:
-        for name in ("gap_nm", "cross_section_nm", "minimum_length_nm"):
+        for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"link.{name}: found {value}, expected a length in nm, 0 or more")
@@ -45,19 +47,6 @@ class OverlapParams:
     def reach(self, voxel_size: VoxelSize) -> int:
         """Largest distance, in slices, of two boxes that are joined directly; what `slice_overlaps` wants."""
         return 1 + math.floor(self.gap_nm / voxel_size.z + 1e-6)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Pairs of boxes that share pixels: rows of the canonical table (a in the lower slice), pixels, slices apart."""
-
-    a: NDArray[np.int32]
-    b: NDArray[np.int32]
-    pixels: NDArray[np.int64]
-    apart: NDArray[np.int32]
-
-    def __getitem__(self, rows: NDArray[Any]) -> "_Pairs":
-        return _Pairs(self.a[rows], self.b[rows], self.pixels[rows], self.apart[rows])
 
 
 def link(
@@ -75,6 +64,7 @@ def link(
        two bodies if it covers at least `contact` of the thinner body's cross-section, the surest pairs first. So a
        fragment, a branch, a bridge, or an island that meets a body later takes its id; but neither the cap of one
        organelle on the flank of another nor a crumb of one inside the other fuses the two.
+       Pairs that only a box round two organelles makes, for no more than `bridge_nm`, are left out before.
     3. Gaps: the same for boxes that nothing continues in the nearer slices, 2, 3, … slices apart, up to `gap_nm`.
        The boxes that are missing stay missing.
 
@@ -107,7 +97,7 @@ def link(
     )
 
 
-def _pairs(table: pd.DataFrame, overlaps: pd.DataFrame, group: NDArray[np.intp], reach: int) -> _Pairs:
+def _pairs(table: pd.DataFrame, overlaps: pd.DataFrame, group: NDArray[np.intp], reach: int) -> Pairs:
     """Rows of both ends of each overlap, in the canonical order; those of other classes or too far are left out."""
     missing = [name for name in ("a", "b", "pixels") if name not in overlaps.columns]
     if missing:
@@ -123,7 +113,7 @@ def _pairs(table: pd.DataFrame, overlaps: pd.DataFrame, group: NDArray[np.intp],
         row = overlaps.iloc[int(np.argmax(apart < 1))]
         raise InputError(f"overlaps: box {row['a']} does not lie in a slice below box {row['b']}, expected a below b")
     kept = (group[a] == group[b]) & (apart <= reach)
-    return _Pairs(a[kept], b[kept], overlaps["pixels"].to_numpy(np.int64)[kept], apart[kept])
+    return Pairs(a[kept], b[kept], overlaps["pixels"].to_numpy(np.int64)[kept], apart[kept])
 
 
 def _rows(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int32]:
@@ -144,7 +134,7 @@ def _rows(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int32]:
 def _join(
     area: NDArray[np.float64],
     z: NDArray[np.int64],
-    pairs: _Pairs,
+    pairs: Pairs,
     voxel_size: VoxelSize,
     params: OverlapParams,
 ) -> NDArray[np.int32]:
@@ -156,16 +146,26 @@ def _join(
         near = pairs[rows[~continued[pairs.a[rows]] & ~begun[pairs.b[rows]]]]
         near = near[np.lexsort((near.b, near.a))]
         a, b = near.a, near.b
-        iou = near.pixels / (area[a] + area[b] - near.pixels)
+        iou = _iou(near, area)
         inside = near.pixels / np.minimum(area[a], area[b])
         assigned = assign(a, b, iou) & (iou >= params.minimum_iou)
         joined = assigned & (iou >= SURE_IOU) & (apart == 1)
+        open_ = ~joined & (assigned | (inside >= params.fragment_inside))
         if bodies is None:
-            window = math.floor(params.cross_section_nm / voxel_size.z + 1e-6)
-            bodies = Bodies(components(len(area), a[joined], b[joined]), area, z, window)
-        proposed = np.flatnonzero(~joined & (assigned | (inside >= params.fragment_inside)))
+            track = components(len(area), a[joined], b[joined])
+            thickness = math.floor(params.bridge_nm / voxel_size.z + 1e-6)
+            ends = pairs[(pairs.apart > 1) & (pairs.apart <= 1 + thickness)]
+            open_[open_] = ~wrong_bridges(near[open_], ends[_iou(ends, area) >= SURE_IOU], track, area, z)
+            bodies = Bodies(track, area, z, math.floor(params.cross_section_nm / voxel_size.z + 1e-6))
+        proposed = np.flatnonzero(open_)
         proposed = proposed[np.lexsort((-near.pixels[proposed], -inside[proposed], ~assigned[proposed]))]
         joined[proposed] = bodies.join(a[proposed], b[proposed], near.pixels[proposed], contact=params.contact)
         continued[a[joined]] = True
         begun[b[joined]] = True
     return bodies.numbers() if bodies is not None else np.zeros(0, dtype=np.int32)
+
+
+def _iou(pairs: Pairs, area: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of each pair."""
+    iou: NDArray[np.float64] = pairs.pixels / (area[pairs.a] + area[pairs.b] - pairs.pixels)
+    return iou
