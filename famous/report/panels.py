@@ -15,10 +15,9 @@ from famous.voxels import VoxelSize
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-FINE = 2  # labels are drawn this much larger and then reduced, which smooths their outlines
+FINE = 3  # labels are drawn this much larger and then reduced, which smooths their outlines
 FILL = 0.42  # how much of a label's colour covers the slice
 LINE_PX = 2  # of boxes
-OUTLINE_PX = 1.6  # of labels
 SCORE_PX = 14  # height of the scores' letters
 NOTE_PX = 20
 
@@ -135,10 +134,11 @@ def _write_scores(
         wide, tall = letters.getlength(text) + 6, SCORE_PX + 2
         others = np.delete(corners, index, axis=0)
         best: tuple[float, Rectangle] | None = None
-        for x in (x0 - 1, x1 + 2 - wide):
+        for left in (x0 - 1, x1 + 2 - wide):
+            x = min(max(left, 0), size_px[0] - wide)
             for y in (y0 - tall - 1, y1 + 2):
                 place = (x, y, x + wide, y + tall)
-                inside = place[0] >= 0 and place[1] >= 0 and place[2] <= size_px[0] and place[3] <= size_px[1]
+                inside = x >= 0 and y >= 0 and place[3] <= size_px[1]
                 if not inside or any(_meet(place, other) for other in taken):
                     continue
                 hidden = sum(_common(place, (b[1], b[0], b[3], b[2])) for b in others) / (wide * tall)
@@ -164,14 +164,14 @@ def labels_panel(picture: Picture, labels: Mapping[str, NDArray[np.uint32]], col
     size = (pixels.shape[1], pixels.shape[0])
     rows = (np.arange(size[1]) * picture.image.shape[0]) // size[1]
     columns = (np.arange(size[0]) * picture.image.shape[1]) // size[0]
-    thick = max(2, round(OUTLINE_PX * FINE))
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thick, thick))
+    brush = np.ones((3, 3), np.uint8)
     for name in sorted(found, key=lambda name: -found[name]):
         ids = labels[name][np.ix_(rows, columns)]
         inside = ids > 0
         edge = np.zeros(ids.shape, np.uint8)
-        edge[:-1] |= ids[:-1] != ids[1:]
-        edge[:, :-1] |= ids[:, :-1] != ids[:, 1:]
+        for side in (slice(None, -1), slice(1, None)):
+            edge[side] |= ids[:-1] != ids[1:]
+            edge[:, side] |= ids[:, :-1] != ids[:, 1:]
         edge = cv2.dilate(edge, brush) > 0
         colour = np.array(ImageColor.getrgb(colours[name])[:3], np.float32)
         pixels[inside] += FILL * (colour - pixels[inside])
