@@ -64,6 +64,10 @@ def test_a_box_cut_in_both_tiles_becomes_the_union():
     assert merged((10, 40, 40, 100, 0.6, 0, 0), (11, 80, 42, 150, 0.9, 0, 1)) == [(10, 40, 42, 150)]
 
 
+def test_a_part_that_stops_short_of_the_border_still_joins():
+    assert merged((10, 40, 40, 93, 0.6, 0, 0), (10, 80, 40, 150, 0.9, 0, 1)) == [(10, 40, 40, 150)]
+
+
 def test_a_box_seen_whole_twice_is_kept_once():
     assert merged((10, 82, 30, 97, 0.6, 0, 0), (12, 83, 33, 97, 0.9, 0, 1)) == [(12, 83, 33, 97)]
 
