@@ -65,7 +65,7 @@ def test_a_box_cut_in_both_tiles_becomes_the_union():
 
 
 def test_a_part_that_stops_short_of_the_border_still_joins():
-    assert merged((10, 40, 40, 93, 0.6, 0, 0), (10, 80, 40, 150, 0.9, 0, 1)) == [(10, 40, 40, 150)]
+    assert merged((10, 40, 40, 91, 0.6, 0, 0), (10, 80, 40, 150, 0.9, 0, 1)) == [(10, 40, 40, 150)]
 
 
 def test_a_box_seen_whole_twice_is_kept_once():
