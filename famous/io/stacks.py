@@ -26,12 +26,14 @@ class OpenedStack:
     """A stack with what its opening brought to light.
 
     `notes` are sentences for the user; `fingerprint` changes when the input changes (names, sizes and times of its
-    files, shape, type); `origin_nm` is the position of its first voxel (z, y, x) where the format has one.
+    files, shape, type); `format` names the file format; `origin_nm` is the position of its first voxel (z, y, x) where
+    the format has one.
     """
 
     stack: Stack
     notes: tuple[str, ...]
     fingerprint: str
+    format: str
     origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
@@ -67,7 +69,7 @@ def open_stack(path: str | Path, *, voxel_size: VoxelSize | None = None, invert:
             f"{file.name}: the file says a voxel is {source.voxel_size}, the option says {voxel_size}; the option wins"
         )
     stack = Stack(volume=source.volume, voxel_size=chosen, inverted=invert, name=str(path))
-    return OpenedStack(stack, tuple(notes), _fingerprint(source, file, inside), source.origin_nm)
+    return OpenedStack(stack, tuple(notes), _fingerprint(source, file, inside), source.format, source.origin_nm)
 
 
 def require_voxel_size(stack: Stack) -> VoxelSize:

@@ -104,7 +104,7 @@ def read_text(path: str | Path) -> str:
         ) from fault
 
 
-def read_json(path: str | Path) -> Any:  # noqa: ANN401 - JSON is anything
+def read_json(path: str | Path) -> Any:
     """Read JSON; InputError with the line and column of what is wrong."""
     text = read_text(path)
     try:
