@@ -175,8 +175,15 @@ class LabelStore:
 
     def _read(self, group: str, class_name: str, level: int, key: tuple[slice, ...]) -> NDArray[np.uint32]:
         array = self._array(group, class_name, level)
-        with _naming(self.path / group / class_name):
-            return np.asarray(array[key], dtype=np.uint32)
+        folder = self.path / group / class_name
+        with _naming(folder):
+            labels = np.asarray(array[key], dtype=np.uint32)
+            if not labels.any():  # zarr reads an empty file, as a power cut may leave it, as zeros
+                for z in range(key[0].start, key[0].stop):
+                    file = folder / str(level) / "c" / str(z) / "0" / "0"
+                    if file.exists() and file.stat().st_size == 0:
+                        raise InputError(f"{file}: found an empty file, expected slice {z}; run the stage again")
+        return labels
 
     def _write_skeleton(self) -> None:
         """Make every array and group; the root's metadata come last, so a store without it is simply made again."""

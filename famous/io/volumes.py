@@ -1,6 +1,7 @@
 """Label volumes: the store of a run, label volumes of any format, and label TIFFs for Fiji."""
 
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,9 @@ def _write_tiff(
         dtype = np.dtype(np.uint32)
         sizes = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (z_um, y_um, x_um), strict=True)}
         units = {f"PhysicalSize{axis}Unit": "µm" for axis in "ZYX"}
-        options = {"ome": True, "bigtiff": True, "compression": "zlib", "metadata": {"axes": "ZYX", **sizes, **units}}
+        identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{shape} {voxel_size}")  # a random one would change the bytes
+        metadata = {"axes": "ZYX", "UUID": str(identity), **sizes, **units}
+        options = {"ome": True, "bigtiff": True, "compression": "zlib", "metadata": metadata}
     pages = (np.ascontiguousarray(image, dtype=dtype) for image in slices)
     tifffile.imwrite(path, pages, shape=shape, dtype=dtype, photometric="minisblack", **options)
 
