@@ -21,9 +21,7 @@ class TrainParams:
     learning_rate: float = 1e-3  # after a warm-up of 3 epochs; falls linearly to 1 %
     close_mosaic: int = 15  # epochs at the end without mosaic; a quarter of all epochs if that is less
     channels: str = "2.5d"  # "2.5d": z − 1, z, z + 1 are the channels; "gray": the slice alone
-    pixel_nm: float | None = (
-        None  # pixel size to train at, nm; None: the whole slice where it fits, else the stack's own
-    )
+    pixel_nm: float | None = None  # pixel size to train at, nm; None: whole slices if they fit, else the stack's own
     whole_px: int = 1300  # a slice with a long side up to this goes in whole, made smaller if need be
     overlap: float = 0.25  # share of a tile that its neighbour repeats
     visible: float = 0.6  # share of a box that must lie in a tile to be kept there

@@ -1,0 +1,116 @@
+"""A small random network: read without running code, bared to its raw candidates, written as ONNX."""
+
+import numpy as np
+import pytest
+
+from famous.errors import InputError
+from famous.yolo.network import SMALLEST_HALVED, export_onnx, has_end_to_end, load_network, raw_network
+from famous.yolo.quiet import import_onnxruntime, import_ultralytics
+from famous.yolo.runtime import torch_infer
+
+
+def random_model():
+    """YOLO26n with random weights, normalised on noise so that boxes and scores differ from place to place."""
+    import_ultralytics()
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.manual_seed(0)
+    model = DetectionModel("yolo26n.yaml", ch=3, nc=2, verbose=False)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics are those of the one batch below
+    with torch.inference_mode():
+        model.train()(torch.rand(4, 3, 128, 128))
+    for name, parameter in model.named_parameters():
+        if "cv3" in name and name.endswith(".2.bias"):
+            torch.nn.init.constant_(parameter, -2.0)
+        elif ("cv3" in name or "cv2" in name) and name.endswith(".2.weight"):
+            torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def anchors(height: int, width: int) -> int:
+    """Candidates that a network gives: one a cell of each of its three grids."""
+    return sum((height // stride) * (width // stride) for stride in (8, 16, 32))
+
+
+def test_both_heads_give_candidates_of_one_form():
+    import torch
+
+    model = random_model()
+    assert has_end_to_end(model)
+    planes = torch.rand(1, 3, 64, 96)
+    many, one = (raw_network(model, end_to_end=choice)(planes) for choice in (False, True))
+    assert many.shape == one.shape == (1, anchors(64, 96), 6)
+    assert not torch.allclose(many, one)
+    assert torch_infer(raw_network(model))(planes.numpy()).shape == many.shape
+
+
+def test_candidates_are_those_of_ultralytics():
+    """Its own inference gives (n, 4 + classes, anchors) with centre and size."""
+    import torch
+
+    model = random_model()
+    planes = torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        theirs = model(planes)[0][0].T
+    ours = raw_network(model)(planes)[0]
+    assert torch.allclose(ours[:, 4:], theirs[:, 4:], atol=1e-3)
+    assert torch.allclose((ours[:, :2] + ours[:, 2:4]) / 2, theirs[:, :2], atol=1e-2)
+    assert torch.allclose(ours[:, 2:4] - ours[:, :2], theirs[:, 2:4], atol=1e-2)
+
+
+def test_the_model_itself_is_left_as_it_was():
+    model = random_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    raw_network(model, end_to_end=True)
+    after = model.state_dict()
+    assert list(before) == list(after)
+    assert all((before[name] == after[name]).all() for name in before)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_onnx_computes_the_same_with_half_the_bytes(tmp_path):
+    import onnx
+
+    network = raw_network(random_model())
+    export_onnx(network, tmp_path / "net.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
+    stored = onnx.load(str(tmp_path / "net.onnx")).graph.initializer
+    large = [tensor for tensor in stored if np.prod(tensor.dims) >= SMALLEST_HALVED]
+    assert len(large) > 50
+    assert {tensor.data_type for tensor in large} <= {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64}
+    session = import_onnxruntime().InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    infer = torch_infer(network)
+    for shape in ((1, 3, 96, 128), (2, 3, 64, 32)):
+        planes = np.random.default_rng(1).random(shape, dtype=np.float32)
+        (theirs,) = session.run(None, {"images": planes})
+        ours = infer(planes)
+        assert theirs.shape == ours.shape == (shape[0], anchors(*shape[2:]), 6)
+        assert np.abs(theirs[..., 4:] - ours[..., 4:]).max() < 0.02
+        assert np.abs(theirs[..., :4] - ours[..., :4]).max() < 0.5
+
+
+def test_weights_cannot_run_code(tmp_path):
+    """A pickle that would make a file is refused unopened."""
+    import torch
+
+    marker = tmp_path / "was-here"
+
+    class Evil:
+        def __reduce__(self):
+            return open, (str(marker), "w")
+
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(InputError, match="evil"):
+        load_network(tmp_path / "evil.pt")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a network" * 100])
+def test_what_is_no_checkpoint_is_named(tmp_path, content):
+    import_ultralytics()
+    (tmp_path / "broken.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"(?s)broken\.pt.*expected"):
+        load_network(tmp_path / "broken.pt")

@@ -1,0 +1,179 @@
+"""Train on four drawn slices, a few seconds each time: what is left on disk, a kill in between, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from famous.boxes import empty, from_columns
+from famous.detect import DetectParams, detect_slice
+from famous.errors import InputError, MissingError
+from famous.stack import Stack, Window
+from famous.voxels import VoxelSize
+from famous.yolo.card import digest, read_card
+from famous.yolo.params import TrainParams
+from famous.yolo.runtime import load_detector
+from famous.yolo.train import find_weights, train, validation_block
+
+TINY = TrainParams(weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu")
+
+
+def cells(n: int = 4, side: int = 64) -> tuple[Stack, object]:
+    """Bright squares and dark bars on noise, one of each a slice."""
+    rng = np.random.default_rng(5)
+    volume = rng.integers(100, 140, (n, side, side)).astype(np.uint8)
+    rows = []
+    for z in range(n):
+        volume[z, 4 + z : 24 + z, 6:26] = 230
+        volume[z, 40:52, 20 + z : 56 + z] = 20
+        rows += [(z, 4 + z, 6, 24 + z, 26, "bright"), (z, 40, 20 + z, 52, 56 + z, "dark")]
+    columns = dict(zip(("z", "y0", "x0", "y1", "x1", "class_name"), zip(*rows, strict=True), strict=True))
+    return Stack(volume, VoxelSize(20, 8, 8), Window(0, 255), name="cells"), from_columns(columns)
+
+
+SCRIPT = """
+import os, signal
+from pathlib import Path
+from famous.yolo.train import train
+from tests.test_yolo_train import TINY, cells
+
+stack, boxes = cells()
+train(stack, boxes, range(4), folder=Path({folder!r}), params=TINY,
+      progress=lambda epoch, epochs, loss, left: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model folder of a training that was killed after its first of two epochs and called again."""
+    folder = tmp_path_factory.mktemp("killed") / "model"
+    root = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    script = SCRIPT.format(folder=str(folder))
+    killed = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed.stdout + killed.stderr == ""
+    left = {file.name for file in folder.iterdir()}
+    stack, boxes = cells()
+    told: list[tuple] = []
+    card = train(stack, boxes, range(4), folder=folder, params=TINY, progress=lambda *values: told.append(values))
+    return folder, card, told, left
+
+
+def test_a_killed_training_goes_on_where_it_was(trained):
+    _, card, told, left = trained
+    assert left == {"work"}
+    assert [(epoch, epochs) for epoch, epochs, _, _ in told] == [(2, 2)]
+    assert told[0][2] > 0
+    assert told[0][3] == 0
+    assert card.epochs == 2
+    assert card.seconds > 0
+
+
+def test_weights_and_card_are_left_and_nothing_else(trained):
+    folder, card, _, _ = trained
+    assert {file.name for file in folder.iterdir()} == {"best.onnx", "best.pt", "card.json"}
+    assert read_card(folder).class_names == ("bright", "dark")
+    assert card.sha256 == {name: digest(folder / name) for name in ("best.onnx", "best.pt")}
+
+
+def test_the_card_says_what_was_learnt_and_how_well(trained):
+    _, card, _, _ = trained
+    assert (card.stack, card.voxel_size_nm, card.pixel_nm, card.channels) == ("cells", (20, 8, 8), 8.0, 3)
+    assert (card.slices, card.validation_slices) == ((0, 1, 2), (3,))
+    assert card.boxes == {"bright": 3, "dark": 3}
+    assert card.params["input_px"] == 64
+    assert {"ultralytics", "torch"} <= set(card.versions)
+    assert set(card.metrics) == {"all", "bright", "dark"}
+    assert {"precision", "recall", "map50", "map75", "map50_95"} <= set(card.metrics["bright"])
+    assert card.metrics["all"]["n_true"] == 2
+    json.dumps(card.metrics, allow_nan=False)
+
+
+def test_what_was_trained_detects(trained):
+    folder, _, _, _ = trained
+    stack, _ = cells()
+    for runtime in ("torch", "onnx"):
+        detector = load_detector(folder, device="cpu", runtime=runtime)
+        table = detect_slice(stack.slab(1), 1, detector, voxel_size=stack.voxel_size, params=DetectParams(score=0.0))
+        assert set(table["class_name"]) <= {"bright", "dark"}
+
+
+def test_the_checkpoint_does_not_say_where_it_was_made(trained):
+    folder, _, _, _ = trained
+    for name in ("best.onnx", "card.json"):
+        assert str(folder).encode() not in (folder / name).read_bytes()
+
+
+def test_another_training_does_not_go_on_with_foreign_work(trained, tmp_path):
+    stack, boxes = cells()
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "fingerprint").write_text("of something else")
+    (work / "last.pt").write_bytes(b"poison")
+    (work / "state.json").write_text('{"epoch": 1}')
+    params = TrainParams(**{**vars(TINY), "epochs": 1, "validate": False, "channels": "gray"})
+    card = train(stack, boxes, [0, 1], folder=tmp_path, params=params)
+    assert (card.epochs, card.channels, card.metrics, card.validation_slices) == (1, 1, {}, ())
+    assert load_detector(tmp_path).channels == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(9, ([*range(9)], [])), (10, ([*range(8)], [8, 9])), (20, ([*range(17)], [17, 18, 19]))]
+)
+def test_the_validation_block_is_the_end_of_the_stack(count, expected):
+    assert validation_block(list(range(count)), TrainParams()) == expected
+
+
+def test_without_validation_all_slices_are_learnt():
+    assert validation_block(list(range(30)), TrainParams(validate=False)) == (list(range(30)), [])
+
+
+def without(stack: Stack, **values) -> Stack:
+    return Stack(**{**vars(stack), **values})
+
+
+def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_path):
+    stack, boxes = cells()
+    folder = tmp_path / "model"
+
+    def refused(match, stack=stack, boxes=boxes, done=(0, 1)):
+        with pytest.raises(InputError, match=match):
+            train(stack, boxes, done, folder=folder, params=TINY)
+
+    refused("voxel-size", stack=without(stack, voxel_size=None))
+    refused("window", stack=without(stack, window=None))
+    refused("no slice is declared done", done=[])
+    refused("0 … 3", done=[2, 4])
+    refused("have no box", boxes=empty())
+    refused("have no box", boxes=boxes[boxes["z"] > 1].reset_index(drop=True))
+    refused("outside the stack", boxes=boxes.assign(x1=900))
+    assert not folder.exists()
+
+
+def test_missing_weights_say_where_to_put_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
+    with pytest.raises(MissingError, match=r"yolo26n\.pt.*--weights PATH.*FAMOUS_WEIGHTS"):
+        find_weights(TrainParams(), tmp_path)
+
+
+def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
+    monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
+    file = tmp_path / "yolo26n.pt"
+    file.write_bytes(b"weights")
+    assert find_weights(TrainParams(weights=str(file)), tmp_path) == file
+    for value in (tmp_path, file):
+        monkeypatch.setenv("FAMOUS_WEIGHTS", str(value))
+        assert find_weights(TrainParams(), tmp_path) == file
+    monkeypatch.setenv("FAMOUS_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingError, match=r"yolo26s\.pt"):
+        find_weights(TrainParams(weights="yolo26s.pt"), tmp_path)
+    assert find_weights(TrainParams(weights="yolo26n.yaml"), tmp_path) == Path("yolo26n.yaml")

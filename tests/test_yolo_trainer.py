@@ -1,0 +1,164 @@
+"""The training loop's own parts: what the network is shown, the clock, the early stop; no network is trained here."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from famous.yolo.augment import AugmentParams
+from famous.yolo.dataset import Tile, write_tiles
+from famous.yolo.params import TrainParams
+from famous.yolo.quiet import import_ultralytics
+from famous.yolo.runtime import to_input
+from famous.yolo.trainer import FIRST_GUESS, RECIPE, Job, State, choose_device, end_epoch, make_dataset, tile_chances
+
+STILL = AugmentParams(turn=False, mirror_depth=0, gain=0, contrast=0, brightness=0, noise_chance=0, blur_chance=0)
+
+
+def tile_with(corners: list[tuple[int, ...]], side: int = 64) -> Tile:
+    """Channels of grey 40, 80, 120, boxes black in all of them."""
+    image = np.zeros((side, side, 3), dtype=np.uint8) + np.array([40, 80, 120], dtype=np.uint8)
+    for y0, x0, y1, x1 in corners:
+        image[y0:y1, x0:x1] = 0
+    return Tile(image, np.array(corners, np.float32).reshape(-1, 4), np.zeros(len(corners), np.int64))
+
+
+def job(tmp_path, tiles: list[Tile], **values) -> Job:
+    params = TrainParams(**{"input_px": 64, "augment": STILL, **values})
+    return Job(write_tiles(tmp_path, tiles), ("a",), tmp_path / "none", tmp_path, params)
+
+
+def dataset_of(one: Job, **changes):
+    import_ultralytics()
+    from ultralytics.cfg import get_cfg
+
+    plain = {**RECIPE, "mosaic": 0, "scale": 0.0, "translate": 0.0, "fliplr": 0.0, "flipud": 0.0}
+    return make_dataset(one, get_cfg(overrides={**plain, "imgsz": 64, **changes}), 4)
+
+
+def test_training_and_detection_see_the_channels_in_one_order(tmp_path):
+    """Ultralytics takes images for BGR and reverses them; here z − 1 must stay the first channel in both."""
+    tile = tile_with([(8, 16, 24, 48)])
+    shown = dataset_of(job(tmp_path, [tile]))[0]["img"].numpy()
+    assert shown.shape == (3, 64, 64)
+    assert [int(plane[0, 0]) for plane in shown] == [40, 80, 120]
+    assert np.allclose(to_input(tile.image[None])[0], shown / 255)
+
+
+def test_boxes_reach_the_network_where_they_are(tmp_path):
+    sample = dataset_of(job(tmp_path, [tile_with([(8, 16, 24, 48), (40, 2, 60, 12)])]))[0]
+    assert sample["bboxes"].numpy() * 64 == pytest.approx(np.array([[32, 16, 32, 16], [7, 50, 10, 20]]), abs=1e-3)
+    assert sample["cls"].flatten().tolist() == [0, 0]
+
+
+def test_boxes_stay_on_their_objects_through_every_augmentation(tmp_path):
+    one = job(
+        tmp_path, [tile_with([(16, 10, 34, 50)]), tile_with([(20, 20, 44, 30)])], augment=AugmentParams(noise_chance=0)
+    )
+    dataset = dataset_of(one, fliplr=0.5, flipud=0.5, scale=0.2, mosaic=1.0)
+    seen = 0
+    for i in range(30):
+        sample = dataset[i % 2]
+        dark = sample["img"].numpy().max(axis=0) < 45
+        for x, y, w, h in sample["bboxes"].numpy() * 64:
+            if min(w, h) < 6:
+                continue
+            y0, y1, x0, x1 = (round(float(v)) for v in (y - h / 2, y + h / 2, x - w / 2, x + w / 2))
+            assert dark[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2].mean() > 0.9
+            seen += 1
+    assert seen > 20
+
+
+def test_empty_tiles_are_background(tmp_path):
+    sample = dataset_of(job(tmp_path, [tile_with([])]))[0]
+    assert sample["bboxes"].shape == (0, 4)
+
+
+def test_an_epoch_is_bounded_and_prefers_tiles_with_boxes(tmp_path):
+    tiles = [tile_with([(8, 8, 40, 40)])] + [tile_with([]) for _ in range(9)]
+    one = job(tmp_path, tiles, epoch_tiles=8)
+    dataset = dataset_of(one)
+    assert len(dataset) == 8
+    filled = [len(dataset[i % 8]["cls"]) for i in range(80)]
+    assert 0.55 < np.mean(filled) < 0.95
+    chances = tile_chances(one.tiles, 8)
+    assert chances.sum() == pytest.approx(1)
+    assert chances[0] == pytest.approx(0.75)
+    assert tile_chances(one.tiles, 10) is None
+    assert dataset_of(job(tmp_path, [tile_with([])] * 3, epoch_tiles=2))[0]["cls"].shape == (0, 1)
+
+
+def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: float = 0.0):
+    """Make a loop that finished epoch `epoch` (from 0) after so many seconds of this session."""
+    return SimpleNamespace(
+        epoch=epoch,
+        start_epoch=0,
+        epochs=epochs,
+        stop=False,
+        session=(time.monotonic() - seconds, before),
+        args=SimpleNamespace(epochs=epochs, close_mosaic=15),
+        ema=SimpleNamespace(ema="network"),
+        loss=SimpleNamespace(detach=lambda: 3.5),
+    )
+
+
+def test_minutes_become_epochs_once_an_epoch_was_timed(tmp_path):
+    told = []
+    one = job(tmp_path, [tile_with([])], minutes=10)
+    one = Job(**{**vars(one), "progress": lambda *values: told.append(values)})
+    state, loop = State(), loop_at(0, 60.5)
+    end_epoch(one, state, loop)
+    assert (loop.epochs, loop.args.epochs, loop.args.close_mosaic) == (9, 9, 2)
+    assert not loop.stop
+    assert told[0][:3] == (1, 9, 3.5)
+    assert told[0][3] == pytest.approx(8 * 60.5, rel=0.01)
+    assert State.read(tmp_path) == state
+    assert (state.epoch, state.finished) == (1, False)
+
+
+def test_time_before_a_kill_counts(tmp_path):
+    state, loop = State(seconds=550), loop_at(0, 40, before=550)
+    end_epoch(job(tmp_path, [tile_with([])], minutes=10), state, loop)
+    assert state.seconds == pytest.approx(590, abs=1)
+    assert loop.stop
+    assert loop.epochs == 1
+
+
+def test_given_epochs_are_kept_whatever_the_clock_says(tmp_path):
+    state, loop = State(), loop_at(4, 1e6, epochs=7)
+    end_epoch(job(tmp_path, [tile_with([])], epochs=7), state, loop)
+    assert (loop.epochs, loop.stop) == (7, False)
+    loop.epoch = 6
+    end_epoch(job(tmp_path, [tile_with([])], epochs=7), state, loop)
+    assert loop.stop
+
+
+def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
+    scores = iter([0.5, 0.7, 0.6, 0.7, 0.65, 0.1])
+    one = job(tmp_path, [tile_with([])], epochs=100, patience=3, check_every=1)
+    one = Job(**{**vars(one), "score": lambda network: next(scores)})
+    state, stopped = State(), []
+    for epoch in range(5):
+        (tmp_path / "last.pt").write_text(f"epoch {epoch + 1}")
+        loop = loop_at(epoch, 1, epochs=100)
+        end_epoch(one, state, loop)
+        stopped.append(loop.stop)
+    assert stopped == [False, False, False, False, True]
+    assert (tmp_path / "best.pt").read_text() == "epoch 2"
+    assert (state.best, state.best_epoch) == (0.7, 2)
+
+
+def test_scores_are_taken_now_and_then_and_at_the_end(tmp_path):
+    asked = []
+    one = job(tmp_path, [tile_with([])], epochs=5, check_every=2)
+    one = Job(**{**vars(one), "score": lambda network: asked.append(network) or 0.5})
+    (tmp_path / "last.pt").write_text("weights")
+    for epoch in range(5):
+        end_epoch(one, State(), loop_at(epoch, 1, epochs=5))
+    assert asked == ["network"] * 3
+
+
+def test_a_given_device_is_taken():
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") in ("cpu", "0", "mps")
