@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from famous.boxes import iou
 from famous.errors import ConfigError, InputError, MissingError
-from famous.yolo.card import Card, digest, write_card
+from famous.yolo.card import Card, digest, read_card, write_card
 from famous.yolo.network import export_onnx, load_network
 from famous.yolo.runtime import (
     GREY,
     MAX_BOXES,
     SCORE_FLOOR,
     YoloDetector,
+    _choose,
     decode,
     load_detector,
     suppress,
@@ -216,6 +217,28 @@ def test_grey_detectors_take_one_channel():
     detector = YoloDetector(("a",), 1, 5.0, 0.7, "test", infer)
     assert detector(np.zeros((2, 30, 30, 1), dtype=np.uint8))[1].shape == (0, 6)
     assert shapes == [(2, 3, 32, 32)]
+
+
+@pytest.mark.parametrize(
+    ("device", "runtime", "gpu", "expected"),
+    [
+        ("auto", "auto", False, ("onnx", "cpu")),
+        ("auto", "auto", True, ("torch", "cuda")),
+        ("auto", "openvino", True, ("openvino", "cpu")),
+        ("auto", "torch", False, ("torch", "cpu")),
+        ("cpu", "auto", True, ("onnx", "cpu")),
+        ("1", "auto", True, ("torch", "cuda:1")),
+        ("mps", "auto", False, ("torch", "mps")),
+    ],
+)
+def test_the_runtime_follows_the_device(folder, monkeypatch, device, runtime, gpu, expected):
+    monkeypatch.setattr("famous.yolo.runtime._has_gpu", lambda: gpu)
+    assert _choose(folder, read_card(folder), device, runtime) == expected
+
+
+def test_without_a_checkpoint_a_gpu_is_left_alone(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("famous.yolo.runtime._has_gpu", lambda: True)
+    assert _choose(tmp_path, read_card(folder), "auto", "auto") == ("onnx", "cpu")
 
 
 def test_threads_follow_the_variable(monkeypatch):

@@ -148,7 +148,7 @@ def _choose(folder: Path, card: Card, device: str, runtime: str) -> tuple[str, s
             device = "cuda"
     if runtime == "auto":
         runtime = "onnx" if device == "cpu" else "torch"
-    return runtime, device
+    return runtime, f"cuda:{device}" if device.isdigit() else device
 
 
 def _has_gpu() -> bool:
