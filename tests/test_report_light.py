@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from famous.report.light import ORDER, Lamps, openness, shade
+from famous.report.light import ORDER, Lamps, _share, openness, shade
 from famous.report.scene import Hits, Scene
 from tests.solids import ball_mesh, box_mesh
 
@@ -60,6 +60,18 @@ def test_neighbours_even_out_the_grain():
     light = openness(scene, look_down(floor_with()), SHAPE, LAMPS)[:, 0].reshape(SHAPE)
     assert np.abs(np.diff(light, axis=0)).max() < 0.15
     assert light.min() < 0.95
+
+
+def test_meshes_that_touch_share_nothing():
+    n = SHAPE[0] * SHAPE[1]
+    left = (np.arange(n) % SHAPE[1] < 16).astype(np.int32)
+    up = np.broadcast_to(np.array([0, 0, 1], np.float32), (n, 3))
+    hits = Hits(np.ones(n, np.float32), left, np.zeros((n, 3), np.float32), up)
+    light = np.repeat(left.astype(np.float32), 2).reshape(*SHAPE, 2)
+    assert _share(light, hits) == pytest.approx(light)
+    grain = np.zeros((*SHAPE, 2), np.float32)
+    grain[::4, ::4] = 1
+    assert _share(grain, hits)[8:-8, 4:12] == pytest.approx(1 / 16)  # the mean of a square, wherever it lies
 
 
 def test_a_surface_that_looks_at_the_lamp_is_brighter():

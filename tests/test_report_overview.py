@@ -77,6 +77,10 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
 def test_a_file_that_is_there_is_replaced_only_by_a_whole_one(tmp_path, monkeypatch):
     path = tmp_path / "overview.png"
     path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        draw_overview(path, cell(meshes=()))
+        assert reader.read() == b"old"  # who was reading it still has all of the old one
+    path.write_bytes(b"old")
 
     def fail(*_args, **_kwargs):
         raise OSError("disk full")

@@ -79,7 +79,7 @@ def _share(light: Vectors, hits: Hits) -> Vectors:
             alike = np.clip((normal[here] * normal[there]).sum(axis=2), 0, 1) ** 4
             alike *= member[here] == member[there]
             alike *= np.abs(depth[here] - depth[there]) < SAME_DEPTH
-            end = 0.5 if radius in (abs(dy), abs(dx)) else 1.0
+            end = 0.5 ** ((abs(dy) == radius) + (abs(dx) == radius))
             total[here] += (end * alike)[..., None] * light[there]
             weights[here] += (end * alike)[..., None]
     shared: Vectors = np.where(weights > 0, total / np.maximum(weights, 1e-9), light)
