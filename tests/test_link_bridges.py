@@ -35,6 +35,13 @@ def test_fragments_between_two_whole_slices_are_no_bridge():
     assert not wrong_bridges(near, made((0, 3, 100, 2)), np.arange(4), area, z).any()
 
 
+def test_fragment_that_goes_on_beside_its_body_is_no_bridge():
+    area, z = np.array([100.0, 30.0, 70.0, 100.0, 10.0]), np.array([0, 1, 1, 2, 2])
+    track = np.array([0, 1, 0, 0, 1])
+    near = made((0, 1, 30, 1), (1, 3, 20, 1))
+    assert not wrong_bridges(near, made((0, 3, 90, 2)), track, area, z).any()
+
+
 def test_bridge_of_two_slices_is_one_track():
     area, z = np.array([60.0, 40.0, 100.0, 100.0, 60.0, 40.0]), np.array([0, 0, 1, 2, 3, 3])
     near = made((0, 2, 60, 1), (1, 2, 40, 1), (3, 4, 60, 1), (3, 5, 40, 1))

@@ -32,7 +32,7 @@ def wrong_bridges(
     Parameters
     ----------
     near
-        Pairs of neighbouring slices in question.
+        Pairs of neighbouring slices in question, without the sure ones.
     ends
         Pairs of boxes that are alike, two slices or more apart: an organelle below and above what may be a bridge.
     track, area, z
@@ -50,7 +50,6 @@ def wrong_bridges(
     over = pd.DataFrame({"low": ends.a, "high": ends.b}).merge(into, on="low").merge(out, on=["high", "bridge"])
     low, high, bridge = (over[name].to_numpy() for name in ("low", "high", "bridge"))
     held = (area[over["into"].to_numpy()] > area[low]) & (area[over["out"].to_numpy()] > area[high])
-    held &= (track[low] != bridge) & (track[high] != bridge)
     over, low, high, bridge = over[held], low[held], high[held], bridge[held]
     if over.empty:
         return wrong
