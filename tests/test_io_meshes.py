@@ -143,6 +143,14 @@ def test_a_missing_file_is_named(tmp_path):
         write_mesh(tmp_path / "a.fbx", box_mesh())
 
 
+@pytest.mark.parametrize("kind", ["ply", "stl"])
+def test_bytes_too_many_are_named(tmp_path, kind):
+    path = write_mesh(tmp_path / f"a.{kind}", box_mesh())
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(InputError, match=r"found \d+ bytes.*expected \d+"):
+        read_mesh(path)
+
+
 def test_a_face_without_its_vertex_is_named(tmp_path):
     path = write_mesh(tmp_path / "a.ply", box_mesh())
     content = bytearray(path.read_bytes())

@@ -110,6 +110,15 @@ def test_inliers_are_those_of_open3d(seed, number, neighbours, ratio):
     assert np.array_equal(find_inliers(positions, OutlierParams(neighbours, ratio)), expected)
 
 
+def test_inliers_of_few_points_are_those_of_open3d():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        positions = rng.normal(0, 100, (rng.integers(4, 9), 3))
+        neighbours, ratio = int(rng.integers(2, 6)), float(rng.choice([0.2, 0.5, 1.0, 1.5]))
+        found = find_inliers(positions, OutlierParams(neighbours, ratio))
+        assert np.array_equal(found, open3d_inliers(positions, neighbours, ratio))
+
+
 def test_inliers_of_real_voxels_are_those_of_open3d():
     positions = from_mask(voxelize(ball(), SBEM).mask, voxel_size=SBEM).positions
     assert np.array_equal(find_inliers(positions), open3d_inliers(positions, 20, 2.0))

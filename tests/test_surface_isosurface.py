@@ -190,6 +190,29 @@ def test_corners_stay_apart_in_single_precision():
     assert np.linalg.norm(edges, axis=2).min() > 0.05
 
 
+def test_march_closes_in_every_case():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        field = np.pad(rng.random((9, 9, 9)) < 0.3, 1).astype(np.float32)
+        assert march(field, 0.5, np.ones(3), apart=0.01).is_watertight
+        noise = np.pad(rng.integers(0, 5, (9, 9, 9)), 1).astype(np.float32)
+        assert march(noise, 2.0, np.ones(3), apart=0.01).is_watertight
+
+
+def test_the_blur_is_the_same_in_nm_along_every_axis():
+    mesh = surface(np.ones((20, 10, 10), bool), voxel_size=VoxelSize(4, 8, 8), params=IsosurfaceParams(smooth_steps=3))
+    extent = np.ptp(mesh.vertices, axis=0)
+    assert extent.max() / extent.min() < 1.01
+
+
+def test_the_volume_is_found_by_the_level_not_by_scaling():
+    voxels = voxelize(ball(100), FIB)
+    for smooth_steps in (0.5, 1.0, 2.0):
+        mesh = surface(voxels.mask, voxel_size=FIB, params=IsosurfaceParams(smooth_steps=smooth_steps))
+        place = mesh.vertices / 8 - 0.5  # corners of marching cubes lie on the lines between voxel centres
+        assert (np.isclose(place, np.rint(place), atol=1e-4).sum(axis=1) >= 2).all()
+
+
 def test_march_of_a_field_below_the_level_is_empty():
     assert march(np.zeros((4, 4, 4), np.float32), 0.5, np.ones(3), apart=0.01).is_empty
 

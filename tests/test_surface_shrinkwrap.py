@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from famous.errors import ConfigError, InputError
-from famous.points import from_mask
+from famous.points import OutlierParams, from_mask
 from famous.surface import isosurface
 from famous.surface.shrinkwrap import (
     ShrinkwrapParams,
@@ -46,6 +46,20 @@ def test_outliers_do_not_count():
     mask[3, 3, -3] = True
     clean, stray = (surface(m, voxel_size=FIB) for m in (voxels.mask, mask))
     assert stray.volume_nm3 == pytest.approx(clean.volume_nm3, rel=0.01)
+
+
+def test_points_outside_the_first_mesh_do_not_count():
+    voxels = voxelize(ball(), FIB)
+    mask = np.pad(voxels.mask, ((0, 12), (0, 0), (0, 0)))
+    _, y, x = (np.array(mask.shape) / 2).astype(int)
+    top = int(np.flatnonzero(mask[:, y, x])[-1])
+    mask[top + 1 : top + 9, y, x] = True  # a spike of 64 nm
+    none_dropped = OutlierParams(std_ratio=1e6)
+    close, far = (
+        surface(mask, voxel_size=FIB, params=ShrinkwrapParams(outliers=none_dropped, scale=scale))
+        for scale in (0.02, 10.0)
+    )
+    assert close.bounds[1, 0] < far.bounds[1, 0] - 10
 
 
 def test_what_is_not_convex_is_webbed():

@@ -70,7 +70,8 @@ def read_mesh(path: str | Path) -> Mesh:
     _require_suffix(path)
     content = read_bytes(path)
     try:
-        vertices, faces = {".ply": _read_ply, ".stl": _read_stl, ".obj": _read_obj}[path.suffix.lower()](content)
+        with np.errstate(invalid="ignore"):  # damaged floats; what is not finite is found by Mesh
+            vertices, faces = {".ply": _read_ply, ".stl": _read_stl, ".obj": _read_obj}[path.suffix.lower()](content)
         return Mesh(zyx_to_xyz(np.asarray(vertices, dtype=np.float64)) * NM_PER_UM, faces[:, ::-1])
     except InputError as fault:
         raise InputError(f"{path}: {fault}; write the file again") from fault
