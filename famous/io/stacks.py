@@ -35,6 +35,7 @@ class OpenedStack:
     fingerprint: str
     format: str
     origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    slice_names: tuple[str, ...] | None = None  # file of each slice, where the stack is a folder of slices
 
 
 def open_stack(path: str | Path, *, voxel_size: VoxelSize | None = None, invert: bool = False) -> OpenedStack:
@@ -69,7 +70,15 @@ def open_stack(path: str | Path, *, voxel_size: VoxelSize | None = None, invert:
             f"{file.name}: the file says a voxel is {source.voxel_size}, the option says {voxel_size}; the option wins"
         )
     stack = Stack(volume=source.volume, voxel_size=chosen, inverted=invert, name=str(path))
-    return OpenedStack(stack, tuple(notes), _fingerprint(source, file, inside), source.format, source.origin_nm)
+    names = tuple(path.name for path in source.files)
+    return OpenedStack(
+        stack,
+        tuple(notes),
+        _fingerprint(source, file, inside),
+        source.format,
+        source.origin_nm,
+        names if file.is_dir() and len(names) == len(stack) else None,
+    )
 
 
 def require_voxel_size(stack: Stack) -> VoxelSize:
