@@ -17,6 +17,7 @@ from famous.yolo.runtime import (
     SCORE_FLOOR,
     YoloDetector,
     _choose,
+    cpu_runtime,
     decode,
     load_detector,
     suppress,
@@ -69,8 +70,9 @@ def test_runtimes_agree(folder):
         assert np.abs(onnx.infer(planes) - openvino.infer(planes))[:, :, 4:].max() < 0.01
 
 
-def test_a_batch_gives_what_its_images_give_alone(folder):
-    detector = load_detector(folder, device="cpu", runtime="onnx")
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_batch_gives_what_its_images_give_alone(folder, runtime):
+    detector = load_detector(folder, device="cpu", runtime=runtime)
     images = noise(3)
     together = detector(images)
     for i in range(3):
@@ -222,11 +224,12 @@ def test_grey_detectors_take_one_channel():
 @pytest.mark.parametrize(
     ("device", "runtime", "gpu", "expected"),
     [
-        ("auto", "auto", False, ("onnx", "cpu")),
+        ("auto", "auto", False, ("openvino", "cpu")),
         ("auto", "auto", True, ("torch", "cuda")),
+        ("auto", "onnx", True, ("onnx", "cpu")),
         ("auto", "openvino", True, ("openvino", "cpu")),
         ("auto", "torch", False, ("torch", "cpu")),
-        ("cpu", "auto", True, ("onnx", "cpu")),
+        ("cpu", "auto", True, ("openvino", "cpu")),
         ("1", "auto", True, ("torch", "cuda:1")),
         ("mps", "auto", False, ("torch", "mps")),
     ],
@@ -238,7 +241,13 @@ def test_the_runtime_follows_the_device(folder, monkeypatch, device, runtime, gp
 
 def test_without_a_checkpoint_a_gpu_is_left_alone(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("famous.yolo.runtime._has_gpu", lambda: True)
-    assert _choose(tmp_path, read_card(folder), "auto", "auto") == ("onnx", "cpu")
+    assert _choose(tmp_path, read_card(folder), "auto", "auto") == ("openvino", "cpu")
+
+
+def test_without_openvino_onnx_runtime_stands_in(monkeypatch):
+    assert cpu_runtime() == "openvino"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cpu_runtime() == "onnx"
 
 
 def test_threads_follow_the_variable(monkeypatch):
