@@ -177,3 +177,25 @@ def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
     with pytest.raises(MissingError, match=r"yolo26s\.pt"):
         find_weights(TrainParams(weights="yolo26s.pt"), tmp_path)
     assert find_weights(TrainParams(weights="yolo26n.yaml"), tmp_path) == Path("yolo26n.yaml")
+
+
+def test_a_download_happens_only_when_asked_and_says_when_it_fails(tmp_path, monkeypatch):
+    monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
+    asked = []
+
+    def refuse(*args, **kwargs):
+        asked.append(args)
+        raise OSError("no network here")
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(f"socket.{name}", refuse)
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    with pytest.raises(MissingError, match="unasked"):
+        find_weights(TrainParams(weights="yolo26s.pt"), tmp_path)
+    assert not asked
+    with pytest.raises(MissingError, match="download failed"):
+        find_weights(TrainParams(weights="yolo26s.pt", download=True), tmp_path)
+    assert asked
+    with pytest.raises(MissingError, match="no such weights to download"):
+        find_weights(TrainParams(weights="nothing.pt", download=True), tmp_path)
+    assert list(tmp_path.iterdir()) == []
