@@ -72,7 +72,12 @@ def _datasets(file: Any) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
 
     def visit(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.dtype.kind in "buif" and sum(size > 1 for size in node.shape) >= 3:
+        if (
+            isinstance(node, h5py.Dataset)
+            and node.dtype.kind in "buif"
+            and len(node.shape) >= 3
+            and 0 not in node.shape
+        ):
             found["/" + name] = node.shape
 
     file.visititems(visit)

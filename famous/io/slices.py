@@ -106,7 +106,7 @@ def numbering_notes(folder: str, names: Sequence[str]) -> list[str]:
     columns = list(zip(*numbers, strict=True))
     varying = [column for column in columns if len(set(column)) > 1]
     if not varying:
-        return []
+        varying = columns[-1:]
     if len(varying) > 1:
         return [f"{folder}: {len(varying)} numbers vary in the names; the order is natural, {names[0]} … {names[-1]}"]
     column = varying[0]

@@ -60,7 +60,8 @@ def _planes(
 ) -> tuple[tuple[int, ...], np.dtype[Any], int] | None:
     """Describe a stack that one page stands for; None where the page is a single slice."""
     series = tiff.series[0]
-    lengths = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if size != 1 or axis in "YX"]
+    every = zip(series.get_axes(squeeze=False), series.get_shape(squeeze=False), strict=True)
+    lengths = [(axis, size) for axis, size in every if size != 1 or axis in "YX"]
     axes, shape = "".join(axis for axis, _ in lengths), tuple(size for _, size in lengths)
     if axes in ("YX", "YXS"):
         return None
@@ -86,8 +87,7 @@ def _read_imagej(
     path: Path, metadata: dict[str, Any], page: "tifffile.TiffPage", notes: list[str]
 ) -> tuple[VoxelSize | None, int]:
     channels, slices, frames = (int(metadata.get(key, 1)) for key in ("channels", "slices", "frames"))
-    _check_counts(path, channels, slices, frames)
-    expected = max(int(metadata.get("images", 1)), slices * frames)
+    expected = max(int(metadata.get("images", 1)), _depth(path, channels, slices, frames, notes))
     unit = metadata.get("unit")
     pixel_nm = _imagej_pixel_nm(path, page, (unit_nm(metadata.get("yunit", unit)), unit_nm(unit)), notes)
     depth_nm, spacing = unit_nm(metadata.get("zunit", unit)), metadata.get("spacing")
@@ -129,7 +129,7 @@ def _read_ome(path: Path, xml: str, notes: list[str]) -> tuple[VoxelSize | None,
     if pixels is None:
         return None, 0
     channels, slices, frames = (int(pixels.get(f"Size{axis}", "1")) for axis in "CZT")
-    _check_counts(path, channels, slices, frames)
+    expected = _depth(path, channels, slices, frames, notes)
     lengths: list[float | None] = []
     for axis in "ZYX":
         size, factor = pixels.get(f"PhysicalSize{axis}"), unit_nm(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
@@ -137,15 +137,21 @@ def _read_ome(path: Path, xml: str, notes: list[str]) -> tuple[VoxelSize | None,
     voxel_size = voxel_size_from(lengths, "nm")
     if voxel_size is None and lengths[1] is not None and lengths[2] is not None:
         _note_pixel_size(path, (lengths[1], lengths[2]), notes)
-    return voxel_size, slices * frames
+    return voxel_size, expected
 
 
-def _check_counts(path: Path, channels: int, slices: int, frames: int) -> None:
-    if channels > 1 or (slices > 1 and frames > 1):
+def _depth(path: Path, channels: int, slices: int, frames: int, notes: list[str]) -> int:
+    """Return the number of slices: whichever of the three counts is above 1; InputError where two are."""
+    counts = {"slices": slices, "channels": channels, "time points": frames}
+    several = [name for name, count in counts.items() if count > 1]
+    if len(several) > 1:
         raise InputError(
             f"{path}: found {channels} channels, {slices} slices and {frames} time points, "
             "expected one channel at one time; save the channel to be worked on as a stack of its own"
         )
+    if several and several[0] != "slices":
+        notes.append(f"{path.name}: its {counts[several[0]]} {several[0]} are read as slices")
+    return max(counts.values())
 
 
 def _per_unit(page: "tifffile.TiffPage", name: str) -> float | None:
