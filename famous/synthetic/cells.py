@@ -42,11 +42,15 @@ class Cells:
         origin: NDArray[np.float64] = extent / 2 + aside
         return origin
 
+    def span(self, low: Vector, high: Vector) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First and last lattice index along each axis of the cells of a box."""
+        first = np.floor((low - self._origin) / self.pitch_nm).astype(np.int64)
+        return first, np.ceil((high - self._origin) / self.pitch_nm).astype(np.int64)
+
     def centres(self, low: Vector, high: Vector) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Lattice indices (n, 3) and centres (n, 3) in nm of all cells whose lattice point lies in low … high."""
         middle = self._origin
-        first = np.floor((low - middle) / self.pitch_nm).astype(int)
-        last = np.ceil((high - middle) / self.pitch_nm).astype(int)
+        first, last = self.span(low, high)
         axes = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
         index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         seed = self.params.seed
@@ -86,6 +90,5 @@ def depth(centres: NDArray[np.float64], z: Field, y: Field, x: Field) -> Field:
     np.fill_diagonal(apart, 1.0)
     wall: Field = np.full_like(nearest, np.inf)
     for j in range(len(centres)):
-        distance = (squared[j] - nearest) / apart[j][own]
-        wall = np.where(own == j, wall, np.minimum(wall, distance))
+        wall = np.where(own == j, wall, np.minimum(wall, (squared[j] - nearest) / apart[j][own]))
     return wall

@@ -1,5 +1,6 @@
 """Where the organelles lie: random places without overlap, block by block, so that no block needs the whole stack."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.synthetic.cells import LARGEST_RADIUS, Cells, depth, rotation
+from famous.synthetic.cells import LARGEST_RADIUS, Cells, rotation
 from famous.synthetic.params import PhantomParams
+from famous.synthetic.room import Body, Room, Taken
 from famous.synthetic.shapes import Arc, Ellipsoid, Piece, Segment, Shape, Tube, Vector, chain, meets_itself
 from famous.synthetic.warp import Warp
 
 BLOCK_NM = 2600.0
 REACH_NM = 0.47 * BLOCK_NM  # of an object from its centre: objects of blocks of one colour never meet
-GAP_NM = 60.0  # between two objects
-WALL_NM = 170.0  # between an object and the plasma membrane
 TRIES = 6
 
 Block = tuple[int, int, int]
@@ -110,16 +110,12 @@ class Placement:
             int(np.ceil(c)) for c in list(self._counts.values())[1:]
         )
         reach = LARGEST_RADIUS * params.nucleus_nm + self.warp.reach_nm
-        self._nuclei_low, self._nuclei_high = self._lattice(-reach, reach)
-        self._nuclei = int(np.prod(self._nuclei_high - self._nuclei_low + 1)) if params.nucleus_nm > 0 else 0
-        if self._nuclei + int(np.prod(self._blocks)) * self._stride >= 1 << 32:
+        self._nuclei_low, self._nuclei_high = self.cells.span(np.full(3, -reach), np.array(params.extent_nm) + reach)
+        self._nuclei = math.prod((self._nuclei_high - self._nuclei_low + 1).tolist()) if params.nucleus_nm > 0 else 0
+        if self._nuclei + math.prod(self._blocks) * self._stride >= 1 << 32:
             raise InputError(f"phantom: shape {params.shape} holds more objects than 32 bits can number")
         per_layer = self._blocks[1] * self._blocks[2]
         self.block = lru_cache(maxsize=8 * per_layer)(self._block)
-
-    def _lattice(self, low: float, high: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        index, _ = self.cells.centres(np.full(3, low), np.array(self.params.extent_nm) + high)
-        return index.min(axis=0), index.max(axis=0)
 
     def near(self, low_nm: Vector, high_nm: Vector) -> list[Organelle]:
         """Organelles whose bounding box meets a box of the stack, both corners (z, y, x) in nm, sorted by id."""
@@ -153,44 +149,34 @@ class Placement:
         number = int(np.ravel_multi_index(position + 1, self._blocks))
         rng = np.random.default_rng([self.params.seed, 31, number])
         low = position * BLOCK_NM
-        taken = _Taken()
+        taken = Taken()
         for offset in product((-1, 0, 1), repeat=3):
             other = position + offset
             exists = (other >= -1).all() and (other <= np.array(self._blocks) - 2).all()
             if exists and _colour(other) < _colour(position):
                 for organelle in self.block((int(other[0]), int(other[1]), int(other[2]))):
-                    taken.add(organelle.shape)
-        room = low - REACH_NM, low + BLOCK_NM + REACH_NM
-        nuclei = [nucleus.shape for nucleus in self.nuclei(*room) if _meets(nucleus.shape.bounds, *room)]
-        free = _Free(self.cells.around(*room), [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
+                    taken.add(Body.of(organelle.shape))
+        span = low - REACH_NM, low + BLOCK_NM + REACH_NM
+        nuclei = [nucleus.shape for nucleus in self.nuclei(*span) if _meets(nucleus.shape.bounds, *span)]
+        room = Room(self.cells.around(*span), [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
         placed: list[Organelle] = []
         next_id = 1 + self._nuclei + number * self._stride
 
         def put(class_name: str, shape: Tube | Ellipsoid) -> None:
             placed.append(Organelle(next_id + len(placed), class_name, shape))
-            taken.add(shape)
+            taken.add(Body.of(shape))
 
         for class_name, mean in self._counts.items():
             for _ in range(int(mean + rng.random())):
-                shape = self._place(class_name, low, rng, free)
+                shape = _place(class_name, low, rng, room)
                 if shape is None:
                     continue
                 put(class_name, shape)
                 if class_name == "mitochondrion" and rng.random() < self.params.touching:
-                    partner = _lean(shape, low, rng, free)
+                    partner = _lean(shape, low, rng, room)
                     if partner is not None:
                         put(class_name, partner)
         return tuple(placed)
-
-    def _place(
-        self, class_name: str, low: NDArray[np.float64], rng: np.random.Generator, free: "_Free"
-    ) -> Tube | Ellipsoid | None:
-        shape = draw_shape(class_name, rng)
-        for _ in range(TRIES):
-            candidate = moved(shape, low + rng.uniform(0, BLOCK_NM, 3))
-            if free.fits(candidate, GAP_NM):
-                return candidate
-        return None
 
 
 def _meets(bounds: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
@@ -201,71 +187,29 @@ def _colour(block: NDArray[Any]) -> int:
     return int(4 * (block[0] % 2) + 2 * (block[1] % 2) + block[2] % 2)
 
 
-def _lean(shape: Tube | Ellipsoid, low: NDArray[np.float64], rng: np.random.Generator, free: "_Free") -> Tube | None:
-    """Slide a second mitochondrion against the first until they are 1 nm apart."""
-    points, radius = shape.balls()
-    for _ in range(TRIES):
-        other = mitochondrion(rng)
-        direction = rotation(rng)[0]
-        near, far = 0.0, 2 * REACH_NM
-        for _ in range(24):
-            middle = (near + far) / 2
-            gap = _gap(points, radius, *other.moved(shape.centre + middle * direction).balls())
-            near, far = (near, middle) if gap > 1.0 else (middle, far)
-        candidate = other.moved(shape.centre + far * direction)
-        inside = ((candidate.centre >= low) & (candidate.centre < low + BLOCK_NM)).all()
-        if inside and free.fits(candidate, GAP_NM, except_for=len(free.taken) - 1):
-            return candidate
+def _place(class_name: str, low: Vector, rng: np.random.Generator, room: Room) -> Tube | Ellipsoid | None:
+    """Draw an object and a place for it in the block whose corner is `low`; None where no place is found."""
+    shape = draw_shape(class_name, rng)
+    body = Body.of(shape)
+    for by in low + rng.uniform(0, BLOCK_NM, (TRIES, 3)):
+        if room.fits(body.moved(by)):
+            return moved(shape, by)
     return None
 
 
-def _gap(a: NDArray[np.float64], radius_a: float, b: NDArray[np.float64], radius_b: float) -> float:
-    return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=-1).min()) - radius_a - radius_b)
-
-
-class _Taken:
-    """The balls of the shapes that are there already."""
-
-    def __init__(self) -> None:
-        self._spheres: list[tuple[NDArray[np.float64], float]] = []
-        self._middles: list[NDArray[np.float64]] = []
-        self._reaches: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._spheres)
-
-    def add(self, shape: Shape) -> None:
-        points, radius = shape.balls()
-        middle = shape.centre
-        self._spheres.append((points, radius))
-        self._middles.append(middle)
-        self._reaches.append(float(np.linalg.norm(points - middle, axis=1).max()) + radius)
-
-    def meets(self, shape: Shape, gap_nm: float, except_for: int | None) -> bool:
-        if not self._spheres:
-            return False
-        points, radius = shape.balls()
-        reach = float(np.linalg.norm(points - shape.centre, axis=1).max()) + radius
-        apart = np.linalg.norm(np.array(self._middles) - shape.centre, axis=1)
-        close = np.flatnonzero(apart < np.array(self._reaches) + reach + gap_nm)
-        return any(i != except_for and _gap(points, radius, *self._spheres[i]) < gap_nm for i in close)
-
-
-@dataclass(frozen=True)
-class _Free:
-    """The room that is left: inside a cell, outside the nuclei, away from what is taken."""
-
-    cells: NDArray[np.float64]
-    nuclei: list[Ellipsoid]
-    taken: _Taken
-
-    def fits(self, shape: Shape, gap_nm: float, except_for: int | None = None) -> bool:
-        middle = shape.centre[None]
-        if any(nucleus.clearance(middle)[0] < 0 for nucleus in self.nuclei):
-            return False
-        if self.taken.meets(shape, gap_nm, except_for):
-            return False
-        points, radius = shape.balls()
-        if any((nucleus.clearance(points) < radius + gap_nm).any() for nucleus in self.nuclei):
-            return False
-        return bool((depth(self.cells, *points[::4].T) > 1.2 * radius + WALL_NM).all())
+def _lean(shape: Tube | Ellipsoid, low: Vector, rng: np.random.Generator, room: Room) -> Tube | None:
+    """Slide a second mitochondrion against the one that was put last until they are 1 nm apart."""
+    first = Body.of(shape)
+    for _ in range(TRIES):
+        other = mitochondrion(rng)
+        second, direction = Body.of(other), rotation(rng)[0]
+        near, far = 0.0, 2 * REACH_NM
+        for _ in range(20):
+            half_way = (near + far) / 2
+            apart = first.gap_nm(second.moved(first.middle + half_way * direction)) > 1.0
+            near, far = (near, half_way) if apart else (half_way, far)
+        by = first.middle + far * direction
+        inside = ((by >= low) & (by < low + BLOCK_NM)).all()
+        if inside and room.fits(second.moved(by), except_for=len(room.taken) - 1):
+            return other.moved(by)
+    return None

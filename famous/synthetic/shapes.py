@@ -59,7 +59,7 @@ class Ellipsoid:
 
     def clearance(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Lower bound of the distance of (n, 3) points outside: the level is Lipschitz in 1 / the shortest axis."""
-        level = np.sqrt(sum(c * c for c in self._scaled(*points.T)))
+        level = np.sqrt((((points - self.centre) @ self.axes.T / self.radii) ** 2).sum(axis=1))
         bound: NDArray[np.float64] = (level - 1) * self.radii.min()
         return bound
 

@@ -212,7 +212,7 @@ def paint_late(plane: Plane, image: Image, distance: Image, organelle: Organelle
     u = hashed(seed, organelle.instance, np.arange(2))
     inner = 118 + 24 * (u[0] - 0.5) + 13 * plane.noise(seed + 1, 30) + 9 * plane.noise(seed + 2, 85)
     crowd = np.full_like(distance, 0.55 + 0.4 * u[1])
-    paint_cistern(plane, inner, vesicles(plane, seed + 3, crowd, -distance, spacing_nm=84.0), lumen=158.0)
+    paint_cistern(plane, inner, vesicles(plane, seed + 3, crowd, -distance, spacing_nm=64.0), lumen=165.0)
     blend(inner, 60.0, 0.85 * step(plane.noise(seed + 5, 32), 1.2, 1.9))
     blend(image, inner, step(-distance, -0.5 * plane.pixel_nm, 0.5 * plane.pixel_nm))
     blend(image, MEMBRANE - 8, 0.95 * plane.band(distance + 6, 8.0))
