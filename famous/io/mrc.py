@@ -1,7 +1,7 @@
 """MRC and REC: the format of electron tomography (MRC2014; IMOD's signed-byte flag)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def _voxel_size(path: Path, header: Any) -> tuple[VoxelSize | None, list[str]]:
 def _is_unsigned(header: Any) -> bool:
     """Tell whether mode 0 means unsigned bytes: IMOD's stamp without its flag for signed bytes."""
     extra = header.extra2[()].tobytes()
-    order = "big" if header.mode.dtype.byteorder == ">" else "little"
+    order: Literal["big", "little"] = "big" if header.mode.dtype.byteorder == ">" else "little"
     stamp, flags = (int.from_bytes(extra[at : at + 4], order) for at in (40, 44))
     return stamp == _IMOD_STAMP and not flags & 1
 

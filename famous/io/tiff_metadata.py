@@ -75,7 +75,7 @@ def _planes(
 
 def _shaped_pages(tiff: "tifffile.TiffFile") -> int:
     """Count the planes that tifffile's own description promises, 0 where one page holds them all."""
-    metadata = (tiff.shaped_metadata or ({},))[0]
+    metadata: dict[str, Any] = (tiff.shaped_metadata or ({},))[0]
     shape = tuple(int(size) for size in metadata.get("shape", ()))
     if metadata.get("truncated") or len(shape) < 3:
         return 0
