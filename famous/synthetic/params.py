@@ -61,5 +61,5 @@ class PhantomParams:
         return min(max(0.28 * max(self.extent_nm[1:]), 1100.0), 3500.0)
 
 
-#: the stack in data/, and of the demo
-SAMPLE = PhantomParams(shape=(36, 280, 280), voxel_size=VoxelSize(16.0, 16.0, 16.0), seed=5)
+#: the stack in data/
+SAMPLE = PhantomParams(shape=(36, 280, 280), voxel_size=VoxelSize(12.0, 12.0, 12.0), seed=6)
