@@ -96,7 +96,6 @@ def main() -> None:
             minutes=options.minutes,
             input_px=SIDE_PX,
             batch=8,
-            step_tiles=16,
             pixel_nm=PIXEL_NM,
             epoch_tiles=options.phantoms * SLICES_EACH,
             close_mosaic=8,

@@ -17,7 +17,7 @@ class TrainParams:
     epochs: int | None = None  # instead of the minutes
     input_px: int = 768  # side of the network's input
     batch: int = 4  # tiles per forward pass
-    step_tiles: int = 64  # tiles per step of the optimiser; gradients of several batches are added up
+    step_tiles: int = 16  # tiles per step of the optimiser; gradients of several batches are added up
     learning_rate: float = 1e-3  # after a warm-up of 3 epochs; falls linearly to 1 %
     close_mosaic: int = 15  # epochs at the end without mosaic; a quarter of all epochs if that is less
     channels: str = "2.5d"  # "2.5d": z − 1, z, z + 1 are the channels; "gray": the slice alone

@@ -2,6 +2,17 @@
 
 Every runtime computes the same raw candidates (class scores and corners of each anchor); what follows is one numpy
 function, so that a box does not depend on the runtime. torch is only imported where it is chosen.
+
+Measured with `tools/bench_runtime.py` on two busy cores, YOLO26n, one tile a call, boxes the same to 0.01 px and 0.0001
+in score:
+
+============  ==============  ===============  ===========
+runtime       768 px, median  1024 px, median  peak memory
+============  ==============  ===============  ===========
+torch         500 ms          783 ms           828 MB
+ONNX Runtime  108 ms          218 ms           412 MB
+OpenVINO      55 ms           110 ms           434 MB
+============  ==============  ===============  ===========
 """
 
 import functools
