@@ -14,7 +14,7 @@ from famous.errors import FamousError
 from famous.pipeline import detect as detect_stage
 from famous.progress import Bars, as_duration
 from famous.synthetic import Phantom
-from tests.cells import CELL, Oracle, write_cell
+from tests.cells import CELL, Oracle, know, write_cell
 
 runner = CliRunner()
 COLOURED = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 3), dtype=np.uint8)
@@ -42,8 +42,7 @@ def cell(tmp_path_factory):
     oracle = Oracle()
     with pytest.MonkeyPatch.context() as patch:
         detect_stage._detector.cache_clear()
-        patch.setattr(detect_stage, "load_detector", lambda weights, device: oracle)
-        patch.setattr("famous.pipeline.estimate.load_detector", lambda weights, device: oracle)
+        know(patch, oracle)
         yield write_cell(folder)
         detect_stage._detector.cache_clear()
 

@@ -33,11 +33,16 @@ def test_names_are_recognised_however_they_are_written(name, known):
     assert canonical(name) == known
 
 
-@pytest.mark.parametrize("name", ["mitochondrion", "nucleus", "late endosome", "multivesicular body"])
+@pytest.mark.parametrize("name", ["mitochondrion", "late endosome", "multivesicular body"])
 def test_dark_organelles_get_dark_otsu(name):
     for recipe in (default_recipe(name), paper_recipe(name)):
         assert isinstance(recipe, OtsuParams)
         assert recipe.polarity == "dark"
+
+
+def test_a_nucleus_is_dark_in_the_paper_and_an_ellipse_here():
+    assert isinstance(paper_recipe("nucleus"), OtsuParams)
+    assert default_recipe("nucleus") == EllipseParams()
 
 
 def test_early_endosomes_are_bright():

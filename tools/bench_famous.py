@@ -81,8 +81,8 @@ def main() -> None:
 
 
 def _slices(path: Path) -> list[NDArray[np.uint32]]:
-    volume = read_label_volume(path, voxel_size=VoxelSize(1, 1, 1))
-    return [np.asarray(volume[z]) for z in range(volume.shape[0])]
+    stack = read_label_volume(path).stack
+    return [stack.grey(z) for z in range(len(stack))]
 
 
 def components(labels: Volume, slices: range) -> tuple[pd.DataFrame, Volume]:

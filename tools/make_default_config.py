@@ -1,7 +1,7 @@
 """Write configs/default.yaml: every knob with its default, its type and its comment, read off the parameter classes.
 
-    python tools/make_default_config.py            write the file
-    python tools/make_default_config.py --check    exit 1 if the file is out of date
+python tools/make_default_config.py            write the file
+python tools/make_default_config.py --check    exit 1 if the file is out of date
 """
 
 import dataclasses

@@ -67,11 +67,10 @@ def default_recipe(class_name: str) -> RecipeParams:
     """Return our recipe for a class: Otsu where it is known to be dark or bright, else the ellipse.
 
     The ellipse needs no contrast, so on an unknown class it cannot fail outright, as Otsu with the wrong polarity does.
+    A nucleus is neither dark nor bright throughout (chromatin), so it gets the ellipse too.
     """
     name = canonical(class_name)
-    if name == "nucleus":  # blur and opening at the scale of chromatin
-        return OtsuParams(blur_nm=100, erode_nm=50, dilate_nm=50)
-    polarity = _POLARITY.get(name)
+    polarity = None if name == "nucleus" else _POLARITY.get(name)
     return EllipseParams() if polarity is None else OtsuParams(polarity=polarity)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from famous.errors import InputError
@@ -22,7 +23,16 @@ from famous.synthetic import Phantom, PhantomParams
 from famous.voxels import VoxelSize
 
 #: The demo's cell; the detector that ships was trained on other seeds.
-PHANTOM = PhantomParams(shape=(64, 384, 384), voxel_size=VoxelSize(8, 8, 8), seed=2023)
+PHANTOM = PhantomParams(
+    shape=(64, 448, 448),
+    voxel_size=VoxelSize(8, 8, 8),
+    seed=2023,
+    nucleus_radius_nm=900,
+    mitochondria=1.0,
+    early_endosomes=1.2,
+    late_endosomes=1.2,
+    lysosomes=0.8,
+)
 
 
 def run_demo(folder: Path, session: Session) -> dict[str, Path]:
@@ -55,12 +65,12 @@ def run_demo(folder: Path, session: Session) -> dict[str, Path]:
 def draw_run(project: Project, path: Path, *, z: int | None = None) -> None:
     """Draw one slice with its boxes and outlines beside the meshes of a run.
 
-    `z` is the slice; the one with the most boxes where none is given.
+    `z` is the slice; where none is given, of those with many boxes the one nearest to the middle.
     """
     boxes = read_parquet(project.boxes)
     kept = boxes[boxes["instance"] > 0]
     if z is None:
-        z = int(kept["z"].mode().iloc[0]) if len(kept) else len(project.stack) // 2
+        z = _telling_slice(kept, len(project.stack))
     store = LabelStore.open(project.labels)
     chosen = {name: entry.color for name, entry in project.config.classes.items()}
     draw_overview(
@@ -77,6 +87,12 @@ def draw_run(project: Project, path: Path, *, z: int | None = None) -> None:
             z=z,
         ),
     )
+
+
+def _telling_slice(boxes: pd.DataFrame, depth: int) -> int:
+    counts = boxes.groupby("z").size()
+    many = counts.index[counts >= 0.85 * counts.max()] if len(counts) else [depth // 2]
+    return min((int(z) for z in many), key=lambda z: abs(z - depth // 2))
 
 
 def _write_stack(path: Path, session: Session) -> None:

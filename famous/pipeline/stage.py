@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from famous.errors import InputError
+from famous.io.tables import sweep_partials
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
@@ -84,7 +85,11 @@ class Stage:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Note the stage in the manifest once the block has ended, then throw its parts away."""
+        """Note the stage in the manifest once the block has ended, then throw its parts away.
+
+        What killed writers left half-written anywhere in the run's folder is swept before.
+        """
+        sweep_partials(self.project.run)
         with manifest.recording(self.project.manifest, self.name, dict(self.parameters), dict(self.inputs)):
             yield
         self.parts().remove()
