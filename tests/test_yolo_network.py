@@ -1,5 +1,8 @@
 """A small random network: read without running code, bared to its raw candidates, written as ONNX."""
 
+import copy
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,11 @@ from famous.yolo.runtime import torch_infer
 
 def random_model():
     """YOLO26n with random weights, normalised on noise so that boxes and scores differ from place to place."""
+    return copy.deepcopy(_random_model())
+
+
+@functools.cache
+def _random_model():
     import_ultralytics()
     import torch
     from ultralytics.nn.tasks import DetectionModel

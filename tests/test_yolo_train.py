@@ -18,7 +18,7 @@ from famous.voxels import VoxelSize
 from famous.yolo.card import digest, read_card
 from famous.yolo.params import TrainParams
 from famous.yolo.runtime import load_detector
-from famous.yolo.train import find_weights, train, validation_block
+from famous.yolo.train import detect_slices, find_weights, train, validation_block
 
 TINY = TrainParams(weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu")
 
@@ -199,3 +199,63 @@ def test_a_download_happens_only_when_asked_and_says_when_it_fails(tmp_path, mon
     with pytest.raises(MissingError, match="no such weights to download"):
         find_weights(TrainParams(weights="nothing.pt", download=True), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_between_training_and_export_costs_no_epoch(tmp_path, monkeypatch):
+    """Twice: with the end noted, and with the note of the last epoch lost."""
+    stack, boxes = cells()
+    params = TrainParams(**{**vars(TINY), "epochs": 1, "validate": False})
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("famous.yolo.train._finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(stack, boxes, range(4), folder=tmp_path, params=params)
+        state = json.loads((tmp_path / "work" / "state.json").read_text())
+        assert (state["finished"], state["epoch"]) == (True, 1)
+        (tmp_path / "work" / "state.json").write_text(json.dumps({**state, "finished": False, "epoch": 0}))
+        told = []
+        with pytest.raises(KeyboardInterrupt):
+            train(stack, boxes, range(4), folder=tmp_path, params=params, progress=lambda *v: told.append(v))
+    card = train(stack, boxes, range(4), folder=tmp_path, params=params, progress=lambda *v: told.append(v))
+    assert told == []
+    assert (tmp_path / "best.onnx").is_file()
+    assert card.sha256["best.onnx"] == digest(tmp_path / "best.onnx")
+    assert not (tmp_path / "work").exists()
+
+
+def test_minutes_end_a_training(tmp_path):
+    stack, boxes = cells(2)
+    params = TrainParams(**{**vars(TINY), "epochs": None, "minutes": 0.02, "validate": False})
+    told = []
+    card = train(stack, boxes, [0, 1], folder=tmp_path, params=params, progress=lambda *v: told.append(v))
+    assert 1 <= card.epochs == len(told) < 200
+    assert told[-1][0] == told[-1][1]
+    assert told[-1][3] == 0
+
+
+def test_half_written_tiles_are_cut_again(tmp_path):
+    """A kill while the tiles were written leaves pixels without an index."""
+    stack, boxes = cells(2)
+    params = TrainParams(**{**vars(TINY), "epochs": 1, "validate": False})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("famous.yolo.train.fit", lambda job: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(stack, boxes, [0, 1], folder=tmp_path, params=params)
+    whole = (tmp_path / "work" / "tiles.u8").read_bytes()
+    assert len(whole) == 2 * 64 * 64 * 3
+    (tmp_path / "work" / "tiles.json").unlink()
+    (tmp_path / "work" / "tiles.u8").write_bytes(whole[:100])
+    assert train(stack, boxes, [0, 1], folder=tmp_path, params=params).epochs == 1
+
+
+def test_scoring_reads_the_slices_that_were_asked_for(trained):
+    folder, _, _, _ = trained
+    stack, _ = cells()
+    found = detect_slices(stack, [3, 1], load_detector(folder, device="cpu"))
+    assert set(found["z"]) <= {1, 3}
+    assert found["z"].is_monotonic_increasing
+    with pytest.raises(InputError, match="voxel-size"):
+        detect_slices(without(stack, voxel_size=None), [1], load_detector(folder, device="cpu"))
