@@ -50,6 +50,21 @@ def tree(path: Path) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def test_cleared_labels_read_as_zeros_and_the_boxes_stay(tmp_path: Path) -> None:
+    fill(create(tmp_path / "labels.ome.zarr"), [0, 5])
+    store = LabelStore.open(tmp_path / "labels.ome.zarr")
+    store.clear_labels()
+    assert not store.read_labels("nucleus", 5).any()
+    assert (store.read_boxes("nucleus", 5) == discs(5)).all()
+    fill(store, [0, 5])
+    assert tree(tmp_path / "labels.ome.zarr") == tree_of_a_fresh_store(tmp_path / "fresh.ome.zarr", [0, 5])
+
+
+def tree_of_a_fresh_store(path: Path, order: list[int]) -> str:
+    fill(create(path), order)
+    return tree(path)
+
+
 def test_slices_come_back_and_the_rest_is_zero(tmp_path: Path) -> None:
     fill(create(tmp_path / "labels.ome.zarr"), [0, 3, 5])
     store = LabelStore.open(tmp_path / "labels.ome.zarr")

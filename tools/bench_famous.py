@@ -26,6 +26,7 @@ from famous.io.tables import read_parquet
 from famous.io.volumes import LabelStore, read_label_volume
 from famous.labels import areas, overlaps, relabel
 from famous.link import OverlapParams, link, slice_overlaps
+from famous.pipeline import manifest
 from famous.pipeline.project import Choices, Project, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
@@ -75,7 +76,9 @@ def main() -> None:
     with Bars(Console(stderr=True)) as bars:
         outcome = run(project, Session(bars))
     print(f"## {options.set}: {len(setting.train)} slices train, {setting.score.start}–{setting.score.stop - 1} score")
-    print(f"run took {outcome.seconds / 60:.1f} min, peak memory {outcome.peak_memory_mb:.0f} MB\n")
+    print(f"run took {outcome.seconds / 60:.1f} min, peak memory {outcome.peak_memory_mb:.0f} MB")
+    stages = {name: record.seconds for name, record in manifest.read(project.manifest).items()}
+    print("seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items()) + "\n")
     print_boxes(project, true_boxes, setting.score)
     print_volumes(project, truth, true_boxes, true_ids, setting)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,12 @@ class LabelStore:
         for level in range(self.levels):
             step = 2**level
             self._write("labels", class_name, level, z, checked[::step, ::step])
+
+    def clear_labels(self) -> None:
+        """Forget all labels: every slice reads as zeros again; the box ids stay."""
+        for name in self.classes:
+            for level in range(self.levels):
+                shutil.rmtree(self.path / "labels" / name / str(level) / "c", ignore_errors=True)
 
     def read_labels(self, class_name: str, z: int) -> NDArray[np.uint32]:
         """Read the labels of one slice, (y, x)."""

@@ -45,8 +45,9 @@ class BlockExtractor:
                 slab, rows[rows["z"] == z], extractors, voxel_size=self.voxel_size, exclusive=self.exclusive
             )
             for name, image in images.items():
-                store.write_boxes(name, z, image)
-                counted.append(areas(image))
+                if image.any():
+                    store.write_boxes(name, z, image)
+                    counted.append(areas(image))
         return _as_table(counted)
 
 

@@ -1,5 +1,6 @@
 """Stage link: box ids → instances; `run/boxes.parquet` and the label volumes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +29,15 @@ class BlockOverlaps:
     groups: list[list[str]]
     reach: int
     boxes_below: tuple[int, ...]  # boxes in the slices below z, for z = 0 … depth; ids rise with z
+    present: frozenset[tuple[str, int]]  # class and slice of every box
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Return columns a, b, pixels for pairs whose lower slice lies in the block."""
         store = LabelStore.open(self.store)
         reading = range(block.start, min(block.stop + self.reach, len(self.boxes_below) - 1))
         tables = [
-            slice_overlaps(((z, group_image(store, group, z)) for z in reading), reach=self.reach)
-            for group in self.groups
+            slice_overlaps(group_images(store, group, reading, self.present), reach=self.reach)
+            for group in self.groups or [[]]
         ]
         found = pd.concat(tables, ignore_index=True)
         return found[found["a"] <= self.boxes_below[block.stop]]
@@ -48,23 +50,28 @@ class BlockPainter:
     store: Path
     groups: list[list[str]]
     luts: dict[str, NDArray[np.uint32]]
+    present: frozenset[tuple[str, int]]  # class and slice of every box
 
     def __call__(self, block: range) -> pd.DataFrame:
-        """Write the labels; returns an empty table, as a part needs one."""
+        """Write the labels; returns the slices, as a part needs a table."""
         store = LabelStore.open(self.store)
-        for z in block:
-            for group in self.groups:
-                image = group_image(store, group, z)
+        for group in self.groups:
+            for z, image in group_images(store, group, block, self.present):
                 for name in group:
-                    store.write_labels(name, z, relabel(image, self.luts[name]))
+                    labels = relabel(image, self.luts[name])
+                    if labels.any():
+                        store.write_labels(name, z, labels)
         return pd.DataFrame({"z": np.asarray(block, dtype=np.int64)})
 
 
-def group_image(store: LabelStore, group: list[str], z: int) -> NDArray[np.uint32]:
-    """Return the box ids of classes that exclude each other as one image."""
-    images = [store.read_boxes(name, z) for name in group]
-    image: NDArray[np.uint32] = images[0] if len(images) == 1 else np.maximum.reduce(images)
-    return image
+def group_images(
+    store: LabelStore, group: list[str], slices: range, present: frozenset[tuple[str, int]]
+) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+    """Yield (z, box ids of classes that exclude each other as one image) for the slices where they have boxes."""
+    for z in slices:
+        images = [store.read_boxes(name, z) for name in group if (name, z) in present]
+        if images:
+            yield z, images[0] if len(images) == 1 else np.maximum.reduce(images)
 
 
 def run_link(project: Project, session: Session) -> pd.DataFrame:
@@ -91,8 +98,12 @@ def run_link(project: Project, session: Session) -> pd.DataFrame:
         parts.begin()
         linked = _link_table(project, table, stage, sets, session)
         write_parquet(project.boxes, linked)
-        painter = BlockPainter(project.labels, sets, look_up_tables(linked, list(store.classes)))
-        run_parts(_inner(stage, "labels"), blocks(depth, BLOCK), painter, session)
+        painted = _inner(stage, "labels")
+        if painted.is_fresh:
+            store.clear_labels()
+        painted.begin()
+        luts = look_up_tables(linked, list(store.classes))
+        run_parts(painted, blocks(depth, BLOCK), BlockPainter(project.labels, sets, luts, _present(table)), session)
     session.reporter.end("link", f"{_count(linked):,} instances from {len(linked):,} boxes")
     return linked
 
@@ -119,8 +130,9 @@ def _link_table(
         return centre.link(table, voxel_size=size, params=config.link.centre, exclusive=exclusive)
     params = config.link.overlap
     below = np.searchsorted(table["z"].to_numpy(), np.arange(len(project.stack) + 1))
-    worker = BlockOverlaps(project.labels, sets, params.reach(size), tuple(below.tolist()))
+    worker = BlockOverlaps(project.labels, sets, params.reach(size), tuple(below.tolist()), _present(table))
     parts = _inner(stage, "overlaps")
+    parts.begin()
     overlaps = pd.concat(run_parts(parts, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
 
@@ -132,9 +144,12 @@ def _chosen(config: Config) -> dict[str, object]:
 
 def _inner(stage: Stage, name: str) -> Parts:
     """Open the parts of one half of the stage, inside the stage's own folder."""
-    parts = Parts(stage.parts().folder / name, stage.fingerprint)
-    parts.begin()
-    return parts
+    return Parts(stage.parts().folder / name, stage.fingerprint)
+
+
+def _present(table: pd.DataFrame) -> frozenset[tuple[str, int]]:
+    kept = table.loc[table["pixels"] > 0, ["class_name", "z"]].drop_duplicates()
+    return frozenset((str(name), int(z)) for name, z in zip(kept["class_name"], kept["z"], strict=True))
 
 
 def _count(linked: pd.DataFrame) -> int:
