@@ -1,0 +1,63 @@
+"""From labelled slices to a trained detector to a run, with a network too small to learn much."""
+
+import dataclasses
+
+import pytest
+
+from famous.errors import InputError
+from famous.pipeline.annotations import import_boxes
+from famous.pipeline.project import Choices, open_project
+from famous.pipeline.run import run
+from famous.pipeline.stage import Session
+from famous.pipeline.train import run_train
+from famous.synthetic import Phantom
+from tests.cells import CELL, write_cell
+
+CONFIG = """
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+detect: {score: 0.01}
+"""
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A cell with three slices labelled and done."""
+    path = write_cell(tmp_path)
+    (tmp_path / "train.yaml").write_text(CONFIG)
+    project = open_project(str(path), Choices(config=tmp_path / "train.yaml"))
+    drawn = tmp_path / "boxes.csv"
+    Phantom(CELL).boxes([2, 10, 18]).drop(columns=["box", "score"]).to_csv(drawn, index=False)
+    (tmp_path / "boxes_slices.csv").write_text("z,done\n2,1\n10,1\n18,1\n")
+    (tmp_path / "slices.csv").write_text("z,done\n2,1\n10,1\n18,1\n")
+    import_boxes(project, drawn)
+    return project
+
+
+@pytest.mark.slow
+def test_a_run_trains_on_the_labelled_slices_and_uses_that_detector(labelled):
+    outcome = run(labelled)
+    assert (labelled.model / "best.onnx").exists()
+    assert (labelled.model / "card.json").exists()
+    assert not any("phantoms only" in note for note in outcome.notes)
+    card = run_train(labelled, Session())
+    assert set(card.slices) == {2, 10, 18}
+    stamp = (labelled.model / "best.onnx").stat().st_mtime_ns
+    again = run(open_project(str(labelled.folder)))
+    assert (labelled.model / "best.onnx").stat().st_mtime_ns == stamp
+    assert again.boxes == outcome.boxes
+
+
+def test_slices_that_nobody_declared_done_do_not_train(labelled):
+    for path in labelled.annotations.glob("slices.csv"):
+        path.write_text("z,done\n")
+    with pytest.raises(InputError, match="declared done"):
+        run_train(labelled, Session())
+
+
+def test_the_start_weights_are_named_when_missing(labelled):
+    from famous.errors import MissingError
+
+    train = dataclasses.replace(labelled.config.train, weights="nowhere.pt")
+    project = dataclasses.replace(labelled, config=dataclasses.replace(labelled.config, train=train))
+    with pytest.raises(MissingError, match=r"nowhere\.pt"):
+        run_train(project, Session())
