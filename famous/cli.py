@@ -52,6 +52,9 @@ WeightsOption = Annotated[
     str | None,
     typer.Option("--weights", help="Detector to run instead of the trained one: a model folder."),
 ]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch the weights to train from, where they are not here.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
 
@@ -121,6 +124,7 @@ def run(
     scheduler: SchedulerOption = None,
     again: AgainOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would take and stop.")] = False,
+    download: DownloadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Do it all: train, detect, extract, link, mesh, measure; what is done is skipped.
@@ -132,7 +136,7 @@ def run(
     from famous.pipeline.run import will_train
 
     common = _Common(voxel_size, invert, config, folder)
-    project = common.open(stack, weights=weights, minutes=minutes)
+    project = common.open(stack, weights=weights, minutes=minutes, download=download)
     with Bars(err) as bars:
         session = _session(bars, jobs, scheduler, device, again)
         plan = estimate(project, session, will_train=will_train(project))
@@ -184,6 +188,7 @@ def train(
     folder: FolderOption = None,
     device: DeviceOption = "auto",
     again: AgainOption = False,
+    download: DownloadOption = False,
 ) -> None:
     """Train the detector on the labelled slices.
 
@@ -192,7 +197,7 @@ def train(
     from famous.pipeline.train import run_train
 
     common = _Common(voxel_size, invert, config, folder)
-    project = common.open(stack, minutes=minutes, channels=channels, start=start)
+    project = common.open(stack, minutes=minutes, channels=channels, start=start, download=download)
     with Bars(err) as bars:
         card = run_train(project, _session(bars, 1, None, device, again))
     out.print(f"model      {project.model}", markup=False)

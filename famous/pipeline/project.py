@@ -97,10 +97,11 @@ class Choices:
     invert: bool | None = None
     config: Path | None = None
     folder: Path | None = None
-    weights: str | None = None  # detector to run
+    weights: str | None = None  # detector to run, this time
     minutes: float | None = None  # of training
     channels: str | None = None  # of training
     start: str | None = None  # weights to train from
+    download: bool = False  # let those weights be fetched, where they are not here
     save: bool = True  # write what was settled to famous.yaml
 
 
@@ -146,12 +147,12 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
         voxel_size=stack.voxel_size.zyx if stack.voxel_size else None,
         window=(stack.window.low, stack.window.high) if stack.window else None,
         invert=invert,
-        weights=choices.weights or config.weights,
     )
     if choices.save and settled != configuration.read(path):
         folder.mkdir(parents=True, exist_ok=True)
         configuration.write(path, settled)
-    return Project(folder, dataclasses.replace(opened, stack=stack), settled)
+    chosen = dataclasses.replace(settled, weights=choices.weights or settled.weights)
+    return Project(folder, dataclasses.replace(opened, stack=stack), chosen)
 
 
 def _with_training(config: Config, choices: Choices) -> Config:
@@ -160,6 +161,7 @@ def _with_training(config: Config, choices: Choices) -> Config:
         minutes=config.train.minutes if choices.minutes is None else choices.minutes,
         channels=choices.channels or config.train.channels,
         weights=choices.start or config.train.weights,
+        download=choices.download or config.train.download,
     )
     return dataclasses.replace(config, train=train)
 

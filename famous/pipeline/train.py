@@ -1,5 +1,7 @@
 """Stage train: the annotated slices → `model/best.pt`, `best.onnx` and `card.json`."""
 
+import dataclasses
+
 from famous.config import plain
 from famous.errors import InputError
 from famous.io.annotations import Annotations, read_boxes
@@ -8,6 +10,10 @@ from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage
 from famous.yolo.card import Card, read_card
 from famous.yolo.train import train
+
+
+#: Knobs that say how to train, not what comes out of it.
+HOW = ("device", "workers", "download")
 
 
 def read_annotations(project: Project) -> Annotations | None:
@@ -32,10 +38,13 @@ def run_train(project: Project, session: Session) -> Card:
             f"{project.annotations}: no slice is labelled and declared done; draw boxes with a labelling tool and "
             f"import them with `famous boxes import {project.folder} BOXES`"
         )
+    params = project.config.train
+    if session.device != "auto":
+        params = dataclasses.replace(params, device=session.device)
     stage = Stage(
         "train",
         project,
-        parameters={"train": plain(project.config.train)},
+        parameters={"train": {key: value for key, value in plain(params).items() if key not in HOW}},
         inputs={
             "stack": project.opened.fingerprint,
             "window": str(project.config.window),
@@ -61,7 +70,7 @@ def run_train(project: Project, session: Session) -> Card:
             labelled.boxes,
             labelled.done,
             folder=project.model,
-            params=project.config.train,
+            params=params,
             progress=on_epoch,
         )
     session.reporter.end("train", f"{card.epochs} epochs on {len(card.slices)} slices")
