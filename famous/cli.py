@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -17,6 +18,10 @@ from famous.progress import Bars, as_duration
 if TYPE_CHECKING:
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
+
+#: The formats of meshes and of boxes; the rooms that write them hold the same, and a test compares.
+Export = Literal["stl", "obj", "ply", "glb", "tiff", "csv"]
+Boxes = Literal["csv", "yolo", "yolo_mark", "coco", "cvat"]
 
 app = typer.Typer(
     help="From a volume-EM stack and about 20 box-labelled slices to measured, watertight organelle meshes.",
@@ -33,9 +38,19 @@ StackArgument = Annotated[
     str,
     typer.Argument(metavar="STACK", help="A folder of slices, TIFF, MRC, HDF5 (file.h5:/dataset) or Zarr."),
 ]
+
+
+def _check_size(size: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    if size is not None and not all(0 < side < float("inf") for side in size):
+        raise typer.BadParameter(f"found {size}, expected three lengths in nm above 0")
+    return size
+
+
 VoxelSizeOption = Annotated[
     tuple[float, float, float] | None,
-    typer.Option("--voxel-size", metavar="Z Y X", help="Voxel size in nm; wins over the file's own."),
+    typer.Option(
+        "--voxel-size", metavar="Z Y X", help="Voxel size in nm; wins over the file's own.", callback=_check_size
+    ),
 ]
 InvertOption = Annotated[
     bool | None, typer.Option("--invert/--no-invert", help="The stack has bright membranes.", show_default=False)
@@ -43,7 +58,7 @@ InvertOption = Annotated[
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file of knobs, see configs/default.yaml.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to work instead of <stack>.famous.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, or a GPU such as cuda:0.")]
-JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes for the stages after detection.")]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")]
 SchedulerOption = Annotated[
     str | None, typer.Option("--scheduler", help="Address of a Dask scheduler that does the work, tcp://host:8786.")
 ]
@@ -54,6 +69,15 @@ WeightsOption = Annotated[
 ]
 DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch the weights to train from, where they are not here.")
+]
+MinutesOption = Annotated[
+    float | None, typer.Option("--minutes", min=0.01, help="Time for training, if slices are labelled.")
+]
+ChannelsOption = Annotated[
+    Literal["2.5d", "gray"] | None, typer.Option("--channels", help="Neighbours in z as channels, or the slice alone.")
+]
+StartOption = Annotated[
+    str | None, typer.Option("--start", help="Ultralytics detection weights or YAML to train from.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
@@ -76,20 +100,25 @@ class _Common:
         return project
 
 
+class _StoppedError(FamousError):
+    """The user pressed Ctrl-C."""
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise _StoppedError("stopped; the same command goes on from here")
+
+
 def main() -> None:
     """Run the command line; a problem with the input ends with one message and exit code 1."""
+    signal.signal(signal.SIGINT, _stop)
     try:
         app(prog_name="famous")
-    except FamousError as error:
-        err.print("[bold red]error[/]: ", end="")
-        err.print(str(error), markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("\nstopped; the same command goes on from here")
+    except _StoppedError as stopped:
+        err.print(f"\n{stopped}")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
-    except (OSError, MemoryError) as error:
+    except (FamousError, OSError, MemoryError) as error:
         err.print("[bold red]error[/]: ", end="")
         err.print(str(error) or type(error).__name__, markup=False)
         sys.exit(1)
@@ -118,7 +147,9 @@ def run(
     config: ConfigOption = None,
     folder: FolderOption = None,
     weights: WeightsOption = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Time for training, if any.")] = None,
+    minutes: MinutesOption = None,
+    channels: ChannelsOption = None,
+    start: StartOption = None,
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,
     scheduler: SchedulerOption = None,
@@ -136,17 +167,17 @@ def run(
     from famous.pipeline.run import will_train
 
     common = _Common(voxel_size, invert, config, folder)
-    project = common.open(stack, weights=weights, minutes=minutes, download=download)
+    project = common.open(
+        stack, weights=weights, minutes=minutes, channels=channels, start=start, download=download, save=not dry_run
+    )
     with Bars(err) as bars:
         session = _session(bars, jobs, scheduler, device, again)
         plan = estimate(project, session, will_train=will_train(project))
-        err.print(str(plan), markup=False)
         if dry_run:
-            _say(dataclasses.asdict(plan), [], as_json)
+            _say(dataclasses.asdict(plan), [str(plan)], as_json)
             return
+        err.print(str(plan), markup=False)
         outcome = run_all(project, session)
-    for note in outcome.notes[len(project.opened.notes) :]:
-        err.print(f"note: {note}", markup=False)
     counts = outcome.instances["class"].value_counts().to_dict()
     _say(
         {
@@ -177,11 +208,9 @@ def _session(bars: Bars, jobs: int, scheduler: str | None, device: str, again: b
 @app.command()
 def train(
     stack: StackArgument,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Time for training.")] = None,
-    channels: Annotated[str | None, typer.Option("--channels", help="2.5d (z−1, z, z+1) or gray.")] = None,
-    start: Annotated[
-        str | None, typer.Option("--start", help="Ultralytics detection weights or YAML to start from.")
-    ] = None,
+    minutes: MinutesOption = None,
+    channels: ChannelsOption = None,
+    start: StartOption = None,
     voxel_size: VoxelSizeOption = None,
     invert: InvertOption = None,
     config: ConfigOption = None,
@@ -271,7 +300,7 @@ _stage_command("measure", "Measure every organelle: one row each.", _measure)
 @app.command()
 def export(
     stack: StackArgument,
-    kind: Annotated[str, typer.Option("--format", "-f", help="stl, obj, ply, glb, tiff or csv.")],
+    kind: Annotated[Export, typer.Option("--format", "-f", help="For Blender: glb; for Fiji: tiff.")],
     to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to.")] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="One mesh file a class.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
@@ -341,7 +370,7 @@ def doctor(as_json: JsonOption = False) -> None:
 def boxes_import(
     stack: StackArgument,
     source: Annotated[Path, typer.Argument(metavar="BOXES", help="YOLO folder, COCO JSON, CVAT XML or boxes.csv.")],
-    kind: Annotated[str | None, typer.Option("--format", "-f", help="csv, yolo, yolo_mark, coco or cvat.")] = None,
+    kind: Annotated[Boxes | None, typer.Option("--format", "-f", help="Found out where not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the boxes that are there.")] = False,
     folder: FolderOption = None,
 ) -> None:
@@ -361,7 +390,7 @@ def boxes_import(
 def boxes_export(
     stack: StackArgument,
     to: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder to write.")],
-    kind: Annotated[str, typer.Option("--format", "-f", help="csv, yolo, yolo_mark, coco or cvat.")],
+    kind: Annotated[Boxes, typer.Option("--format", "-f", help="Format to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     folder: FolderOption = None,
 ) -> None:

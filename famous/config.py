@@ -18,6 +18,7 @@ from famous.io.tables import write_text
 from famous.link.centre import CentreParams
 from famous.link.overlap import OverlapParams
 from famous.points import OutlierParams
+from famous.report.colours import to_hex
 from famous.surface.isosurface import IsosurfaceParams
 from famous.surface.shrinkwrap import ShrinkwrapParams
 from famous.yolo.params import TrainParams
@@ -57,7 +58,7 @@ class MeshConfig:
     """Instances to meshes."""
 
     method: Literal["isosurface", "shrinkwrap"] = "isosurface"  # ours, or the paper's
-    maximum_voxels: int = 400_000_000  # crops with more voxels are meshed from every 2nd, 3rd … voxel
+    maximum_voxels: int = 64_000_000  # crops with more voxels are meshed from every 2nd, 3rd … voxel
     isosurface: IsosurfaceParams = field(default_factory=IsosurfaceParams)
     shrinkwrap: ShrinkwrapParams = field(default_factory=ShrinkwrapParams)
 
@@ -69,6 +70,7 @@ class Config:
     stack: str | None = None  # where the stack is, relative to this file
     voxel_size: tuple[float, float, float] | None = None  # nm, (z, y, x); none takes the file's
     window: tuple[float, float] | None = None  # grey values shown as black and white; none measures them once
+    window_of: str | None = None  # fingerprint of the stack that the window was measured on; none: it is yours
     invert: bool = False  # the stack has bright membranes
     weights: str | None = None  # detector to run; none takes the trained one, else the one that ships
     classes: Mapping[str, ClassConfig] = field(default_factory=dict)  # by class name, in the order of legends
@@ -112,11 +114,22 @@ def parse(data: Mapping[str, Any] | None, *, source: str = "configuration") -> C
     """
     try:
         config = _build(Config, data or {}, "")
-        for name in config.classes:
-            config.recipe(name)
+        _check_classes(config)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
     return config
+
+
+def _check_classes(config: Config) -> None:
+    for name, entry in config.classes.items():
+        config.recipe(name)
+        if entry.color is not None:
+            to_hex(entry.color, name)
+    taken: set[str] = set()
+    for number, group in enumerate(config.extract.exclusive):
+        if twice := taken & set(group):
+            raise ConfigError(f"extract.exclusive[{number}]: {sorted(twice)} stand in two groups, expected one at most")
+        taken |= set(group)
 
 
 def read(*paths: Path) -> Config:
@@ -138,7 +151,10 @@ def read(*paths: Path) -> Config:
 
 def write(path: Path, config: Config) -> None:
     """Write the knobs that differ from the default, atomically."""
-    text = "# Every knob and its default: configs/default.yaml\n"
+    text = (
+        "# Written by famous: what differs from the defaults. Comments here do not last; keep knobs of your own in a\n"
+        "# file and name it with --config. Every knob and its default: configs/default.yaml\n"
+    )
     data = to_mapping(config)
     write_text(path, text + (yaml.safe_dump(data, sort_keys=False, allow_unicode=True) if data else ""))
 

@@ -29,10 +29,14 @@ def examine() -> list[Finding]:
         _try("ultralytics", _ultralytics, "pip install ultralytics"),
         _try("ONNX Runtime", lambda: _version("onnxruntime"), "pip install onnxruntime"),
         _try("OpenVINO", lambda: _version("openvino"), "pip install openvino", needed=False),
-        _try("OpenCV", _opencv, "pip install --force-reinstall opencv-python"),
+        _try(
+            "OpenCV",
+            _opencv,
+            "pip install --force-reinstall opencv-python; if it is libGL that is missing: apt install libgl1",
+        ),
         _try("open3d", _open3d, "pip install open3d libusb-package"),
-        _try("pymeshlab", lambda: _version("pymeshlab"), "pip install pymeshlab"),
         _try("weights", _weights, "pip install --force-reinstall famous"),
+        _start(),
         _chromium(),
         _try("bpy (Blender)", lambda: _version("bpy"), "pip install 'famous[blender]'  (Python 3.11)", needed=False),
     ]
@@ -91,6 +95,20 @@ def _weights() -> str:
     path = packaged_detector()
     card = read_card(path if path.is_dir() else path.parent)
     return f"{path} ({', '.join(card.class_names)})"
+
+
+def _start() -> Finding:
+    from famous.yolo.params import TrainParams
+    from famous.yolo.train import WEIGHTS_VARIABLE, find_weights
+
+    params = TrainParams()
+    try:
+        return Finding("start weights", True, str(find_weights(params, Path())), needed=False)
+    except FamousError:
+        mend = (
+            f"say --download once, give --start PATH, or name its folder in {WEIGHTS_VARIABLE}; only training needs it"
+        )
+        return Finding("start weights", False, f"{params.weights} is not here", mend, needed=False)
 
 
 def _chromium() -> Finding:

@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
-from famous.errors import InputError, MissingError
+from famous.errors import FamousError, InputError, MissingError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,8 +51,14 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Ex
     elif jobs == 1:
         yield SerialExecutor()
     else:  # spawned, not forked: OpenMP and OpenVINO threads do not survive a fork
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as executor:
-            yield executor
+        try:
+            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as executor:
+                yield executor
+        except BrokenProcessPool as error:
+            raise FamousError(
+                "a process was killed while it worked, probably for lack of memory; say fewer --jobs, "
+                "the same command goes on from here"
+            ) from error
 
 
 @contextmanager

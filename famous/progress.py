@@ -55,7 +55,11 @@ class Bars:
         """Replace the bar by a line with the outcome."""
         self._drop()
         if self._console.is_terminal:
-            self._console.print(f"[green]✓[/] {stage:<8} {note}")
+            self._console.print(f"[green]✓[/] {stage:<8} {note}", highlight=False)
+
+    def note(self, text: str) -> None:
+        """Print a note at once, in a pipe as well."""
+        self._console.print(f"note: {text}", markup=False)
 
     def _drop(self) -> None:
         if self._task is not None:

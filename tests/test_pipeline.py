@@ -27,11 +27,11 @@ from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
 from famous.pipeline.info import describe
 from famous.pipeline.link import look_up_tables, run_link
-from famous.pipeline.mesh import run_measure, run_mesh
+from famous.pipeline.mesh import mesh_stage, run_measure, run_mesh
 from famous.pipeline.parts import Parts, blocks
 from famous.pipeline.project import Choices, open_project, project_folder
 from famous.pipeline.run import run, will_train
-from famous.pipeline.stage import Session, fingerprint_of
+from famous.pipeline.stage import Session
 from famous.synthetic import Phantom
 from tests.cells import CELL, Oracle, know, write_cell
 
@@ -50,6 +50,9 @@ class Log:
 
     def end(self, stage, note):
         self.said.append(("end", stage, note))
+
+    def note(self, text):
+        self.said.append(("note", "", text))
 
     def worked(self):
         return [stage for what, stage, *_ in self.said if what == "begin"]
@@ -378,7 +381,7 @@ def test_a_crop_larger_than_the_maximum_is_read_at_a_step(tmp_path):
         image = np.zeros((64, 64), dtype=np.uint32)
         image[8:40, 8:40] = 3
         store.write_labels("a", z, image)
-    extent = Extent(3, "a", (0, 8, 8), (16, 40, 40), 1.0)
+    extent = Extent(3, "a", (0, 8, 8), (16, 40, 40), 1.0, 16, 16 * 32 * 32)
     whole = read_crop(store, extent, VoxelSize(4, 4, 4), 10**6)
     assert (whole.step, whole.mask.sum(), whole.offset) == (1, 16 * 32 * 32, (0, 8, 8))
     coarse = read_crop(store, extent, VoxelSize(4, 4, 4), 16 * 32 * 32 // 8)
@@ -423,7 +426,7 @@ def test_a_manifest_that_is_none_is_named(tmp_path):
 
 
 def test_fingerprint_of_a_stage_that_is_done(finished):
-    assert len(fingerprint_of(finished, "mesh", "mesh")) == 64
+    assert len(mesh_stage(finished)[0].require()) == 64
 
 
 SCRIPT = """

@@ -15,11 +15,13 @@ import yaml
 
 from famous.config import Config, plain
 from famous.extract import EllipseParams, OtsuParams
+from famous.pipeline.project import KEPT
 
 TARGET = Path(__file__).resolve().parents[1] / "configs" / "default.yaml"
 HEAD = """\
 # Every knob of famous with its default. Made by tools/make_default_config.py from the parameter classes.
 # Copy what you want to change into a file of your own and say --config FILE; unknown keys are errors.
+# What is commented out belongs to one stack: --voxel-size, --invert and the first look at the stack set it.
 # Lengths are in nm, sizes that end in _px in pixels that the detector sees.
 
 """
@@ -49,9 +51,10 @@ def lines(value: Any, indent: int = 0) -> list[str]:
         if dataclasses.is_dataclass(own):
             written += [f"{pad}{entry.name}:", *lines(own, indent + 1)]
             continue
+        own_pad = f"{pad}# " if isinstance(value, Config) and entry.name in KEPT else pad
         text = yaml.safe_dump(plain(own), default_flow_style=True, allow_unicode=True).removesuffix("...\n").strip()
         note = notes.get(entry.name, "")
-        written.append(f"{pad}{entry.name}: {text}" + (f"  # {note}" if note else ""))
+        written.append(f"{own_pad}{entry.name}: {text}" + (f"  # {note}" if note else ""))
     return written
 
 

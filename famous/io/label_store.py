@@ -69,7 +69,9 @@ class LabelStore:
         """
         path = Path(path)
         names = tuple(classes)
-        _check_names(names)
+        check_class_names(names)
+        if len(set(names)) != len(names):
+            raise InputError(f"classes: found a name twice in {list(names)}")
         if len(shape) != 3 or min(shape) < 1:
             raise InputError(f"{path}: found the shape {tuple(shape)}, expected three lengths (z, y, x) of at least 1")
         store = cls(path, names, (int(shape[0]), int(shape[1]), int(shape[2])), voxel_size)
@@ -95,7 +97,7 @@ class LabelStore:
             attributes = tables.read_json(path / "zarr.json")["attributes"]["famous"]
             shape, classes = attributes["shape"], attributes["classes"]
             voxel_size = VoxelSize.from_zyx(attributes["voxel_size_nm"])
-            _check_names(classes)
+            check_class_names(classes)
             return cls(path, tuple(classes), (int(shape[0]), int(shape[1]), int(shape[2])), voxel_size)
         except (LookupError, TypeError, ValueError) as fault:
             raise InputError(
@@ -257,12 +259,11 @@ def _is_skeleton(entry: Path) -> bool:
     return entry.name in _GROUPS or tables.PARTIAL_SUFFIX in entry.name
 
 
-def _check_names(classes: Sequence[str]) -> None:
+def check_class_names(classes: Sequence[str]) -> None:
+    """Raise InputError if a class name cannot name a folder."""
     for name in classes:
         if not name or name.strip(". ") != name or any(sign in name for sign in '/\\:*?"<>|\0') or name == "zarr.json":
             raise InputError(f"class {name!r}: expected a name that can name a folder, like nucleus or late_endosome")
-    if len(set(classes)) != len(classes):
-        raise InputError(f"classes: found a name twice in {list(classes)}")
 
 
 @contextlib.contextmanager

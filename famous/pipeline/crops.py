@@ -20,6 +20,8 @@ class Extent:
     low: tuple[int, int, int]
     high: tuple[int, int, int]
     score: float
+    n_slices: int
+    voxels: int
 
     @property
     def name(self) -> str:
@@ -44,6 +46,8 @@ def extents(linked: pd.DataFrame) -> list[Extent]:
         y1=("y1", "max"),
         x1=("x1", "max"),
         score=("score", "mean"),
+        n_slices=("z", "nunique"),
+        voxels=("pixels", "sum"),
     )
     return [
         Extent(
@@ -52,6 +56,8 @@ def extents(linked: pd.DataFrame) -> list[Extent]:
             (int(row["z0"]), int(row["y0"]), int(row["x0"])),
             (int(row["z1"]) + 1, int(row["y1"]), int(row["x1"])),
             float(row["score"]),
+            int(row["n_slices"]),
+            int(row["voxels"]),
         )
         for row in grouped.reset_index().to_dict("records")
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh
-from famous.io.tables import read_parquet
+from famous.io.tables import read_parquet, sweep_partials
 from famous.io.volumes import write_stack_tiff
 from famous.pipeline.crops import extents
 from famous.pipeline.mesh import mesh_path
@@ -44,6 +44,7 @@ def run_demo(folder: Path, session: Session) -> dict[str, Path]:
         If the folder holds something else.
     """
     stack = folder / "cell.tif"
+    sweep_partials(folder)
     if folder.exists() and any(folder.iterdir()) and not stack.exists():
         raise InputError(f"{folder}: is there and holds something else; name another one with --out")
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from famous import boxes as box_table
 from famous.config import plain
 from famous.detect import Detector, DetectParams, detect_slice, detected_slices, interpolate
 from famous.errors import InputError
+from famous.io.label_store import check_class_names
 from famous.io.tables import read_parquet, write_parquet
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.parts import blocks
@@ -80,7 +81,7 @@ def stage_of(project: Project) -> Stage:
 def run_detect(project: Project, session: Session) -> pd.DataFrame:
     """Detect, or read what was detected if nothing has changed since; returns the box table."""
     stage = stage_of(project)
-    if stage.is_done and not session.again:
+    if stage.skip(session):
         table = read_parquet(project.detected)
         session.reporter.end("detect", f"{len(table):,} boxes, done before")
         return table
@@ -94,8 +95,8 @@ def run_detect(project: Project, session: Session) -> pd.DataFrame:
         session.device,
         tuple(slices),
     )
-    with stage.recording():
-        parts = stage.parts()
+    check_class_names([*project.config.classes, *load_detector(weights_of(project), device="cpu").class_names])
+    with stage.working(session) as (parts, _):
         parts.begin()
         found = box_table.concat(run_parts(parts, blocks(len(slices), BLOCK), worker, session))
         table = box_table.number(box_table.concat([found, *_between(found, slices, project.config.detect)]))

@@ -10,10 +10,10 @@ from famous.io.meshes import read_mesh, write_mesh
 from famous.io.tables import read_csv, read_parquet, write_csv
 from famous.io.volumes import write_label_tiff
 from famous.mesh import merge
+from famous.pipeline import link
 from famous.pipeline.crops import Extent, extents, slug
-from famous.pipeline.mesh import mesh_path
+from famous.pipeline.mesh import measure_stage, mesh_path
 from famous.pipeline.project import Project
-from famous.pipeline.stage import fingerprint_of
 from famous.report.colours import class_colours
 
 FORMATS = ("stl", "obj", "ply", "glb", "tiff", "csv")
@@ -39,10 +39,17 @@ def export(
     """
     if kind not in FORMATS:
         raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
-    stage = {"tiff": "link", "csv": "measure"}.get(kind, "mesh")
-    fingerprint_of(project, stage, stage)
+    if kind == "tiff":
+        link.stage_of(project).require()
+    else:
+        measured, _ = measure_stage(project)  # asks for the meshes
+        if kind == "csv":
+            measured.require()
     folder = out or project.folder / "export" / kind
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
     if kind == "tiff":
         return _labels(project, folder, overwrite)
     if kind == "csv":
@@ -78,6 +85,9 @@ def _meshes(project: Project, listed: list[Extent], folder: Path, choice: tuple[
         else:
             write_mesh(path, read_mesh(source), class_name=extent.class_name, instance=extent.instance)
         written.append(path)
+    if overwrite:  # organelles that an earlier run had and this one has not
+        for path in set(folder.glob(f"*/*_[0-9][0-9][0-9][0-9][0-9]*.{kind}")) - set(written):
+            path.unlink()
     return written
 
 

@@ -13,9 +13,10 @@ from famous.extract import Extractor, RecipeParams, extract_slice, make_extracto
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import areas
+from famous.pipeline import detect
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session, Stage, fingerprint_of, run_parts
+from famous.pipeline.stage import Session, Stage, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
 
@@ -68,13 +69,12 @@ def class_names(project: Project, table: pd.DataFrame) -> list[str]:
     return configured + sorted(set(table["class_name"].unique()) - set(configured))
 
 
-def run_extract(project: Project, session: Session) -> pd.DataFrame:
-    """Extract, or read the table if nothing has changed since; returns the box table with `pixels`."""
-    above = fingerprint_of(project, "detect", "detect")
-    table = read_parquet(project.detected)
-    names = class_names(project, table)
+def stage_of(project: Project) -> Stage:
+    """Describe the stage for this project as it is now; InputError if detection is not done."""
+    above = detect.stage_of(project).require()
+    names = class_names(project, read_parquet(project.detected, ["class_name"]))
     recipes = {name: project.config.recipe(name) for name in names}
-    stage = Stage(
+    return Stage(
         "extract",
         project,
         parameters={
@@ -84,20 +84,26 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
         inputs={"detect": above},
         outputs=(project.extracted, project.labels),
     )
-    if stage.is_done and not session.again:
+
+
+def run_extract(project: Project, session: Session) -> pd.DataFrame:
+    """Extract, or read the table if nothing has changed since; returns the box table with `pixels`."""
+    stage = stage_of(project)
+    if stage.skip(session):
         session.reporter.end("extract", "done before")
         return read_parquet(project.extracted)
+    table = read_parquet(project.detected)
+    names = class_names(project, table)
     session.reporter.begin("extract", len(project.stack))
-    with stage.recording():
-        parts = stage.parts()
-        if parts.is_fresh:
+    with stage.working(session, resumes_on=(project.labels,)) as (parts, fresh):
+        if fresh:
             shutil.rmtree(project.labels, ignore_errors=True)
             LabelStore.create(project.labels, names, project.stack.shape, project.voxel_size)
             parts.begin()
         worker = BlockExtractor(
             project.stack,
             project.voxel_size,
-            recipes,
+            {name: project.config.recipe(name) for name in names},
             project.config.extract.exclusive,
             project.labels,
             project.detected,

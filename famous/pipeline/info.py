@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from famous.errors import InputError
 from famous.pipeline import manifest
+from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project
 from famous.pipeline.train import read_annotations
 
@@ -27,11 +29,14 @@ def describe(project: Project) -> dict[str, Any]:
     found["labelled"] = (
         f"{len(labelled.boxes):,} boxes, {len(labelled.done):,} slices done" if labelled else "nothing yet"
     )
-    records = manifest.read(project.manifest)
     for stage in manifest.ORDER:
-        record = records.get(stage)
+        record = manifest.read(project.manifest_of(stage)).get(stage)
+        found[stage] = "not done"
         if record is not None:
             found[stage] = f"done in {record.seconds:.1f} s, peak memory {record.peak_memory_mb:,.0f} MB"
-        else:
-            found[stage] = "not done"
+    if stack.voxel_size:
+        try:
+            measure_stage(project)[0].require()
+        except InputError as problem:
+            found["next"] = str(problem)
     return found

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.config import Config, plain
+from famous.config import plain
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import relabel
 from famous.link import centre, overlap, slice_overlaps
+from famous.pipeline import extract
 from famous.pipeline.extract import groups
 from famous.pipeline.parts import Parts, blocks
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session, Stage, fingerprint_of, run_parts
+from famous.pipeline.stage import Session, Stage, run_parts
 
 BLOCK = 32
 
@@ -74,31 +75,30 @@ def group_images(
             yield z, images[0] if len(images) == 1 else np.maximum.reduce(images)
 
 
+def stage_of(project: Project) -> Stage:
+    """Describe the stage for this project as it is now; InputError if extraction is not done."""
+    above = extract.stage_of(project).require()
+    chosen = {"method": project.config.link.method, "params": getattr(project.config.link, project.config.link.method)}
+    return Stage("link", project, {"link": plain(chosen)}, {"extract": above}, (project.boxes, project.labels))
+
+
 def run_link(project: Project, session: Session) -> pd.DataFrame:
     """Link, or read the table if nothing has changed since; returns the box table with `instance`."""
-    above = fingerprint_of(project, "extract", "extract")
-    table = read_parquet(project.extracted)
-    store = LabelStore.open(project.labels)
-    sets = groups(list(store.classes), project.config.extract.exclusive)
-    stage = Stage(
-        "link",
-        project,
-        parameters={"link": plain(_chosen(project.config))},
-        inputs={"extract": above},
-        outputs=(project.boxes, project.labels),
-    )
-    if stage.is_done and not session.again:
+    stage = stage_of(project)
+    if stage.skip(session):
         linked = read_parquet(project.boxes)
         session.reporter.end("link", f"{_count(linked):,} instances, done before")
         return linked
+    table = read_parquet(project.extracted)
+    store = LabelStore.open(project.labels)
+    sets = groups(list(store.classes), project.config.extract.exclusive)
     depth = len(project.stack)
     session.reporter.begin("link", 2 * depth)
-    with stage.recording():
-        parts = stage.parts()
+    with stage.working(session, resumes_on=(project.labels,)) as (parts, _):
         parts.begin()
-        linked = _link_table(project, table, stage, sets, session)
+        linked = _link_table(project, table, parts, sets, session)
         write_parquet(project.boxes, linked)
-        painted = _inner(stage, "labels")
+        painted = parts.inner("labels")
         if painted.is_fresh:
             store.clear_labels()
         painted.begin()
@@ -121,7 +121,7 @@ def look_up_tables(linked: pd.DataFrame, names: list[str]) -> dict[str, NDArray[
 
 
 def _link_table(
-    project: Project, table: pd.DataFrame, stage: Stage, sets: list[list[str]], session: Session
+    project: Project, table: pd.DataFrame, parts: Parts, sets: list[list[str]], session: Session
 ) -> pd.DataFrame:
     size, config = project.voxel_size, project.config
     exclusive = config.extract.exclusive
@@ -131,20 +131,10 @@ def _link_table(
     params = config.link.overlap
     below = np.searchsorted(table["z"].to_numpy(), np.arange(len(project.stack) + 1))
     worker = BlockOverlaps(project.labels, sets, params.reach(size), tuple(below.tolist()), _present(table))
-    parts = _inner(stage, "overlaps")
-    parts.begin()
-    overlaps = pd.concat(run_parts(parts, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
+    counted = parts.inner("overlaps")
+    counted.begin()
+    overlaps = pd.concat(run_parts(counted, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
-
-
-def _chosen(config: Config) -> dict[str, object]:
-    """The method and its knobs; those of the other method do not decide over the output."""
-    return {"method": config.link.method, "params": getattr(config.link, config.link.method)}
-
-
-def _inner(stage: Stage, name: str) -> Parts:
-    """Open the parts of one half of the stage, inside the stage's own folder."""
-    return Parts(stage.parts().folder / name, stage.fingerprint)
 
 
 def _present(table: pd.DataFrame) -> frozenset[tuple[str, int]]:

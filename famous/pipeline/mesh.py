@@ -13,12 +13,13 @@ from famous.io.meshes import read_mesh, write_mesh
 from famous.io.tables import read_csv, read_parquet, write_csv
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
+from famous.pipeline import link
 from famous.pipeline.crops import Crop, Extent, extents, read_crop, slug
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session, Stage, fingerprint_of, run_parts
+from famous.pipeline.stage import Session, Stage, run_parts
 from famous.surface import isosurface, shrinkwrap
-from famous.voxels import VoxelSize
+from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 16
 
@@ -59,23 +60,29 @@ def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
     return isosurface.surface(crop.mask, voxel_size=crop.voxel_size, params=config.isosurface, offset=crop.offset)
 
 
-def run_mesh(project: Project, session: Session) -> list[Path]:
-    """Make one mesh per instance, or none if nothing has changed since; returns their paths by instance."""
-    above = fingerprint_of(project, "link", "link")
+def mesh_stage(project: Project) -> tuple[Stage, list[Extent]]:
+    """Describe stage mesh for this project as it is now, and list its instances; InputError if linking is not done."""
+    above = link.stage_of(project).require()
     listed = extents(read_parquet(project.boxes))
     configs = {name: project.config.mesh_of(name) for name in sorted({extent.class_name for extent in listed})}
-    stage = Stage("mesh", project, {"mesh": plain(configs)}, {"link": above}, outputs=(project.meshes,))
     paths = [mesh_path(project.meshes, extent) for extent in listed]
-    if stage.is_done and not session.again:
+    return Stage("mesh", project, {"mesh": plain(configs)}, {"link": above}, (project.meshes, *paths)), listed
+
+
+def run_mesh(project: Project, session: Session) -> list[Path]:
+    """Make one mesh per instance, or none if nothing has changed since; returns their paths by instance."""
+    stage, listed = mesh_stage(project)
+    paths = list(stage.outputs[1:])
+    if stage.skip(session):
         session.reporter.end("mesh", f"{len(paths):,} meshes, done before")
         return paths
     session.reporter.begin("mesh", len(listed))
-    with stage.recording():
-        parts = stage.parts()
-        if parts.is_fresh:
+    with stage.working(session, resumes_on=(project.meshes,)) as (parts, fresh):
+        if fresh:
             shutil.rmtree(project.meshes, ignore_errors=True)
             project.meshes.mkdir(parents=True)
             parts.begin()
+        configs = {name: project.config.mesh_of(name) for name in {extent.class_name for extent in listed}}
         worker = BlockMesher(project.labels, project.meshes, project.voxel_size, configs, tuple(listed))
         run_parts(parts, blocks(len(listed), BLOCK), worker, session)
     session.reporter.end("mesh", f"{len(paths):,} meshes")
@@ -107,22 +114,30 @@ class BlockMeasurer:
                 offset=crop.offset,
                 stack_shape=(shape[0], shape[1], shape[2]),
             )
-            rows.append({"id": extent.instance, "class": extent.class_name, **row, "mean_score": extent.score})
+            counted = {  # from the table, exact also where the crop was read at a step
+                "n_slices": extent.n_slices,
+                "voxels": extent.voxels,
+                "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
+            }
+            named = {"id": extent.instance, "class": extent.class_name}
+            rows.append({**named, **row, **counted, "mean_score": extent.score})
         return pd.DataFrame(rows, columns=["id", "class", *COLUMNS, "mean_score"])
+
+
+def measure_stage(project: Project) -> tuple[Stage, list[Extent]]:
+    """Describe stage measure as `mesh_stage` does; InputError if meshing is not done."""
+    above, listed = mesh_stage(project)
+    return Stage("measure", project, {}, {"mesh": above.require()}, outputs=(project.instances,)), listed
 
 
 def run_measure(project: Project, session: Session) -> pd.DataFrame:
     """Measure every instance, or read the table if nothing has changed since."""
-    stage = Stage(
-        "measure", project, {}, {"mesh": fingerprint_of(project, "mesh", "mesh")}, outputs=(project.instances,)
-    )
-    if stage.is_done and not session.again:
+    stage, listed = measure_stage(project)
+    if stage.skip(session):
         session.reporter.end("measure", "done before")
         return read_csv(project.instances)
-    listed = extents(read_parquet(project.boxes))
     session.reporter.begin("measure", len(listed))
-    with stage.recording():
-        parts = stage.parts()
+    with stage.working(session) as (parts, _):
         parts.begin()
         worker = BlockMeasurer(
             project.labels,

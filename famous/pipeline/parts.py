@@ -26,6 +26,10 @@ class Parts:
                 if other.is_dir() and other != self.folder:
                     shutil.rmtree(other)
 
+    def inner(self, name: str) -> "Parts":
+        """Open the parts of one half of a stage, inside the stage's own folder."""
+        return Parts(self.folder / name, self.folder.name)
+
     def begin(self) -> None:
         """Make the folder; from now on the stage counts as begun."""
         self.folder.mkdir(parents=True, exist_ok=True)

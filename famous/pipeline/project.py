@@ -9,11 +9,13 @@ from pathlib import Path
 from famous import config as configuration
 from famous.config import Config
 from famous.errors import InputError
-from famous.io.stacks import OpenedStack, open_stack, require_voxel_size
+from famous.io.stacks import OpenedStack, open_stack, require_voxel_size, split_dataset
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
 
 SUFFIX = ".famous"
+#: What belongs to the stack and outlives a change of the configuration.
+KEPT = ("stack", "voxel_size", "window", "window_of", "invert", "classes", "weights")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,12 @@ class Project:
 
     @property
     def manifest(self) -> Path:
-        """What each stage was made from."""
+        """What each stage of the run was made from."""
         return self.run / "manifest.json"
+
+    def manifest_of(self, stage: str) -> Path:
+        """Where a stage is noted: training beside its model, which outlives a run, all others in the run."""
+        return self.model / "manifest.json" if stage == "train" else self.manifest
 
     @property
     def boxes(self) -> Path:
@@ -107,23 +113,27 @@ class Choices:
 
 def project_folder(source: str) -> Path:
     """Return the folder beside a stack: `cell.tif` and `cell/` give `cell.famous`, `a.h5:/raw` gives `a_raw.famous`."""
-    base, _, dataset = source.partition(":/")
+    base, dataset = split_dataset(source)
     path = Path(os.path.normpath(base))
+    if not path.name or path.name == "..":
+        path = path.resolve()
     stem = path.name
     if path.is_dir() and path.suffix not in {".zarr", ".n5"}:
         return path.with_name(stem + SUFFIX)
     for ending in (".ome.zarr", ".ome.tiff", ".ome.tif", path.suffix):
-        if ending and stem.lower().endswith(ending):
+        if ending and stem.lower().endswith(ending.lower()):
             stem = stem[: -len(ending)]
             break
-    inner = "".join(f"_{part}" for part in dataset.split("/") if part)
+    inner = "".join(f"_{part}" for part in (dataset or "").split("/") if part)
     return path.with_name(stem + inner + SUFFIX)
 
 
 def open_project(source: str, choices: Choices | None = None) -> Project:
     """Open a stack, or the folder that belongs to one, and settle its voxel size, window and configuration.
 
-    What was settled is saved in `famous.yaml`, so that every later command sees the same grey values and sizes.
+    What was settled is saved in `famous.yaml`, so that every later command sees the same grey values and sizes. A
+    configuration that is named replaces the knobs of an earlier one; what belongs to the stack (voxel size, window,
+    contrast, classes) stays unless it sets them.
 
     Raises
     ------
@@ -131,28 +141,44 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
         If the stack cannot be read, or the folder belongs to another stack.
     """
     choices = choices or Choices()
+    if not source.strip():
+        raise InputError("found no name of a stack, expected a folder of slices or a file")
     folder, source = _locate(source, choices.folder)
     path = folder / "famous.yaml"
-    layers = [path] if choices.config is None else [path, choices.config]
-    if choices.config is not None and not choices.config.exists():
-        raise InputError(f"--config {choices.config}: there is no such file")
-    config = configuration.read(*layers)
+    saved = configuration.read(path)
+    config = saved if choices.config is None else _with_file(saved, choices.config)
     size = choices.voxel_size or config.voxel_size
     invert = config.invert if choices.invert is None else choices.invert
     opened = open_stack(source, voxel_size=VoxelSize.from_zyx(size) if size else None, invert=invert)
-    stack = opened.stack.with_window(Window(*config.window) if config.window else None)
+    notes = list(opened.notes)
+    is_changed = config.window_of not in (None, opened.fingerprint)
+    if is_changed and config.window is not None:
+        notes.append("the stack has changed since its grey window was measured; it is measured again")
+    known = None if config.window is None or is_changed else Window(*config.window)
+    stack = dataclasses.replace(opened.stack, name=Path(split_dataset(source)[0]).name).with_window(known)
+    window = stack.window
     settled = dataclasses.replace(
         _with_training(config, choices),
-        stack=os.path.relpath(source.partition(":/")[0], folder) + _inner(source),
+        stack=_relative(source, folder),
         voxel_size=stack.voxel_size.zyx if stack.voxel_size else None,
-        window=(stack.window.low, stack.window.high) if stack.window else None,
+        window=(window.low, window.high) if window else None,
+        window_of=config.window_of if known else opened.fingerprint,
         invert=invert,
     )
-    if choices.save and settled != configuration.read(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        configuration.write(path, settled)
-    chosen = dataclasses.replace(settled, weights=choices.weights or settled.weights)
-    return Project(folder, dataclasses.replace(opened, stack=stack), chosen)
+    if choices.save and settled != saved:
+        _save(folder, settled)
+    chosen = dataclasses.replace(settled, weights=choices.weights or _beside(folder, settled.weights))
+    return Project(folder, dataclasses.replace(opened, stack=stack, notes=tuple(notes)), chosen)
+
+
+def _with_file(saved: Config, path: Path) -> Config:
+    """Return the knobs of a file, and what belongs to the stack from what was saved before."""
+    if not path.exists():
+        raise InputError(f"--config {path}: there is no such file")
+    named = configuration.read(path)
+    usual = Config()
+    kept = {name: getattr(saved, name) for name in KEPT if getattr(named, name) == getattr(usual, name)}
+    return dataclasses.replace(named, **kept)
 
 
 def _with_training(config: Config, choices: Choices) -> Config:
@@ -160,30 +186,62 @@ def _with_training(config: Config, choices: Choices) -> Config:
         config.train,
         minutes=config.train.minutes if choices.minutes is None else choices.minutes,
         channels=choices.channels or config.train.channels,
-        weights=choices.start or config.train.weights,
+        weights=_absolute(choices.start) or config.train.weights,
         download=choices.download or config.train.download,
     )
     return dataclasses.replace(config, train=train)
 
 
-def _inner(source: str) -> str:
-    _, colon, dataset = source.partition(":/")
-    return colon + dataset
+def _absolute(weights: str | None) -> str | None:
+    """Return a file's absolute path, so that it is found from any folder; a known name stays as it is."""
+    return str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
+
+
+def _beside(folder: Path, weights: str | None) -> str | None:
+    return None if weights is None else str(folder / weights)
+
+
+def _save(folder: Path, config: Config) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        configuration.write(folder / "famous.yaml", config)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror or error}); name a place for the results with --folder"
+        ) from error
+
+
+def _relative(source: str, folder: Path) -> str:
+    file, dataset = split_dataset(source)
+    return os.path.relpath(file, folder) + (f":/{dataset.lstrip('/')}" if dataset else "")
 
 
 def _locate(source: str, folder: Path | None) -> tuple[Path, str]:
-    """Return the project folder and the stack for what the user named."""
+    """Return the project folder and the stack for what the user named: either of the two."""
     path = Path(source)
-    if path.is_dir() and path.name.endswith(SUFFIX):
-        saved = configuration.read(path / "famous.yaml").stack
-        if saved is None:
-            raise InputError(f"{path}: its famous.yaml names no stack; give the stack itself")
-        return path, os.path.normpath(path / saved.partition(":/")[0]) + _inner(saved)
+    if path.is_dir() and (path / "famous.yaml").is_file():
+        if folder is not None and folder.resolve() != path.resolve():
+            raise InputError(f"{path} is the folder of a stack itself; give the stack with --folder {folder}")
+        saved = _stack_of(path)
+        if saved is None or not split_dataset(saved)[0].exists():
+            raise InputError(
+                f"{path}: its stack is not at {saved}; if it was moved, say `famous … STACK --folder {path}` once"
+            )
+        return path, saved
     folder = folder or project_folder(source)
-    saved = configuration.read(folder / "famous.yaml").stack
+    saved = _stack_of(folder)
     if saved is not None:
-        known = Path(os.path.normpath(folder / saved.partition(":/")[0]))
-        named = Path(source.partition(":/")[0])
-        if known.exists() and known.resolve() != named.resolve():
-            raise InputError(f"{folder} belongs to {known}, not to {source}; give another folder with --folder")
+        (file, dataset), (named, inside) = split_dataset(saved), split_dataset(source)
+        is_other = file.resolve() != named.resolve() or (dataset or "").strip("/") != (inside or "").strip("/")
+        if file.exists() and is_other:
+            raise InputError(f"{folder} belongs to {saved}, not to {source}; give another folder with --folder")
     return folder, source
+
+
+def _stack_of(folder: Path) -> str | None:
+    """Where the stack of a folder is, as seen from here."""
+    saved = configuration.read(folder / "famous.yaml").stack
+    if saved is None:
+        return None
+    file, _, dataset = saved.partition(":/")
+    return os.path.normpath(folder / file) + (f":/{dataset}" if dataset else "")

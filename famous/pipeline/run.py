@@ -13,7 +13,7 @@ from famous.pipeline.manifest import peak_memory_mb
 from famous.pipeline.mesh import run_measure, run_mesh
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session
-from famous.pipeline.train import read_annotations, run_train
+from famous.pipeline.train import labelling_notes, read_annotations, run_train
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,15 @@ def run(project: Project, session: Session | None = None) -> Outcome:
     """
     session = session or Session()
     started = time.monotonic()
-    notes = list(project.opened.notes)
+    notes: list[str] = []
     if will_train(project):
         run_train(project, session)
-    elif project.config.weights is None and not (project.model / "card.json").exists():
-        notes.append("no slice is labelled: the detector that ships with famous was used, which has seen phantoms only")
+    else:
+        notes = labelling_notes(read_annotations(project))
+        if project.config.weights is None and not (project.model / "card.json").exists():
+            notes.append("no slice is labelled and done: the detector that ships is used, which has seen phantoms only")
+        for note in notes:
+            session.reporter.note(note)
     boxes = run_detect(project, session)
     run_extract(project, session)
     run_link(project, session)

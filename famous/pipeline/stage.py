@@ -1,5 +1,6 @@
 """What all stages share: a fingerprint, the question whether it is done, the parts, and who is told of the progress."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ class Reporter(Protocol):
     def end(self, stage: str, note: str) -> None:
         """A stage is done, with a word on the outcome."""
 
+    def note(self, text: str) -> None:
+        """Something that the user should know now."""
+
 
 class Silent:
     """Tells nobody."""
@@ -40,6 +44,9 @@ class Silent:
         """Say nothing."""
 
     def end(self, stage: str, note: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
         """Say nothing."""
 
 
@@ -72,41 +79,79 @@ class Stage:
     @property
     def is_done(self) -> bool:
         """Whether the manifest holds this fingerprint and the outputs are there."""
-        record = manifest.read(self.project.manifest).get(self.name)
-        return (
-            record is not None
-            and record.fingerprint == self.fingerprint
-            and all(output.exists() for output in self.outputs)
-        )
+        record = manifest.read(self.project.manifest_of(self.name)).get(self.name)
+        return record is not None and record.fingerprint == self.fingerprint and self._has_outputs
 
-    def parts(self) -> Parts:
-        """Open the folder of the stage's parts."""
-        return Parts(self.project.parts(self.name), self.fingerprint)
+    @property
+    def _has_outputs(self) -> bool:
+        return all(output.exists() for output in self.outputs)
+
+    def skip(self, session: Session) -> bool:
+        """Tell whether there is nothing to do; parts that a kill left after the stage was done are thrown away."""
+        done = self.is_done and not session.again
+        if done:
+            shutil.rmtree(self.project.parts(self.name), ignore_errors=True)
+        return done
+
+    def require(self) -> str:
+        """Return the fingerprint that the stage was done with, for the stage after it.
+
+        Which detector it was counts for a whole run only: after `famous detect --weights` the next stage asks no more.
+
+        Raises
+        ------
+        InputError
+            If it is not done, or something that it was made from has changed since; the message names the command.
+        """
+        record = manifest.read(self.project.manifest_of(self.name)).get(self.name)
+        mend = f"run `famous {self.name} {self.project.folder}`"
+        if record is None or not self._has_outputs:
+            raise InputError(f"{self.project.folder}: stage {self.name!r} is not done yet; {mend}")
+        inputs = {**self.inputs, **{key: record.inputs[key] for key in ("weights",) if key in record.inputs}}
+        if record.fingerprint != manifest.fingerprint(self.name, dict(self.parameters), inputs):
+            raise InputError(
+                f"{self.project.folder}: stage {self.name!r} is out of date, its input or a knob has changed; {mend}"
+            )
+        return record.fingerprint
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Note the stage in the manifest once the block has ended, then throw its parts away.
+    def working(self, session: Session, *, resumes_on: tuple[Path, ...] = ()) -> Iterator[tuple[Parts, bool]]:
+        """Open the parts for the block, and note the stage in the manifest once it has ended without an error.
 
-        What killed writers left half-written anywhere in the run's folder is swept before.
+        Yields the parts and whether the work begins from nothing. It goes on where it was only if this very stage was
+        begun before and everything in `resumes_on`, which its parts rely on, is still there. Whatever begins from
+        nothing throws away the parts of the stages after it, too: they were made from what is replaced now.
+
+        Raises
+        ------
+        InputError
+            If another famous is at work in the same folder.
         """
-        sweep_partials(self.project.run)
-        with manifest.recording(self.project.manifest, self.name, dict(self.parameters), dict(self.inputs)):
+        self.project.run.mkdir(parents=True, exist_ok=True)
+        with _alone(self.project.run):
+            sweep_partials(self.project.run)
+            parts = Parts(self.project.parts(self.name), self.fingerprint)
+            fresh = session.again or parts.is_fresh or not all(path.exists() for path in resumes_on)
+            if fresh:
+                for name in manifest.ORDER[manifest.ORDER.index(self.name) :]:
+                    shutil.rmtree(self.project.parts(name), ignore_errors=True)
+            path = self.project.manifest_of(self.name)
+            with manifest.recording(path, self.name, dict(self.parameters), dict(self.inputs)):
+                yield parts, fresh
+            parts.remove()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back when a process dies."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
             yield
-        self.parts().remove()
-
-
-def fingerprint_of(project: Project, stage: str, command: str) -> str:
-    """Return the fingerprint of a stage that must be done first.
-
-    Raises
-    ------
-    InputError
-        If it is not; the message names the command.
-    """
-    record = manifest.read(project.manifest).get(stage)
-    if record is None:
-        raise InputError(f"{project.folder}: stage {stage!r} is not done yet; run `famous {command} {project.folder}`")
-    return record.fingerprint
+    except Timeout as error:
+        raise InputError(f"{folder}: another famous is at work here; wait for it, or name another --folder") from error
 
 
 def run_parts(

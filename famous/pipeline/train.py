@@ -9,11 +9,11 @@ from famous.pipeline import manifest
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage
 from famous.yolo.card import Card, read_card
-from famous.yolo.train import train
-
+from famous.yolo.train import find_weights, train
 
 #: Knobs that say how to train, not what comes out of it.
 HOW = ("device", "workers", "download")
+TICKS = 100  # of the progress bar: epochs are fitted to the minutes while training goes on
 
 
 def read_annotations(project: Project) -> Annotations | None:
@@ -24,6 +24,30 @@ def read_annotations(project: Project) -> Annotations | None:
     return read_boxes(path, "csv", shape=project.stack.shape).annotations
 
 
+def labelling_notes(labelled: Annotations | None) -> list[str]:
+    """Say what a user may have overlooked: boxes that do not train because no slice is declared done."""
+    if labelled is None or labelled.done or labelled.boxes.empty:
+        return []
+    return [f"{len(labelled.boxes):,} boxes are drawn, but no slice is declared done, so nothing is trained on them"]
+
+
+def stage_of(project: Project) -> Stage:
+    """Describe the stage for this project as it is now; what a stack looks like is in its window, not in its dates."""
+    return Stage(
+        "train",
+        project,
+        parameters={"train": {key: value for key, value in plain(project.config.train).items() if key not in HOW}},
+        inputs={
+            "shape": str(project.stack.shape),
+            "voxel_size": str(project.voxel_size.zyx),
+            "window": str(project.config.window),
+            "invert": str(project.config.invert),
+            "annotations": annotations_hash(project),
+        },
+        outputs=(project.model / "best.onnx", project.model / "card.json"),
+    )
+
+
 def run_train(project: Project, session: Session) -> Card:
     """Train on the slices that are declared done, or read the card if nothing has changed since.
 
@@ -31,6 +55,8 @@ def run_train(project: Project, session: Session) -> Card:
     ------
     InputError
         If nothing is annotated.
+    MissingError
+        If the weights to start from are not here.
     """
     labelled = read_annotations(project)
     if labelled is None or not labelled.done:
@@ -41,30 +67,21 @@ def run_train(project: Project, session: Session) -> Card:
     params = project.config.train
     if session.device != "auto":
         params = dataclasses.replace(params, device=session.device)
-    stage = Stage(
-        "train",
-        project,
-        parameters={"train": {key: value for key, value in plain(params).items() if key not in HOW}},
-        inputs={
-            "stack": project.opened.fingerprint,
-            "window": str(project.config.window),
-            "annotations": annotations_hash(project),
-        },
-        outputs=(project.model / "best.onnx", project.model / "card.json"),
-    )
-    if stage.is_done and not session.again:
+    stage = stage_of(project)
+    if stage.skip(session):
         session.reporter.end("train", "done before")
         return read_card(project.model)
-    session.reporter.begin("train", 1000)
+    find_weights(params, project.model)  # before anything is undone
+    session.reporter.begin("train", TICKS)
     shown = 0
 
     def on_epoch(epoch: int, epochs: int, loss: float, seconds_left: float) -> None:
         nonlocal shown
-        now = min(1000, round(1000 * epoch / max(1, epochs)))
+        now = min(TICKS, round(TICKS * epoch / max(1, epochs)))
         session.reporter.advance(max(0, now - shown))
         shown = max(shown, now)
 
-    with stage.recording():
+    with stage.working(session):
         card = train(
             project.stack,
             labelled.boxes,

@@ -68,7 +68,7 @@ def read_card(folder: Path) -> Card:
     """Read the card of a model folder, or raise MissingError or InputError naming the file and what is wrong."""
     file = folder / FILE_NAME
     if not file.is_file():
-        raise MissingError(f"{file}: no detector here; train one with `famous train`, or give --model a model folder")
+        raise MissingError(f"{file}: no detector here; train one with `famous train`, or name one with --weights")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as problem:

@@ -162,7 +162,7 @@ def find_weights(params: TrainParams, folder: Path) -> Path:
         return _download(name, folder)
     raise MissingError(
         f"{name}: no such weights here, and nothing is downloaded unasked. Put the file there, give its path with "
-        f"--weights PATH, name its folder in the environment variable {WEIGHTS_VARIABLE}, or allow the download with "
+        f"--start PATH, name its folder in the environment variable {WEIGHTS_VARIABLE}, or allow the download with "
         "--download (https://github.com/ultralytics/assets/releases)"
     )
 
@@ -175,9 +175,9 @@ def _download(name: str, folder: Path) -> Path:
     try:
         attempt_download_asset(str(target))
     except (OSError, RuntimeError) as problem:
-        raise MissingError(f"{name}: the download failed ({problem}); give the file with --weights PATH") from problem
+        raise MissingError(f"{name}: the download failed ({problem}); give the file with --start PATH") from problem
     if not target.is_file():
-        raise MissingError(f"{name}: ultralytics has no such weights to download; give the file with --weights PATH")
+        raise MissingError(f"{name}: ultralytics has no such weights to download; give the file with --start PATH")
     return target
 
 
