@@ -32,7 +32,7 @@ class OverlapParams:
     cross_section_nm: float = 100.0  # distance, below and above, within which a body's cross-section is taken, nm
     bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
     minimum_length_nm: float = 0.0  # instances with a smaller extent along z are dropped, nm
-    instance_score: float = 0.3  # mean of an instance's three best scores below which it is dropped, 0 … 1
+    instance_score: float = 0.6  # mean of an instance's three best scores below which it is dropped, 0 … 1
 
     def __post_init__(self) -> None:
         for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm"):

@@ -184,7 +184,7 @@ def _with_file(saved: Config, path: Path) -> Config:
 def _with_training(config: Config, choices: Choices) -> Config:
     train = dataclasses.replace(
         config.train,
-        minutes=config.train.minutes if choices.minutes is None else choices.minutes,
+        minutes=config.train.minutes if choices.minutes is None else float(choices.minutes),
         channels=choices.channels or config.train.channels,
         weights=_absolute(choices.start) or config.train.weights,
         download=choices.download or config.train.download,
