@@ -26,12 +26,12 @@ from famous.voxels import VoxelSize
 PHANTOM = PhantomParams(
     shape=(64, 448, 448),
     voxel_size=VoxelSize(8, 8, 8),
-    seed=2023,
-    nucleus_radius_nm=900,
-    mitochondria=1.0,
-    early_endosomes=1.2,
-    late_endosomes=1.2,
-    lysosomes=0.8,
+    seed=7,
+    nucleus_radius_nm=800,
+    mitochondria=2.2,
+    early_endosomes=1.0,
+    late_endosomes=1.4,
+    lysosomes=0.5,
 )
 
 
