@@ -9,8 +9,8 @@ import pandas as pd
 
 from famous.config import MeshConfig, plain
 from famous.io.label_store import LabelStore
-from famous.io.meshes import read_mesh, write_mesh
-from famous.io.tables import read_csv, read_parquet, write_csv
+from famous.io.meshes import write_mesh
+from famous.io.tables import read_csv, read_parquet, write_csv, write_parquet
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
 from famous.pipeline import link
@@ -31,26 +31,44 @@ def mesh_path(folder: Path, extent: Extent) -> Path:
 
 @dataclass(frozen=True)
 class BlockMesher:
-    """Makes and writes the meshes of a block of instances; picklable."""
+    """Makes, writes and measures the meshes of a block of instances; picklable.
+
+    Both need the instance's voxels, which take longer to read than to measure.
+    """
 
     store: Path
     folder: Path
     voxel_size: VoxelSize
     config: Mapping[str, MeshConfig]  # by class
     extents: tuple[Extent, ...]
+    stack_shape: tuple[int, int, int]
 
     def __call__(self, block: range) -> pd.DataFrame:
-        """Write the meshes; returns columns instance, faces."""
+        """Write the meshes; returns one row an instance."""
         store = LabelStore.open(self.store)
         rows = []
         for extent in (self.extents[i] for i in block):
             config = self.config[extent.class_name]
-            mesh = make_mesh(read_crop(store, extent, self.voxel_size, config.maximum_voxels), config)
+            crop = read_crop(store, extent, self.voxel_size, config.maximum_voxels)
+            mesh = make_mesh(crop, config)
             path = mesh_path(self.folder, extent)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
-            rows.append((extent.instance, len(mesh.faces)))
-        return pd.DataFrame(rows, columns=["instance", "faces"]).astype("int64")
+            rows.append(self._row(extent, crop, mesh))
+        return pd.DataFrame(rows, columns=["id", "class", *COLUMNS, "mean_score"])
+
+    def _row(self, extent: Extent, crop: Crop, mesh: Mesh) -> dict[str, object]:
+        z, y, x = (-(-side // crop.step) for side in self.stack_shape)
+        counted = {  # from the table, exact also where the crop was read at a step
+            "n_slices": extent.n_slices,
+            "voxels": extent.voxels,
+            "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
+        }
+        measured = measure_instance(
+            crop.mask, mesh, voxel_size=crop.voxel_size, offset=crop.offset, stack_shape=(z, y, x)
+        )
+        named = {"id": extent.instance, "class": extent.class_name}
+        return {**named, **measured, **counted, "mean_score": extent.score}
 
 
 def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
@@ -66,13 +84,14 @@ def mesh_stage(project: Project) -> tuple[Stage, list[Extent]]:
     listed = extents(read_parquet(project.boxes))
     configs = {name: project.config.mesh_of(name) for name in sorted({extent.class_name for extent in listed})}
     paths = [mesh_path(project.meshes, extent) for extent in listed]
-    return Stage("mesh", project, {"mesh": plain(configs)}, {"link": above}, (project.meshes, *paths)), listed
+    outputs = (project.measured, project.meshes, *paths)
+    return Stage("mesh", project, {"mesh": plain(configs)}, {"link": above}, outputs), listed
 
 
 def run_mesh(project: Project, session: Session) -> list[Path]:
     """Make one mesh per instance, or none if nothing has changed since; returns their paths by instance."""
     stage, listed = mesh_stage(project)
-    paths = list(stage.outputs[1:])
+    paths = list(stage.outputs[2:])
     if stage.skip(session):
         session.reporter.end("mesh", f"{len(paths):,} meshes, done before")
         return paths
@@ -83,45 +102,14 @@ def run_mesh(project: Project, session: Session) -> list[Path]:
             project.meshes.mkdir(parents=True)
             parts.begin()
         configs = {name: project.config.mesh_of(name) for name in {extent.class_name for extent in listed}}
-        worker = BlockMesher(project.labels, project.meshes, project.voxel_size, configs, tuple(listed))
-        run_parts(parts, blocks(len(listed), BLOCK), worker, session)
+        worker = BlockMesher(
+            project.labels, project.meshes, project.voxel_size, configs, tuple(listed), project.stack.shape
+        )
+        tables = run_parts(parts, blocks(len(listed), BLOCK), worker, session)
+        filled = [table for table in tables if len(table)]
+        write_parquet(project.measured, pd.concat(filled, ignore_index=True) if filled else worker(range(0)))
     session.reporter.end("mesh", f"{len(paths):,} meshes")
     return paths
-
-
-@dataclass(frozen=True)
-class BlockMeasurer:
-    """Measures a block of instances; picklable."""
-
-    store: Path
-    folder: Path
-    voxel_size: VoxelSize
-    maximum_voxels: int
-    extents: tuple[Extent, ...]
-    stack_shape: tuple[int, int, int]
-
-    def __call__(self, block: range) -> pd.DataFrame:
-        """Return one row an instance."""
-        store = LabelStore.open(self.store)
-        rows = []
-        for extent in (self.extents[i] for i in block):
-            crop = read_crop(store, extent, self.voxel_size, self.maximum_voxels)
-            shape = tuple(-(-side // crop.step) for side in self.stack_shape)
-            row = measure_instance(
-                crop.mask,
-                read_mesh(mesh_path(self.folder, extent)),
-                voxel_size=crop.voxel_size,
-                offset=crop.offset,
-                stack_shape=(shape[0], shape[1], shape[2]),
-            )
-            counted = {  # from the table, exact also where the crop was read at a step
-                "n_slices": extent.n_slices,
-                "voxels": extent.voxels,
-                "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
-            }
-            named = {"id": extent.instance, "class": extent.class_name}
-            rows.append({**named, **row, **counted, "mean_score": extent.score})
-        return pd.DataFrame(rows, columns=["id", "class", *COLUMNS, "mean_score"])
 
 
 def measure_stage(project: Project) -> tuple[Stage, list[Extent]]:
@@ -131,25 +119,14 @@ def measure_stage(project: Project) -> tuple[Stage, list[Extent]]:
 
 
 def run_measure(project: Project, session: Session) -> pd.DataFrame:
-    """Measure every instance, or read the table if nothing has changed since."""
-    stage, listed = measure_stage(project)
+    """Write the table of the organelles, who were measured with their meshes, or read it if nothing has changed."""
+    stage, _ = measure_stage(project)
     if stage.skip(session):
         session.reporter.end("measure", "done before")
         return read_csv(project.instances)
-    session.reporter.begin("measure", len(listed))
-    with stage.working(session) as (parts, _):
-        parts.begin()
-        worker = BlockMeasurer(
-            project.labels,
-            project.meshes,
-            project.voxel_size,
-            project.config.mesh.maximum_voxels,
-            tuple(listed),
-            project.stack.shape,
-        )
-        tables = run_parts(parts, blocks(len(listed), BLOCK), worker, session)
-        filled = [table for table in tables if len(table)]
-        table = pd.concat(filled, ignore_index=True) if filled else worker(range(0))
+    session.reporter.begin("measure", 1)
+    with stage.working(session):
+        table = read_parquet(project.measured)
         write_csv(project.instances, table)
     session.reporter.end("measure", f"{len(table):,} rows in {project.instances.name}")
     return table

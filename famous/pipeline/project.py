@@ -81,6 +81,11 @@ class Project:
         return self.run / "tables" / "extracted.parquet"
 
     @property
+    def measured(self) -> Path:
+        """Table of the organelles as they were measured."""
+        return self.run / "tables" / "measured.parquet"
+
+    @property
     def instances(self) -> Path:
         """Table of the organelles."""
         return self.run / "instances.csv"
