@@ -106,7 +106,12 @@ def test_a_perfect_detector_gives_the_truth_through_any_tiles(scene, tile_px, sh
     shape, truth = scene
     for border_px in (0, 4):
         params = DetectParams(
-            tile_px=tile_px, overlap_px=max(1, int(share * tile_px)), border_px=border_px, coarse=coarse, batch=3
+            score=0.1,
+            tile_px=tile_px,
+            overlap_px=max(1, int(share * tile_px)),
+            border_px=border_px,
+            coarse=coarse,
+            batch=3,
         )
         assert found(detect(Oracle(truth, shape, params))) == truth
 
@@ -119,7 +124,7 @@ def test_a_clumsy_detector_still_gives_one_box_an_object(seed):
     sizes = rng.choice([16, 24, 40, 60, 90, 250], (300, 2), p=[0.3, 0.3, 0.2, 0.1, 0.07, 0.03])
     starts = (rng.random((300, 2)) * (np.array(shape) - sizes)).astype(int)
     truth = apart([(*a, *(a + size), int(rng.integers(2))) for a, size in zip(starts, sizes, strict=True)])
-    table = detect(Oracle(truth, shape, DetectParams(tile_px=128, overlap_px=40), noise_px=1, smallest_px=4))
+    table = detect(Oracle(truth, shape, DetectParams(score=0.1, tile_px=128, overlap_px=40), noise_px=1, smallest_px=4))
     kinds = np.array(["mito", "lysosome"])[[row[4] for row in truth]]
     ratio = boxes.iou(np.array(truth)[:, :4], table[boxes.CORNERS].to_numpy())
     ratio[kinds[:, None] != table["class_name"].to_numpy()[None]] = 0

@@ -229,7 +229,8 @@ def test_class_of_an_exclusive_group_is_voted_by_score_times_pixels():
         score=[0.9, 0.4, 0.4],
     )
     groups = [["lysosome", "endosome"]]
-    linked = link(boxes, pairs((1, 2, 16), (2, 3, 16)), voxel_size=VOXEL, exclusive=groups)
+    weak = OverlapParams(instance_score=0.3)
+    linked = link(boxes, pairs((1, 2, 16), (2, 3, 16)), voxel_size=VOXEL, params=weak, exclusive=groups)
     assert linked["instance"].tolist() == [1, 1, 1]
     assert linked["class_name"].tolist() == ["endosome"] * 3
     assert linked["detected_class"].tolist() == boxes["class_name"].tolist()

@@ -161,7 +161,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_pat
 def test_missing_weights_say_where_to_put_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
-    with pytest.raises(MissingError, match=r"yolo26n\.pt.*--weights PATH.*FAMOUS_WEIGHTS"):
+    with pytest.raises(MissingError, match=r"yolo26n\.pt.*--start PATH.*FAMOUS_WEIGHTS"):
         find_weights(TrainParams(), tmp_path)
 
 

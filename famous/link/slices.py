@@ -31,15 +31,13 @@ def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: i
     if reach < 1:
         raise InputError(f"slice_overlaps: found a reach of {reach} slices, expected 1 or more")
     below: deque[tuple[int, NDArray[np.uint32]]] = deque()
-    found: list[pd.DataFrame] = []
+    found = [labels.count_overlaps(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.uint32))]
     for z, image in images:
         if below and z <= below[-1][0]:
             raise InputError(f"slice_overlaps: found slice {z} after slice {below[-1][0]}, expected rising z")
         while below and z - below[0][0] > reach:
             below.popleft()
-        found.extend(pairs for _, lower in below if len(pairs := labels.overlaps(lower, image)))
+        found.extend(labels.count_overlaps(lower, image) for _, lower in below)
         below.append((z, image))
-    if not found:
-        nothing = np.zeros((2, 2), dtype=np.uint32)
-        return labels.overlaps(nothing, nothing)
-    return pd.concat(found, ignore_index=True)
+    a, b, pixels = (np.concatenate(column) for column in zip(*found, strict=True))
+    return pd.DataFrame({"a": a, "b": b, "pixels": pixels})
