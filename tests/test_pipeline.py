@@ -21,7 +21,7 @@ from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import detect as detect_stage
 from famous.pipeline import manifest
 from famous.pipeline.annotations import export_boxes, import_boxes
-from famous.pipeline.crops import Extent, extents, read_crop
+from famous.pipeline.crops import Extent, extents, read_crops
 from famous.pipeline.detect import run_detect
 from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
@@ -382,12 +382,27 @@ def test_a_crop_larger_than_the_maximum_is_read_at_a_step(tmp_path):
         image[8:40, 8:40] = 3
         store.write_labels("a", z, image)
     extent = Extent(3, "a", (0, 8, 8), (16, 40, 40), 1.0, 16, 16 * 32 * 32)
-    whole = read_crop(store, extent, VoxelSize(4, 4, 4), 10**6)
+    ((_, whole),) = read_crops(store, [extent], VoxelSize(4, 4, 4), 10**6)
     assert (whole.step, whole.mask.sum(), whole.offset) == (1, 16 * 32 * 32, (0, 8, 8))
-    coarse = read_crop(store, extent, VoxelSize(4, 4, 4), 16 * 32 * 32 // 8)
+    ((_, coarse),) = read_crops(store, [extent], VoxelSize(4, 4, 4), 16 * 32 * 32 // 8)
     assert (coarse.step, coarse.mask.sum(), coarse.offset) == (2, 8 * 16 * 16, (0, 4, 4))
     assert coarse.voxel_size.zyx == (8, 8, 8)
     assert coarse.mask.sum() * coarse.voxel_size.volume_nm3 == whole.mask.sum() * 64
+
+
+def test_crops_read_together_are_those_read_alone(finished):
+    store = LabelStore.open(finished.labels)
+    listed = extents(read_parquet(finished.boxes))
+    for maximum in (10**9, 30_000, 700):
+        together = list(read_crops(store, listed, finished.voxel_size, maximum))
+        assert [extent for extent, _ in together] == listed
+        for extent, crop in together:
+            ((_, alone),) = read_crops(store, [extent], finished.voxel_size, maximum)
+            assert (alone.mask == crop.mask).all()
+            assert (alone.offset, alone.step) == (crop.offset, crop.step)
+            if crop.step == 1:
+                assert crop.mask.sum() == extent.voxels
+    assert list(read_crops(store, [], finished.voxel_size, 10)) == []
 
 
 def test_extents_leave_dropped_boxes_out():

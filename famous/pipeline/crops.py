@@ -1,6 +1,7 @@
 """The voxels of one instance, cut out of the label volume."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ class Extent:
     score: float
     n_slices: int
     voxels: int
+
+    @property
+    def size(self) -> int:
+        """Voxels of the range."""
+        return math.prod(high - low for low, high in zip(self.low, self.high, strict=True))
 
     @property
     def name(self) -> str:
@@ -76,15 +82,48 @@ class Crop:
     step: int
 
 
-def read_crop(store: LabelStore, extent: Extent, voxel_size: VoxelSize, maximum_voxels: int) -> Crop:
-    """Read one instance slice by slice, at the smallest step that keeps the crop below the maximum."""
-    voxels = math.prod(high - low for low, high in zip(extent.low, extent.high, strict=True))
-    step = max(1, math.ceil((voxels / maximum_voxels) ** (1 / 3)))
-    low = tuple(index // step * step for index in extent.low)
-    ranges = [range(start, stop, step) for start, stop in zip(low, extent.high, strict=True)]
-    mask = np.zeros([len(indices) for indices in ranges], dtype=np.bool_)
-    for row, z in enumerate(ranges[0]):
-        image = store.read_crop(extent.class_name, (z, z + 1), (low[1], extent.high[1]), (low[2], extent.high[2]))[0]
-        np.equal(image[::step, ::step], extent.instance, out=mask[row])
+def read_crops(
+    store: LabelStore, extents: Sequence[Extent], voxel_size: VoxelSize, maximum_voxels: int
+) -> Iterator[tuple[Extent, Crop]]:
+    """Read instances in groups that together stay below the maximum, each slice of a group once.
+
+    An instance whose own crop is larger is read alone, at the smallest step that keeps it below.
+    """
+    group: list[Extent] = []
+    for extent in extents:
+        together = [*group, extent]
+        if group and (sum(e.size for e in together) > maximum_voxels or extent.class_name != group[0].class_name):
+            yield from zip(group, _read_group(store, group, voxel_size, maximum_voxels), strict=True)
+            group = []
+        group.append(extent)
+    yield from zip(group, _read_group(store, group, voxel_size, maximum_voxels), strict=True)
+
+
+def _read_group(store: LabelStore, group: Sequence[Extent], voxel_size: VoxelSize, maximum_voxels: int) -> list[Crop]:
+    """Read instances of one class together: of each slice the smallest rectangle that holds what lies there."""
+    crops = [_empty_crop(extent, voxel_size, maximum_voxels) for extent in group]
+    for z in range(min((e.low[0] for e in group), default=0), max((e.high[0] for e in group), default=0)):
+        here = [
+            (extent, crop)
+            for extent, crop in zip(group, crops, strict=True)
+            if extent.low[0] <= z < extent.high[0] and z % crop.step == 0
+        ]
+        if not here:
+            continue
+        y0, x0 = (min(crop.offset[axis] * crop.step for _, crop in here) for axis in (1, 2))
+        y1, x1 = (max(extent.high[axis] for extent, _ in here) for axis in (1, 2))
+        image = store.read_crop(here[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
+        for extent, crop in here:
+            top, left = crop.offset[1] * crop.step - y0, crop.offset[2] * crop.step - x0
+            part = image[top : extent.high[1] - y0 : crop.step, left : extent.high[2] - x0 : crop.step]
+            np.equal(part, extent.instance, out=crop.mask[z // crop.step - crop.offset[0]])
+    return crops
+
+
+def _empty_crop(extent: Extent, voxel_size: VoxelSize, maximum_voxels: int) -> Crop:
+    step = max(1, math.ceil((extent.size / maximum_voxels) ** (1 / 3)))
+    offset = (-(-extent.low[0] // step), extent.low[1] // step, extent.low[2] // step)
+    ends = [-(-high // step) for high in extent.high]
+    mask = np.zeros([end - start for start, end in zip(offset, ends, strict=True)], dtype=np.bool_)
     coarse = VoxelSize(*(side * step for side in voxel_size.zyx))
-    return Crop(mask, (low[0] // step, low[1] // step, low[2] // step), coarse, step)
+    return Crop(mask, offset, coarse, step)

@@ -14,7 +14,7 @@ from famous.io.tables import read_csv, read_parquet, write_csv, write_parquet
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
 from famous.pipeline import link
-from famous.pipeline.crops import Crop, Extent, extents, read_crop, slug
+from famous.pipeline.crops import Crop, Extent, extents, read_crops, slug
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
@@ -47,10 +47,10 @@ class BlockMesher:
         """Write the meshes; returns one row an instance."""
         store = LabelStore.open(self.store)
         rows = []
-        for extent in (self.extents[i] for i in block):
-            config = self.config[extent.class_name]
-            crop = read_crop(store, extent, self.voxel_size, config.maximum_voxels)
-            mesh = make_mesh(crop, config)
+        extents = [self.extents[i] for i in block]
+        largest = min((config.maximum_voxels for config in self.config.values()), default=1)
+        for extent, crop in read_crops(store, extents, self.voxel_size, largest):
+            mesh = make_mesh(crop, self.config[extent.class_name])
             path = mesh_path(self.folder, extent)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
