@@ -133,7 +133,9 @@ def _link_table(
     worker = BlockOverlaps(project.labels, sets, params.reach(size), tuple(below.tolist()), _present(table))
     counted = parts.inner("overlaps")
     counted.begin()
-    overlaps = pd.concat(run_parts(counted, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
+    length = max(BLOCK, 8 * params.reach(size))  # a block reads on into the next one as far as pairs reach
+    work = blocks(len(project.stack), length)
+    overlaps = pd.concat(run_parts(counted, work, worker, session), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
 
 

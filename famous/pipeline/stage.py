@@ -1,5 +1,6 @@
 """What all stages share: a fingerprint, the question whether it is done, the parts, and who is told of the progress."""
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -164,10 +165,20 @@ def run_parts(
     missing = set(parts.missing(len(work)))
     session.reporter.advance(sum(len(block) for number, block in enumerate(work) if number not in missing))
     with open_executor(session.jobs, scheduler=session.scheduler) as executor:
-        finish(
-            parts,
-            work,
-            lambda blocks: map_in_order(executor, function, blocks, ahead=max(1, 2 * session.jobs)),
-            lambda block: session.reporter.advance(len(block)),
-        )
+        gc.freeze()  # what is loaded now stays, so that collecting the rest is quick
+        try:
+            finish(
+                parts,
+                work,
+                lambda blocks: map_in_order(executor, function, blocks, ahead=max(1, 2 * session.jobs)),
+                lambda block: _tidy(session, len(block)),
+            )
+        finally:
+            gc.unfreeze()
     return parts.load(len(work))
+
+
+def _tidy(session: Session, units: int) -> None:
+    """Report a block, and collect its garbage: cycles of array objects would otherwise pile up with the depth."""
+    session.reporter.advance(units)
+    gc.collect()
