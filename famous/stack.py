@@ -107,6 +107,9 @@ def to_uint8(grey: NDArray[Any], window: Window, *, inverted: bool = False) -> N
     if grey.dtype == np.uint8 and window == Window(0, 255):
         image: NDArray[np.uint8] = grey
         return 255 - image if inverted else image
+    if grey.dtype == np.uint8 and grey.size > 256:  # as many results as grey values: look them up
+        image = to_uint8(np.arange(256, dtype=np.uint8), window, inverted=inverted)[grey]
+        return image
     values = grey.astype(np.result_type(grey.dtype, np.float32))
     inside = np.clip(values, window.low, window.high) - window.low  # clipped first: infinity must not be scaled
     scaled = np.rint(inside * (255.0 / (window.high - window.low)))
