@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
 
-#: The formats of meshes and of boxes; the rooms that write them hold the same, and a test compares.
 Export = Literal["stl", "obj", "ply", "glb", "tiff", "csv"]
 Boxes = Literal["csv", "yolo", "yolo_mark", "coco", "cvat"]
 
@@ -357,11 +356,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from famous.doctor import examine
 
     findings = examine()
-    lines = []
-    for finding in findings:
-        lines.append(f"{'ok' if finding.ok else 'no':<3} {finding.name:<14} {finding.found}")
-        lines += [f"    → {finding.mend}"] if finding.mend else []
-    _say({f.name: dataclasses.asdict(f) for f in findings}, lines, as_json)
+    _say({f.name: dataclasses.asdict(f) for f in findings}, [str(f) for f in findings], as_json)
     if any(not f.ok and f.needed for f in findings):
         raise typer.Exit(1)
 
@@ -403,7 +398,3 @@ def boxes_export(
     for note in export_boxes(_Common(None, None, None, folder).open(stack), to, kind, overwrite=overwrite):
         err.print(f"note: {note}", markup=False)
     out.print(str(to), markup=False)
-
-
-if __name__ == "__main__":
-    main()

@@ -20,6 +20,11 @@ class Finding:
     mend: str = ""
     needed: bool = True
 
+    def __str__(self) -> str:
+        """One line for people, and how to mend it on the next."""
+        state = "ok" if self.ok else "no" if self.needed else "–"
+        return f"{state:<3} {self.name:<14} {self.found}" + (f"\n    → {self.mend}" if self.mend else "")
+
 
 def examine() -> list[Finding]:
     """Look at everything that famous uses; nothing is changed and nothing is downloaded."""

@@ -208,3 +208,13 @@ def test_durations_are_written_as_people_do(seconds, text):
 def test_python_dash_m_famous_is_the_same_program():
     assert Path(sys.executable).exists()
     assert famous("--version").returncode == 0
+
+
+def test_the_formats_of_the_command_line_are_those_of_the_rooms():
+    from typing import get_args
+
+    from famous.io.annotations import FORMATS as BOX_FORMATS
+    from famous.pipeline.export import FORMATS
+
+    assert get_args(cli.Export) == FORMATS
+    assert set(get_args(cli.Boxes)) == set(BOX_FORMATS)
