@@ -35,10 +35,9 @@ def write_cell(folder: Path) -> Path:
 
 def know(patch: Any, oracle: "Oracle") -> None:
     """Let the pipeline detect with an oracle; `patch` sets attributes as pytest's monkeypatch does."""
-    from famous.pipeline import detect, estimate
+    from famous.pipeline import detect
 
-    for module in (detect, estimate):
-        patch.setattr(module, "load_detector", lambda weights, device: oracle)
+    patch.setattr(detect, "load_detector", lambda weights, device: oracle)
     patch.setattr(detect, "weights_of", lambda project: CARD)
 
 

@@ -41,10 +41,10 @@ def cell(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cell")
     oracle = Oracle()
     with pytest.MonkeyPatch.context() as patch:
-        detect_stage._detector.cache_clear()
+        detect_stage.open_detector.cache_clear()
         know(patch, oracle)
         yield write_cell(folder)
-        detect_stage._detector.cache_clear()
+        detect_stage.open_detector.cache_clear()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -66,10 +66,10 @@ def oracle():
 @pytest.fixture(autouse=True)
 def know_all(monkeypatch, oracle):
     """The detector of the tests knows the truth."""
-    detect_stage._detector.cache_clear()
+    detect_stage.open_detector.cache_clear()
     know(monkeypatch, oracle)
     yield
-    detect_stage._detector.cache_clear()
+    detect_stage.open_detector.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def finished(tmp_path_factory, oracle):
     """The folder of a finished run, which tests must not change."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        detect_stage._detector.cache_clear()
+        detect_stage.open_detector.cache_clear()
         know(patch, oracle)
         project = open_project(str(write_cell(folder)))
         run(project)
-        detect_stage._detector.cache_clear()
+        detect_stage.open_detector.cache_clear()
     return project
 
 
@@ -240,7 +240,7 @@ def test_a_stack_without_organelles_is_a_run_without_instances(tmp_path, monkeyp
             return [np.zeros((0, 6), dtype=np.float32) for _ in images]
 
     blind = Blind()
-    detect_stage._detector.cache_clear()
+    detect_stage.open_detector.cache_clear()
     know(monkeypatch, blind)
     project = open_project(str(write_cell(tmp_path)))
     outcome = run(project)
@@ -248,7 +248,7 @@ def test_a_stack_without_organelles_is_a_run_without_instances(tmp_path, monkeyp
     assert list(read_csv(project.instances).columns)[:2] == ["id", "class"]
     for kind in FORMATS:
         export(project, kind)
-    detect_stage._detector.cache_clear()
+    detect_stage.open_detector.cache_clear()
 
 
 def test_the_window_is_measured_once_and_saved(tmp_path):

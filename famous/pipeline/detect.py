@@ -38,7 +38,7 @@ class BlockDetector:
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Return the boxes of the detected slices with these positions in `slices`."""
-        detector = _detector(self.weights, self.device)
+        detector = open_detector(self.weights, self.device)
         chosen = [self.slices[position] for position in block]
         found = [
             detect_slice(slab, z, detector, voxel_size=self.voxel_size, params=self.params)
@@ -48,7 +48,8 @@ class BlockDetector:
 
 
 @lru_cache(maxsize=1)
-def _detector(weights: Path, device: str) -> Detector:
+def open_detector(weights: Path, device: str) -> Detector:
+    """Open a detector once a process: compiling it takes longer than a slice."""
     return load_detector(weights, device=device)
 
 
@@ -95,7 +96,7 @@ def run_detect(project: Project, session: Session) -> pd.DataFrame:
         session.device,
         tuple(slices),
     )
-    check_class_names([*project.config.classes, *load_detector(weights_of(project), device="cpu").class_names])
+    check_class_names([*project.config.classes, *open_detector(weights_of(project), session.device).class_names])
     with stage.working(session) as (parts, _):
         parts.begin()
         found = box_table.concat(run_parts(parts, blocks(len(slices), BLOCK), worker, session))

@@ -15,7 +15,6 @@ from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session
 from famous.stack import slabs
-from famous.yolo.runtime import load_detector
 
 #: Seconds per box of the stages after detection, all together, on one core (tools/bench_famous.py prints them).
 SECONDS_PER_BOX = 0.004
@@ -58,7 +57,7 @@ def estimate(project: Project, session: Session, *, will_train: bool = False) ->
     classes = max(1, len(project.config.classes))
     found, seconds, due = 0, 0.0, training or session.again or not detect.stage_of(project).is_done
     if due:
-        detector = load_detector(detect.weights_of(project), device=session.device)
+        detector = detect.open_detector(detect.weights_of(project), session.device)
         classes = max(classes, len(detector.class_names))
         middle = chosen[len(chosen) // 2]
         for z, slab in slabs(project.stack, [middle] * 2, detector.channels):  # the first one warms up
