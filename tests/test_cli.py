@@ -10,6 +10,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from famous import cli
+from famous.cli import boxes, stages
 from famous.errors import FamousError
 from famous.pipeline import detect as detect_stage
 from famous.progress import Bars, as_duration
@@ -216,5 +217,5 @@ def test_the_formats_of_the_command_line_are_those_of_the_rooms():
     from famous.io.annotations import FORMATS as BOX_FORMATS
     from famous.pipeline.export import FORMATS
 
-    assert get_args(cli.Export) == FORMATS
-    assert set(get_args(cli.Boxes)) == set(BOX_FORMATS)
+    assert get_args(stages.Export) == FORMATS
+    assert set(get_args(boxes.Boxes)) == set(BOX_FORMATS)

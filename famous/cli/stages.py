@@ -1,0 +1,178 @@
+"""One stage at a time: train, detect, extract, link, mesh, measure; and export of what they made."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from famous.cli import options
+from famous.cli.console import Answer, count, err
+from famous.progress import Bars
+
+if TYPE_CHECKING:
+    from famous.pipeline.project import Project
+    from famous.pipeline.stage import Session
+
+Export = Literal["stl", "obj", "ply", "glb", "tiff", "csv"]
+PANEL = "One stage at a time"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel=PANEL)(train)
+    _add_stage(app, "detect", "Box the organelles in every slice.", _detect)
+    _add_stage(app, "extract", "Turn each box into pixels.", _extract)
+    _add_stage(app, "link", "Link the slices into 3D instances.", _link)
+    _add_stage(app, "mesh", "Make one watertight mesh per organelle.", _mesh)
+    _add_stage(app, "measure", "Measure every organelle: one row each.", _measure)
+    app.command(rich_help_panel=PANEL)(export)
+
+
+def train(
+    stack: options.StackArgument,
+    minutes: options.MinutesOption = None,
+    channels: options.ChannelsOption = None,
+    start: options.StartOption = None,
+    voxel_size: options.VoxelSizeOption = None,
+    invert: options.InvertOption = None,
+    config: options.ConfigOption = None,
+    folder: options.FolderOption = None,
+    device: options.DeviceOption = "auto",
+    again: options.AgainOption = False,
+    download: options.DownloadOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Train the detector on the labelled slices.
+
+    Example: famous train cell.tif --minutes 30
+    """
+    from famous.pipeline.train import run_train
+
+    common = options.Common(voxel_size, invert, config, folder)
+    project = common.open(stack, minutes=minutes, channels=channels, start=start, download=download)
+    with Bars(err) as bars:
+        card = run_train(project, options.open_session(bars, device=device, again=again))
+    lines = [f"model      {project.model}"]
+    for name, metrics in card.metrics.items():
+        shown = ", ".join(f"{key} {'–' if value is None else format(value, '.3f')}" for key, value in metrics.items())
+        lines.append(f"{name}: {shown}")
+    files = [project.model / name for name in ("card.json", *card.sha256)]
+    Answer({"folder": project.folder, "model": project.model, "card": card, "files": files}, tuple(lines)).say(as_json)
+
+
+def _add_stage(app: typer.Typer, name: str, describe: str, work: Callable[["Project", "Session"], Answer]) -> None:
+    """Add the command of one stage; they all have the same options."""
+
+    def command(
+        stack: options.StackArgument,
+        voxel_size: options.VoxelSizeOption = None,
+        invert: options.InvertOption = None,
+        config: options.ConfigOption = None,
+        folder: options.FolderOption = None,
+        weights: options.WeightsOption = None,
+        device: options.DeviceOption = "auto",
+        jobs: options.JobsOption = 1,
+        scheduler: options.SchedulerOption = None,
+        again: options.AgainOption = False,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        project = options.Common(voxel_size, invert, config, folder).open(stack, weights=weights)
+        with Bars(err) as bars:
+            session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
+            answer = work(project, session)
+        answer.say(as_json)
+
+    command.__doc__ = f"{describe}\n\nExample: famous {name} cell.tif"
+    app.command(name, rich_help_panel=PANEL)(command)
+
+
+def _detect(project: "Project", session: "Session") -> Answer:
+    from famous.pipeline.detect import run_detect
+
+    boxes = run_detect(project, session)
+    data = {
+        "folder": project.folder,
+        "slices": len(project.stack),
+        "boxes": len(boxes),
+        "boxes_by_class": count(boxes["class_name"]),
+        "files": [project.detected],
+    }
+    return Answer(data, (f"{len(boxes):,} boxes in {project.detected}",))
+
+
+def _extract(project: "Project", session: "Session") -> Answer:
+    from famous.pipeline.extract import run_extract
+
+    boxes = run_extract(project, session)
+    pixels = boxes.groupby("class_name", observed=True)["pixels"].sum()
+    data = {
+        "folder": project.folder,
+        "boxes": len(boxes),
+        "boxes_without_pixels": int((boxes["pixels"] == 0).sum()),
+        "pixels": int(pixels.sum()),
+        "pixels_by_class": pixels.to_dict(),
+        "files": [project.extracted, project.labels],
+    }
+    return Answer(data, (f"{int(pixels.sum()):,} pixels in {project.labels}",))
+
+
+def _link(project: "Project", session: "Session") -> Answer:
+    from famous.pipeline.link import run_link
+
+    boxes = run_link(project, session)
+    instances = boxes.loc[boxes["instance"] > 0, ["instance", "class_name"]].drop_duplicates("instance")
+    data = {
+        "folder": project.folder,
+        "boxes": len(boxes),
+        "boxes_without_instance": int((boxes["instance"] == 0).sum()),
+        "instances": len(instances),
+        "instances_by_class": count(instances["class_name"]),
+        "files": [project.boxes, project.labels],
+    }
+    return Answer(data, (f"{len(instances):,} instances in {project.boxes}",))
+
+
+def _mesh(project: "Project", session: "Session") -> Answer:
+    from famous.pipeline.mesh import run_mesh
+
+    meshes = run_mesh(project, session)
+    data = {"folder": project.folder, "meshes": len(meshes), "files": meshes}
+    return Answer(data, (f"{len(meshes):,} meshes in {project.meshes}",))
+
+
+def _measure(project: "Project", session: "Session") -> Answer:
+    from famous.pipeline.mesh import run_measure
+
+    table = run_measure(project, session)
+    sums = ["voxels", "volume_voxels_um3", "volume_mesh_um3", "area_um2"]
+    data = {
+        "folder": project.folder,
+        "instances": len(table),
+        "instances_by_class": count(table["class"]),
+        "total_by_class": table.groupby("class")[sums].sum().to_dict("index"),
+        "files": [project.instances],
+    }
+    return Answer(data, (f"{len(table):,} rows in {project.instances}",))
+
+
+def export(
+    stack: options.StackArgument,
+    kind: Annotated[Export, typer.Option("--format", "-f", help="For Blender: glb; for Fiji: tiff.")],
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to.")] = None,
+    per_class: Annotated[bool, typer.Option("--per-class", help="One mesh file a class.")] = False,
+    overwrite: options.OverwriteOption = False,
+    folder: options.FolderOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Write meshes, labels or tables for other programs.
+
+    Example: famous export cell.tif --format stl
+    """
+    from famous.pipeline.export import export as export_run
+
+    project = options.Common(folder=folder).open(stack)
+    files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite)
+    shown = files[0] if len(files) == 1 else files[0].parent if files else "nothing to write"
+    data = {"folder": project.folder, "format": kind, "files": files}
+    Answer(data, (f"{len(files):,} files, {shown}",)).say(as_json)
