@@ -3,26 +3,23 @@
 import contextlib
 import math
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import FamousError, InputError
-from famous.io import tables
+from famous.io import shards, tables
 from famous.voxels import VoxelSize
-
-if TYPE_CHECKING:
-    import zarr
 
 CHUNK_PX = 512  # side of the blocks that a slice is compressed in: what a crop has to read at least
 COARSEST_PX = 1024  # the pyramid ends where a slice's long side is no longer than this
-ZSTD_LEVEL = 1  # label images are flat: higher levels cost time and save little
 
 _GROUPS = ("labels", "boxes")
-_ZARR_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
+_STORE_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
 
 
 class LabelStore:
@@ -41,7 +38,6 @@ class LabelStore:
         self.classes = classes
         self.shape = shape
         self.voxel_size = voxel_size
-        self._arrays: dict[tuple[str, str, int], Any] = {}
 
     @classmethod
     def create(
@@ -116,8 +112,7 @@ class LabelStore:
 
     def read_boxes(self, class_name: str, z: int) -> NDArray[np.uint32]:
         """Read the box ids of one slice, (y, x)."""
-        image: NDArray[np.uint32] = self._read("boxes", class_name, 0, self._slice(z))[0]
-        return image
+        return self._read_slice("boxes", class_name, z)
 
     def write_labels(self, class_name: str, z: int, image: NDArray[np.uint32]) -> None:
         """Write the labels of one slice, (y, x) uint32, into every level; a coarser level takes every second pixel."""
@@ -134,8 +129,7 @@ class LabelStore:
 
     def read_labels(self, class_name: str, z: int) -> NDArray[np.uint32]:
         """Read the labels of one slice, (y, x)."""
-        image: NDArray[np.uint32] = self._read("labels", class_name, 0, self._slice(z))[0]
-        return image
+        return self._read_slice("labels", class_name, z)
 
     def read_crop(
         self, class_name: str, z: tuple[int, int], y: tuple[int, int], x: tuple[int, int]
@@ -144,76 +138,90 @@ class LabelStore:
         for (first, end), length, axis in zip((z, y, x), self.shape, "zyx", strict=True):
             if not 0 <= first <= end <= length:
                 raise InputError(f"{self.path}: found the crop {axis} {first} … {end}, expected inside 0 … {length}")
-        return self._read("labels", class_name, 0, (slice(*z), slice(*y), slice(*x)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_arrays": {}}
+        crop = np.zeros((z[1] - z[0], y[1] - y[0], x[1] - x[0]), dtype=np.uint32)
+        for number in range(*z):
+            crop[number - z[0]] = self._read("labels", class_name, number, y, x)
+        return crop
 
     def _made_alike(self, other: "LabelStore") -> bool:
         mine, theirs = (_attributes(store) for store in (self, other))
         return mine == theirs
 
-    def _slice(self, z: int) -> tuple[slice, slice, slice]:
+    def _read_slice(self, group: str, class_name: str, z: int) -> NDArray[np.uint32]:
+        self._check_slice(z)
+        return self._read(group, class_name, z, (0, self.shape[1]), (0, self.shape[2]))
+
+    def _check_slice(self, z: int) -> None:
         if not 0 <= z < self.shape[0]:
             raise InputError(f"{self.path}: found slice {z}, expected 0 … {self.shape[0] - 1}")
-        return slice(z, z + 1), slice(None), slice(None)
 
     def _checked(self, z: int, image: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        self._slice(z)
+        self._check_slice(z)
         if image.shape != self.shape[1:] or image.dtype != np.uint32:
             raise InputError(
                 f"{self.path}, slice {z}: found {image.dtype} {image.shape}, expected uint32 {self.shape[1:]} (y, x)"
             )
         return image
 
-    def _array(self, group: str, class_name: str, level: int) -> "zarr.Array[Any]":
-        import zarr
-
-        key = (group, class_name, level)
-        if key not in self._arrays:
-            if class_name not in self.classes:
-                raise InputError(f"{self.path}: found no class {class_name!r}, expected one of {list(self.classes)}")
-            with _naming(self.path):
-                self._arrays[key] = zarr.open_array(str(self.path / group / class_name / str(level)), mode="r+")
-        return self._arrays[key]
+    def _file(self, group: str, class_name: str, level: int, z: int) -> Path:
+        if class_name not in self.classes:
+            raise InputError(f"{self.path}: found no class {class_name!r}, expected one of {list(self.classes)}")
+        return self.path / group / class_name / str(level) / "c" / str(z) / "0" / "0"
 
     def _write(self, group: str, class_name: str, level: int, z: int, image: NDArray[np.uint32]) -> None:
-        array = self._array(group, class_name, level)
+        """Write a slice of one level; it appears whole."""
+        file = self._file(group, class_name, level, z)
         with _naming(self.path / group / class_name):
-            array[z] = image
+            content = shards.pack(image, self._block(level))
+            if not content:
+                file.unlink(missing_ok=True)
+                return
+            beside = file.with_name(f"{file.name}.{uuid.uuid4().hex}{tables.PARTIAL_SUFFIX}")
+            try:
+                beside.write_bytes(content)
+            except FileNotFoundError:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                beside.write_bytes(content)
+            beside.replace(file)
 
-    def _read(self, group: str, class_name: str, level: int, key: tuple[slice, ...]) -> NDArray[np.uint32]:
-        array = self._array(group, class_name, level)
-        folder = self.path / group / class_name
-        with _naming(folder):
-            labels = np.asarray(array[key], dtype=np.uint32)
-            if not labels.any():  # zarr reads an empty file, as a power cut may leave it, as zeros
-                for z in range(key[0].start, key[0].stop):
-                    file = folder / str(level) / "c" / str(z) / "0" / "0"
-                    if file.exists() and file.stat().st_size == 0:
-                        raise InputError(f"{file}: found an empty file, expected slice {z}; run the stage again")
-        return labels
+    def _read(self, group: str, class_name: str, z: int, y: tuple[int, int], x: tuple[int, int]) -> NDArray[np.uint32]:
+        """Read a part of a slice of the full level; one without a file is zero."""
+        file = self._file(group, class_name, 0, z)
+        with _naming(self.path / group / class_name):
+            try:
+                content = file.read_bytes()
+            except FileNotFoundError:
+                return np.zeros((y[1] - y[0], x[1] - x[0]), dtype=np.uint32)
+            if not content:  # a power cut may leave it so
+                raise InputError(f"{file}: found an empty file, expected slice {z}; run the stage again")
+            return shards.unpack(content, self.shape[1:], self._block(0), y, x)
+
+    def _block(self, level: int) -> tuple[int, int]:
+        """Side lengths (y, x) of the blocks that a slice of a level is compressed in."""
+        height, width = (min(CHUNK_PX, math.ceil(length / 2**level)) for length in self.shape[1:])
+        return height, width
 
     def _write_skeleton(self) -> None:
         """Make every array and group; the root's metadata come last, so a store without it is simply made again."""
         import zarr
         from zarr.codecs import ZstdCodec
 
-        side = [min(CHUNK_PX, length) for length in self.shape[1:]]
         for group in _GROUPS:
             for name in self.classes:
                 levels = self.levels if group == "labels" else 1
                 for level in range(levels):
                     size = [math.ceil(length / 2**level) for length in self.shape[1:]]
-                    block = [min(a, b) for a, b in zip(side, size, strict=True)]
-                    whole = [math.ceil(a / b) * b for a, b in zip(size, block, strict=True)]
+                    block = self._block(level)
+                    whole = [
+                        count * side for count, side in zip(shards.blocks_of(tuple(size), block), block, strict=True)
+                    ]
                     zarr.create_array(
                         str(self.path / group / name / str(level)),
                         shape=(self.shape[0], *size),
                         chunks=(1, *block),
                         shards=(1, *whole),
                         dtype="uint32",
-                        compressors=ZstdCodec(level=ZSTD_LEVEL),
+                        compressors=ZstdCodec(level=shards.ZSTD_LEVEL),
                         fill_value=0,
                         dimension_names=("z", "y", "x"),
                         zarr_format=3,
@@ -272,5 +280,5 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except FamousError:
         raise
-    except _ZARR_FAULTS as fault:
+    except _STORE_FAULTS as fault:
         raise InputError(f"{path}: the label store cannot be read or written ({fault}); is it damaged?") from fault

@@ -30,14 +30,16 @@ def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: i
     """
     if reach < 1:
         raise InputError(f"slice_overlaps: found a reach of {reach} slices, expected 1 or more")
-    below: deque[tuple[int, NDArray[np.uint32]]] = deque()
-    found = [labels.count_overlaps(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.uint32))]
+    below: deque[tuple[int, labels.Runs]] = deque()
+    nothing = labels.as_runs(np.zeros(0, dtype=np.uint32))
+    found = [labels.count_overlaps(nothing, nothing)]
     for z, image in images:
         if below and z <= below[-1][0]:
             raise InputError(f"slice_overlaps: found slice {z} after slice {below[-1][0]}, expected rising z")
         while below and z - below[0][0] > reach:
             below.popleft()
-        found.extend(labels.count_overlaps(lower, image) for _, lower in below)
-        below.append((z, image))
+        runs = labels.as_runs(image)
+        found.extend(labels.count_overlaps(lower, runs) for _, lower in below)
+        below.append((z, runs))
     a, b, pixels = (np.concatenate(column) for column in zip(*found, strict=True))
     return pd.DataFrame({"a": a, "b": b, "pixels": pixels})
