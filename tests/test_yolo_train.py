@@ -226,14 +226,16 @@ def test_a_kill_between_training_and_export_costs_no_epoch(tmp_path, monkeypatch
     assert not (tmp_path / "work").exists()
 
 
-def test_minutes_end_a_training(tmp_path):
+def test_minutes_end_a_training_and_its_estimate_may_grow(tmp_path, monkeypatch):
+    """The clock is ours: 4 s, 1 s and 4 s for three epochs of a budget of 10 s."""
+    readings = iter([100.0, 104.0, 105.0, 109.0])
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: next(readings))
     stack, boxes = cells(2)
-    params = TrainParams(**{**vars(TINY), "epochs": None, "minutes": 0.02, "validate": False})
+    params = TrainParams(**{**vars(TINY), "epochs": None, "minutes": 10 / 60, "validate": False})
     told = []
     card = train(stack, boxes, [0, 1], folder=tmp_path, params=params, progress=lambda *v: told.append(v))
-    assert 1 <= card.epochs == len(told) < 200
-    assert told[-1][0] == told[-1][1]
-    assert told[-1][3] == 0
+    assert [(epoch, epochs, left) for epoch, epochs, _, left in told] == [(1, 2, 4.0), (2, 4, 5.0), (3, 3, 0.0)]
+    assert (card.epochs, card.seconds) == (3, 9.0)
 
 
 def test_half_written_tiles_are_cut_again(tmp_path):

@@ -1,6 +1,6 @@
 """The training loop's own parts: what the network is shown, the clock, the early stop; no network is trained here."""
 
-import time
+import random
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +13,16 @@ from famous.yolo.quiet import import_ultralytics
 from famous.yolo.runtime import to_input
 from famous.yolo.trainer import FIRST_GUESS, RECIPE, Job, State, choose_device, end_epoch, make_dataset, tile_chances
 
+NOW = 1000.0  # what the clock says in these tests
 STILL = AugmentParams(turn=False, mirror_depth=0, gain=0, contrast=0, brightness=0, noise_chance=0, blur_chance=0)
+
+
+@pytest.fixture(autouse=True)
+def clock_and_dice(monkeypatch):
+    """Stop the clock of the training, and throw the same dice each time."""
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: NOW)
+    random.seed(7)
+    np.random.seed(7)  # noqa: NPY002 (what ultralytics draws from)
 
 
 def tile_with(corners: list[tuple[int, ...]], side: int = 64) -> Tile:
@@ -96,7 +105,7 @@ def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: fl
         start_epoch=0,
         epochs=epochs,
         stop=False,
-        session=(time.monotonic() - seconds, before),
+        session=(NOW - seconds, before),
         args=SimpleNamespace(epochs=epochs, close_mosaic=15),
         ema=SimpleNamespace(ema="network"),
         loss=SimpleNamespace(detach=lambda: 3.5),
@@ -112,15 +121,36 @@ def test_minutes_become_epochs_once_an_epoch_was_timed(tmp_path):
     assert (loop.epochs, loop.args.epochs, loop.args.close_mosaic) == (9, 9, 2)
     assert not loop.stop
     assert told[0][:3] == (1, 9, 3.5)
-    assert told[0][3] == pytest.approx(8 * 60.5, rel=0.01)
+    assert told[0][3] == 8 * 60.5
     assert State.read(tmp_path) == state
     assert (state.epoch, state.finished) == (1, False)
+
+
+def test_a_training_goes_on_when_its_estimate_grows(tmp_path):
+    """The loop wants to stop at the epochs that it knew before the last one turned out fast."""
+    told = []
+    one = Job(**{**vars(job(tmp_path, [tile_with([])], minutes=1)), "progress": lambda *values: told.append(values)})
+    loop = loop_at(2, 30, epochs=3)
+    loop.stop = True
+    end_epoch(one, State(), loop)
+    assert (loop.epochs, loop.stop) == (6, False)
+    assert told == [(3, 6, 3.5, 30.0)]
+
+
+def test_an_early_stop_is_told_as_the_end(tmp_path):
+    told = []
+    one = job(tmp_path, [tile_with([])], epochs=100, patience=3, check_every=1)
+    one = Job(**{**vars(one), "score": lambda network: 0.1, "progress": lambda *values: told.append(values)})
+    loop = loop_at(5, 6, epochs=100)
+    end_epoch(one, State(best=0.5, best_epoch=3), loop)
+    assert loop.stop
+    assert told == [(6, 6, 3.5, 0.0)]
 
 
 def test_time_before_a_kill_counts(tmp_path):
     state, loop = State(seconds=550), loop_at(0, 40, before=550)
     end_epoch(job(tmp_path, [tile_with([])], minutes=10), state, loop)
-    assert state.seconds == pytest.approx(590, abs=1)
+    assert state.seconds == 590
     assert loop.stop
     assert loop.epochs == 1
 

@@ -3,12 +3,12 @@
 import json
 import math
 import random
-import time
 import warnings
 from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -170,7 +170,7 @@ def _loop_class(job: Job, state: State) -> Ultralytics:
 
         def get_validator(self) -> Ultralytics:
             self.add_callback("on_fit_epoch_end", lambda loop: end_epoch(job, state, loop))
-            self.session = time.monotonic(), state.seconds
+            self.session = monotonic(), state.seconds
             return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
 
         def validate(self) -> tuple[dict[str, float], None]:
@@ -199,14 +199,14 @@ def end_epoch(job: Job, state: State, loop: Ultralytics) -> None:
     """Close an epoch: time, schedule, score, state, and the word to the caller."""
     params, done = job.params, int(loop.epoch) + 1
     started, before = loop.session
-    spent = time.monotonic() - started
+    spent = monotonic() - started
     state.seconds, state.epoch = before + spent, done
     seconds_an_epoch = spent / (done - loop.start_epoch)
     if params.epochs is None:
         left = max(0, math.floor((params.minutes * 60 - state.seconds) / seconds_an_epoch))
         loop.epochs = loop.args.epochs = max(done + left, 1)
         loop.args.close_mosaic = _mosaic_free(params, loop.epochs)
-    loop.stop = loop.stop or done >= loop.epochs
+    loop.stop = done >= loop.epochs  # the loop's own word counts the epochs that were expected before this one
     if job.score is not None and (loop.stop or done % params.check_every == 0):
         score = job.score(loop.ema.ema)
         if score > state.best:
@@ -216,8 +216,8 @@ def end_epoch(job: Job, state: State, loop: Ultralytics) -> None:
             loop.stop = True
     state.write(job.work)
     if job.progress is not None:
-        remaining = 0.0 if loop.stop else (loop.epochs - done) * seconds_an_epoch
-        job.progress(done, int(loop.epochs), float(loop.loss.detach()), remaining)
+        epochs = done if loop.stop else int(loop.epochs)
+        job.progress(done, epochs, float(loop.loss.detach()), (epochs - done) * seconds_an_epoch)
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:
