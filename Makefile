@@ -13,6 +13,7 @@ demo: install
 	$(BIN)/famous demo --out demo
 
 test: install
+	@tools/chromium.sh
 	$(BIN)/python -m pytest
 
 lint: install
