@@ -1,0 +1,1 @@
+"""The labelling server and its page."""
