@@ -3,6 +3,7 @@
 cell.tif   24 slices of 160 × 160 at 16 nm: mitochondria, endosomes and lysosomes, no nucleus
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,21 @@ CARD = Path(__file__).parent / "oracle"
 CELL = PhantomParams(shape=(24, 160, 160), voxel_size=VoxelSize(16, 16, 16), seed=5, nucleus_radius_nm=0)
 
 
+@cache
+def render_cell() -> NDArray[np.uint8]:
+    """Render the cell once for all tests; (z, y, x)."""
+    phantom = Phantom(CELL)
+    image = np.stack([phantom[z] for z in range(len(phantom))])
+    image.setflags(write=False)
+    return image
+
+
 def write_cell(folder: Path) -> Path:
     """Write the cell as an ImageJ TIFF with its voxel size."""
-    phantom = Phantom(CELL)
     path = folder / "cell.tif"
     tifffile.imwrite(
         path,
-        np.stack([phantom[z] for z in range(len(phantom))]),
+        render_cell(),
         imagej=True,
         resolution=(1 / 0.016, 1 / 0.016),
         metadata={"spacing": 0.016, "unit": "um", "axes": "ZYX"},
@@ -37,6 +46,7 @@ def know(patch: Any, oracle: "Oracle") -> None:
     """Let the pipeline detect with an oracle; `patch` sets attributes as pytest's monkeypatch does."""
     from famous.pipeline import detect
 
+    detect.open_detector.cache_clear()
     patch.setattr(detect, "load_detector", lambda weights, device: oracle)
     patch.setattr(detect, "weights_of", lambda project: CARD)
 
@@ -59,8 +69,7 @@ class Oracle:
             rows[:, 4] = 0.9
             rows[:, 5] = [self.class_names.index(name) for name in own["class_name"]]
             self._boxes[z] = rows
-        self._means = np.array([phantom[z].mean() for z in range(len(phantom))])
-        self._images = [phantom[z].astype(np.float64) for z in range(len(phantom))]
+        self._images = list(render_cell().astype(np.float64))
 
     def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return [self._boxes[self._slice_of(image[..., 0])] for image in images]

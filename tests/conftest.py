@@ -1,6 +1,9 @@
 """Fixtures that every test may use."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -16,3 +19,48 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real stacks is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Any:
+    """The detector that knows the truth about the cell of `tests/cells.py`."""
+    from tests.cells import Oracle
+
+    return Oracle()
+
+
+@pytest.fixture
+def know_all(monkeypatch: pytest.MonkeyPatch, oracle: Any) -> Iterator[None]:
+    """Let the pipeline detect with the oracle."""
+    from famous.pipeline.detect import open_detector
+    from tests.cells import know
+
+    know(monkeypatch, oracle)
+    yield
+    open_detector.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, oracle: Any) -> Any:
+    """Make the project of a finished run, which tests must not change."""
+    from famous.pipeline.detect import open_detector
+    from famous.pipeline.project import open_project
+    from famous.pipeline.run import run
+    from tests.cells import know, write_cell
+
+    project = open_project(str(write_cell(tmp_path_factory.mktemp("finished"))))
+    with pytest.MonkeyPatch.context() as patch:
+        know(patch, oracle)
+        run(project)
+    open_detector.cache_clear()
+    return project
+
+
+@pytest.fixture
+def done(finished: Any, tmp_path: Path) -> Any:
+    """Copy a finished run, to be changed."""
+    from famous.pipeline.project import open_project
+
+    for entry in finished.folder.parent.iterdir():
+        (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, tmp_path / entry.name)
+    return open_project(str(tmp_path / "cell.tif"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from famous import boxes
 from famous.errors import FamousError
-from famous.io.annotations import FORMATS, Annotations, read_boxes, write_boxes
+from famous.io.annotations import FORMATS, Annotations, files_of, read_boxes, write_boxes
 from tests.test_io_annotations import SHAPE, labelling
 
 TARGET = {"csv": "out", "yolo": "out", "yolo_mark": "out", "coco": "out.json", "cvat": "out.xml"}
@@ -66,6 +66,18 @@ def test_round_trips_are_exact_and_stable_to_the_byte(name, stack):
         assert back.annotations.done == annotations.done
         assert back.annotations.classes == annotations.classes
         assert not [note for note in back.notes if "rounded" in note or "clipped" in note]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_files_of_an_export_are_those_that_were_written(tmp_path, name):
+    target = tmp_path / "new" / TARGET[name]
+    assert files_of(target, name) == []
+    write_boxes(target, name, labelling(), shape=SHAPE)
+    assert {file.relative_to(target.parent).as_posix() for file in files_of(target, name)} == set(
+        content(target.parent)
+    )
+    (tmp_path / "new" / "holiday.jpg").write_bytes(b"")
+    assert not [file for file in files_of(target, name) if file.name == "holiday.jpg"]
 
 
 @pytest.mark.parametrize("name", FORMATS)

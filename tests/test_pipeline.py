@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import trimesh
 
 from famous.errors import ConfigError, InputError
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_csv, read_parquet
-from famous.pipeline import detect as detect_stage
 from famous.pipeline import manifest
 from famous.pipeline.annotations import export_boxes, import_boxes
 from famous.pipeline.crops import Extent, extents, read_crops
 from famous.pipeline.detect import run_detect
 from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
-from famous.pipeline.info import describe
+from famous.pipeline.info import describe, gather
 from famous.pipeline.link import look_up_tables, run_link
 from famous.pipeline.mesh import mesh_stage, run_measure, run_mesh
 from famous.pipeline.parts import Parts, blocks
@@ -34,6 +34,8 @@ from famous.pipeline.run import run, will_train
 from famous.pipeline.stage import Session
 from famous.synthetic import Phantom
 from tests.cells import CELL, Oracle, know, write_cell
+
+pytestmark = pytest.mark.usefixtures("know_all")
 
 
 class Log:
@@ -56,42 +58,6 @@ class Log:
 
     def worked(self):
         return [stage for what, stage, *_ in self.said if what == "begin"]
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    return Oracle()
-
-
-@pytest.fixture(autouse=True)
-def know_all(monkeypatch, oracle):
-    """The detector of the tests knows the truth."""
-    detect_stage.open_detector.cache_clear()
-    know(monkeypatch, oracle)
-    yield
-    detect_stage.open_detector.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, oracle):
-    """The folder of a finished run, which tests must not change."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        detect_stage.open_detector.cache_clear()
-        know(patch, oracle)
-        project = open_project(str(write_cell(folder)))
-        run(project)
-        detect_stage.open_detector.cache_clear()
-    return project
-
-
-@pytest.fixture
-def done(finished, tmp_path):
-    """A finished run to change."""
-    folder = finished.folder.parent
-    for entry in folder.iterdir():
-        (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, tmp_path / entry.name)
-    return open_project(str(tmp_path / "cell.tif"))
 
 
 def tree_hash(folder: Path) -> dict[str, str]:
@@ -240,7 +206,6 @@ def test_a_stack_without_organelles_is_a_run_without_instances(tmp_path, monkeyp
             return [np.zeros((0, 6), dtype=np.float32) for _ in images]
 
     blind = Blind()
-    detect_stage.open_detector.cache_clear()
     know(monkeypatch, blind)
     project = open_project(str(write_cell(tmp_path)))
     outcome = run(project)
@@ -248,7 +213,6 @@ def test_a_stack_without_organelles_is_a_run_without_instances(tmp_path, monkeyp
     assert list(read_csv(project.instances).columns)[:2] == ["id", "class"]
     for kind in FORMATS:
         export(project, kind)
-    detect_stage.open_detector.cache_clear()
 
 
 def test_the_window_is_measured_once_and_saved(tmp_path):
@@ -300,11 +264,30 @@ def test_the_folder_of_a_folder_keeps_its_whole_name(tmp_path):
 
 
 def test_info_tells_what_is_done(finished):
-    found = describe(finished)
-    assert found["slices"] == 24
-    assert found["voxel size"].startswith("16 × 16 × 16 nm")
-    assert found["train"] == "not done"
-    assert found["measure"].startswith("done in")
+    found = gather(finished)
+    assert found["shape"] == (24, 160, 160)
+    assert found["voxel_size_nm"] == (16, 16, 16)
+    assert found["extent_um"] == pytest.approx((0.384, 2.56, 2.56))
+    assert set(found["stages"]) == {"detect", "extract", "link", "mesh", "measure"}
+    assert found["next"] is None
+    told = describe(finished, found)
+    assert told["slices"] == "24"
+    assert told["voxel size"].startswith("16 × 16 × 16 nm")
+    assert told["train"] == "not done"
+    assert told["labelled"] == "nothing yet"
+    assert told["measure"].startswith("done in")
+
+
+def test_info_says_what_comes_next_and_what_is_unknown(tmp_path):
+    project = open_project(str(write_cell(tmp_path)), Choices(save=False))
+    found = gather(project)
+    assert found["stages"] == {}
+    assert "famous detect" in found["next"]
+    tifffile.imwrite(tmp_path / "bare.tif", np.zeros((2, 8, 8), dtype=np.uint8))
+    bare = open_project(str(tmp_path / "bare.tif"), Choices(save=False))
+    found = gather(bare)
+    assert found["voxel_size_nm"] is found["extent_um"] is found["next"] is None
+    assert "--voxel-size" in describe(bare, found)["voxel size"]
 
 
 def test_boxes_go_in_and_out(tmp_path):
@@ -318,10 +301,17 @@ def test_boxes_go_in_and_out(tmp_path):
     assert len(taken.boxes) == len(table)
     with pytest.raises(InputError, match="--overwrite"):
         import_boxes(project, source)
-    export_boxes(project, tmp_path / "a.json", "coco")
+    made = export_boxes(project, tmp_path / "a.json", "coco")
+    assert made.files == [tmp_path / "a.json"]
+    assert len(made.annotations.boxes) == len(table)
     _, back = import_boxes(project, tmp_path / "a.json", overwrite=True)
     pd.testing.assert_frame_equal(back.boxes.drop(columns="box"), taken.boxes.drop(columns="box"), check_like=True)
     assert will_train(project) == bool(back.done)
+    mine = tmp_path / "slices.csv"
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"slices\.csv is there already"):
+        export_boxes(project, tmp_path / "boxes.csv", "csv")
+    assert mine.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -23,30 +23,14 @@ from famous.pipeline.mesh import run_measure, run_mesh
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
-from tests.cells import Oracle, know, write_cell
+from tests.cells import write_cell
 from tests.test_pipeline import Log, tree_hash
+
+pytestmark = pytest.mark.usefixtures("know_all")
 
 
 class KilledError(BaseException):
     """Stands in for a kill: nothing in the code catches it."""
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        know(patch, Oracle())
-        project = open_project(str(write_cell(folder)))
-        run(project)
-        yield project
-
-
-@pytest.fixture
-def done(finished, tmp_path):
-    folder = finished.folder.parent
-    for entry in folder.iterdir():
-        (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, tmp_path / entry.name)
-    return open_project(str(tmp_path / "cell.tif"))
 
 
 def changed(project, **knobs):

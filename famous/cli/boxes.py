@@ -1,12 +1,16 @@
 """Boxes of other labelling tools: boxes import, boxes export."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from famous.cli import options
 from famous.cli.console import Answer, count, note
+
+if TYPE_CHECKING:
+    from famous.io.annotations import Annotations
+    from famous.pipeline.project import Project
 
 Boxes = Literal["csv", "yolo", "yolo_mark", "coco", "cvat"]
 
@@ -32,19 +36,13 @@ def boxes_import(
 
     Example: famous boxes import cell.tif labels/ --format yolo
     """
+    from famous.io.annotations import files_of
     from famous.pipeline.annotations import import_boxes
 
     project = options.Common(folder=folder).open(stack)
     notes, taken = import_boxes(project, source, kind, overwrite=overwrite)
     note(notes)
-    data = {
-        "folder": project.folder,
-        "boxes": len(taken.boxes),
-        "boxes_by_class": count(taken.boxes["class_name"]),
-        "slices_done": taken.done,
-        "notes": notes,
-        "files": sorted(project.annotations.glob("*.csv")),
-    }
+    data = _tell(project, taken, notes, files_of(project.annotations, "csv"))
     Answer(data, (f"{len(taken.boxes):,} boxes, {len(taken.done):,} slices done",)).say(as_json)
 
 
@@ -63,6 +61,19 @@ def boxes_export(
     from famous.pipeline.annotations import export_boxes
 
     project = options.Common(folder=folder).open(stack)
-    notes = export_boxes(project, to, kind, overwrite=overwrite)
-    note(notes)
-    Answer({"folder": project.folder, "format": kind, "notes": notes, "path": to}, (str(to),)).say(as_json)
+    made = export_boxes(project, to, kind, overwrite=overwrite)
+    note(made.notes)
+    Answer(_tell(project, made.annotations, made.notes, made.files) | {"format": kind}, (str(to),)).say(as_json)
+
+
+def _tell(project: "Project", labelled: "Annotations", notes: list[str], files: list[Path]) -> dict[str, Any]:
+    """What both commands say to a script."""
+    return {
+        "folder": project.folder,
+        "boxes": len(labelled.boxes),
+        "boxes_by_class": count(labelled.boxes["class_name"]),
+        "slices": labelled.slices,
+        "slices_done": sorted(labelled.done),
+        "notes": notes,
+        "files": files,
+    }

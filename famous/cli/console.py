@@ -24,8 +24,8 @@ class Answer:
     Parameters
     ----------
     data
-        For scripts. Numbers have their unit in the key, as in the tables; `files` lists every file that was made or
-        was there already, as the stage was done before; `paths` names the places of a whole run.
+        For scripts. Numbers have their unit in the key, as in the tables; `files` lists the files that were made, or
+        are there because the stage was done before; `paths` names the places of a whole run.
     lines
         For people.
     """
@@ -57,8 +57,8 @@ def _plain(value: Any) -> Any:
     """Turn paths, tuples, dataclasses and numpy's scalars into what JSON knows; what is no finite number is null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, PurePath):

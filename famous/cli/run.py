@@ -98,11 +98,13 @@ def info(
 
     Example: famous info cell.tif
     """
-    from famous.pipeline.info import describe
+    from famous.pipeline.info import describe, gather
 
-    found = describe(options.Common(folder=folder).open(stack, save=False))
-    width = max(len(key) for key in found)
-    Answer(found, tuple(f"{key:<{width}}  {value}" for key, value in found.items())).say(as_json)
+    project = options.Common(folder=folder).open(stack, save=False)
+    found = gather(project)
+    told = describe(project, found)
+    width = max(len(key) for key in told)
+    Answer(found, tuple(f"{key:<{width}}  {text}" for key, text in told.items())).say(as_json)
 
 
 def demo(

@@ -1,11 +1,21 @@
 """`famous boxes import | export`: annotations in, annotations out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from famous.errors import InputError
-from famous.io.annotations import Annotations, read_boxes, write_boxes
+from famous.io.annotations import Annotations, files_of, read_boxes, write_boxes
 from famous.pipeline.project import Project
 from famous.pipeline.train import read_annotations
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """What an export wrote."""
+
+    annotations: Annotations
+    files: list[Path]
+    notes: list[str]  # what the format cannot hold
 
 
 def import_boxes(
@@ -27,18 +37,19 @@ def import_boxes(
     return list(found.notes), found.annotations
 
 
-def export_boxes(project: Project, target: Path, kind: str, *, overwrite: bool = False) -> list[str]:
-    """Write the annotations of a project; returns what the format cannot hold.
+def export_boxes(project: Project, target: Path, kind: str, *, overwrite: bool = False) -> Exported:
+    """Write the annotations of a project for another labelling tool.
 
     Raises
     ------
     InputError
-        If there are none, or the target is there and `overwrite` is off.
+        If there are none, or a file of the export is there and `overwrite` is off.
     """
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} is there already; --overwrite replaces it")
+    there = [target] if target.exists() else files_of(target, kind)
+    if there and not overwrite:
+        raise InputError(f"{there[0]} is there already; --overwrite replaces it")
     labelled = read_annotations(project)
     if labelled is None:
         raise InputError(f"{project.annotations}: nothing is labelled yet")
     notes = write_boxes(target, kind, labelled, shape=project.stack.shape, names=project.opened.slice_names)
-    return list(notes)
+    return Exported(labelled, files_of(target, kind), list(notes))

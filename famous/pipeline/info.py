@@ -7,36 +7,70 @@ from famous.pipeline import manifest
 from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project
 from famous.pipeline.train import read_annotations
+from famous.voxels import NM_PER_UM
 
 
-def describe(project: Project) -> dict[str, Any]:
-    """Return what is known of a stack and its folder, by name, in the order to show."""
+def gather(project: Project) -> dict[str, Any]:
+    """Return what is known of a stack and its folder, for scripts: numbers, with their unit in the key.
+
+    `stages` holds those that were done, also if something has changed since; then `next` says which command to run.
+    What is unknown is None.
+    """
     stack = project.stack
-    depth, height, width = stack.shape
+    size = stack.voxel_size
     labelled = read_annotations(project)
+    records = {name: manifest.read(project.manifest_of(name)).get(name) for name in manifest.ORDER}
     found: dict[str, Any] = {
         "stack": stack.name,
-        "slices": depth,
-        "slice": f"{height} × {width} {stack.volume.dtype}",
-        "voxel size": str(stack.voxel_size) if stack.voxel_size else "unknown; give --voxel-size Z Y X",
+        "slices": stack.shape[0],
+        "shape": stack.shape,
+        "dtype": str(stack.volume.dtype),
+        "voxel_size_nm": size.zyx if size else None,
+        "extent_um": size and tuple(n * side / NM_PER_UM for n, side in zip(stack.shape, size.zyx, strict=True)),
+        "window": (stack.window.low, stack.window.high) if stack.window else None,
+        "inverted": stack.inverted,
+        "folder": project.folder,
+        "boxes": len(labelled.boxes) if labelled else 0,
+        "slices_done": sorted(labelled.done) if labelled else [],
+        "stages": {
+            name: {"seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
+            for name, record in records.items()
+            if record is not None
+        },
+        "next": None,
     }
-    if stack.voxel_size:
-        sides = [side * count / 1000 for side, count in zip(stack.voxel_size.zyx, stack.shape, strict=True)]
-        found["extent"] = " × ".join(f"{side:.3g}" for side in sides) + " µm (z, y, x)"
-    if stack.window:
-        found["window"] = f"{stack.window.low:g} … {stack.window.high:g}" + (", inverted" if stack.inverted else "")
-    found["folder"] = f"{project.folder}" + ("" if project.folder.exists() else " (not made yet)")
-    found["labelled"] = (
-        f"{len(labelled.boxes):,} boxes, {len(labelled.done):,} slices done" if labelled else "nothing yet"
-    )
-    for stage in manifest.ORDER:
-        record = manifest.read(project.manifest_of(stage)).get(stage)
-        found[stage] = "not done"
-        if record is not None:
-            found[stage] = f"done in {record.seconds:.1f} s, peak memory {record.peak_memory_mb:,.0f} MB"
-    if stack.voxel_size:
+    if size:
         try:
             measure_stage(project)[0].require()
         except InputError as problem:
             found["next"] = str(problem)
     return found
+
+
+def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
+    """Put what `gather` found into words, by name, in the order to show."""
+    depth, height, width = found["shape"]
+    told = {
+        "stack": str(found["stack"]),
+        "slices": str(depth),
+        "slice": f"{height} × {width} {found['dtype']}",
+        "voxel size": str(project.stack.voxel_size or "unknown; give --voxel-size Z Y X"),
+    }
+    if found["extent_um"]:
+        told["extent"] = " × ".join(f"{side:.3g}" for side in found["extent_um"]) + " µm (z, y, x)"
+    if found["window"]:
+        low, high = found["window"]
+        told["window"] = f"{low:g} … {high:g}" + (", inverted" if found["inverted"] else "")
+    told["folder"] = f"{project.folder}" + ("" if project.folder.exists() else " (not made yet)")
+    drawn = found["boxes"] or found["slices_done"]
+    told["labelled"] = (
+        f"{found['boxes']:,} boxes, {len(found['slices_done']):,} slices done" if drawn else "nothing yet"
+    )
+    for stage in manifest.ORDER:
+        record = found["stages"].get(stage)
+        told[stage] = "not done"
+        if record is not None:
+            told[stage] = f"done in {record['seconds']:.1f} s, peak memory {record['peak_memory_mb']:,.0f} MB"
+    if found["next"]:
+        told["next"] = found["next"]
+    return told

@@ -129,6 +129,19 @@ def write_boxes(
     return yolo.write(path, annotations, finder, mark=format == "yolo_mark")
 
 
+def files_of(path: str | Path, format: str) -> list[Path]:
+    """List the files of annotations that lie at a path as `write_boxes` leaves them; empty where there are none."""
+    path = Path(path)
+    if _check_format(format) == "csv":
+        table = csv.boxes_file(path)
+        files = [table, csv.beside(table, "slices"), csv.beside(table, "classes")]
+    elif format in ("coco", "cvat"):
+        files = [path]
+    else:
+        files = [*yolo.label_files(path), *(path / name for name in yolo.side_files(mark=format == "yolo_mark"))]
+    return [file for file in files if file.is_file()]
+
+
 def detect_format(path: str | Path) -> str:
     """Tell the format of a file or folder, or raise InputError with what was found and what can be read."""
     path = Path(path)

@@ -76,6 +76,11 @@ def write(path: Path, annotations: Annotations, finder: SliceFinder, *, mark: bo
     return notes + scores_note(annotations, "YOLO") + done_note(annotations, f"{DONE} keeps them apart for famous")
 
 
+def side_files(*, mark: bool) -> tuple[str, ...]:
+    """Name what `write` puts beside the labels."""
+    return ("obj.names", "train.txt", "obj.data", DONE) if mark else ("data.yaml", DONE)
+
+
 def label_files(folder: Path) -> list[Path]:
     """Every label file in a folder and below, hidden ones and lists left out."""
     return sorted(

@@ -1,0 +1,79 @@
+"""Boxes of other labelling tools, through the command line."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from famous.cli import boxes
+from famous.io.annotations import FORMATS
+from famous.synthetic import Phantom
+from tests.cells import CELL, write_cell
+from tests.commands import call, call_json
+
+TABLE = Phantom(CELL).boxes([3, 9])
+TARGET = {"csv": "out", "yolo": "out", "yolo_mark": "out", "coco": "out.json", "cvat": "out.xml"}
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A cell, and boxes on two of its slices, of which one is done."""
+    path = tmp_path / "drawn" / "boxes.csv"
+    path.parent.mkdir()
+    TABLE.drop(columns=["box", "score"]).to_csv(path, index=False)
+    path.with_name("slices.csv").write_text("z,done\n3,1\n")
+    return write_cell(tmp_path), path
+
+
+def test_boxes_are_imported_and_exported(drawn, tmp_path):
+    cell, path = drawn
+    assert call("boxes", "import", cell, path).stdout == f"{len(TABLE)} boxes, 1 slices done\n"
+    result = call("boxes", "export", cell, tmp_path / "coco.json", "--format", "coco")
+    assert result.stdout == f"{tmp_path / 'coco.json'}\n"
+    assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == len(TABLE)
+
+
+def test_import_as_json(drawn, tmp_path):
+    cell, path = drawn
+    data = call_json("boxes", "import", cell, path)
+    annotations = tmp_path / "cell.famous" / "annotations"
+    assert data["boxes"] == len(TABLE)
+    assert data["boxes_by_class"] == TABLE["class_name"].value_counts().to_dict()
+    assert data["slices"] == [3, 9]
+    assert data["slices_done"] == [3]
+    assert data["files"] == [str(annotations / f"{name}.csv") for name in ("boxes", "slices", "classes")]
+
+
+def test_import_asks_before_it_replaces(drawn):
+    cell, path = drawn
+    call("boxes", "import", cell, path)
+    assert "--overwrite" in str(call("boxes", "import", cell, path, code=1).exception)
+    call("boxes", "import", cell, path, "--overwrite")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_export_as_json_and_back(drawn, tmp_path, kind):
+    cell, path = drawn
+    call("boxes", "import", cell, path)
+    target = tmp_path / "export" / TARGET[kind]
+    result = call("boxes", "export", cell, target, "--format", kind, "--json")
+    data = json.loads(result.stdout)
+    assert data["format"] == kind
+    assert data["boxes"] == len(TABLE)
+    assert data["slices"] == [3, 9]
+    assert {Path(file) for file in data["files"]} == {file for file in target.parent.rglob("*") if file.is_file()}
+    for note in data["notes"]:
+        assert f"note: {note}" in result.stderr
+    back = call_json("boxes", "import", cell, target, "--overwrite", "--format", kind)
+    assert (back["boxes"], back["slices"]) == (len(TABLE), [3, 9])
+
+
+def test_a_broken_row_is_named_by_file_and_line(drawn):
+    cell, path = drawn
+    path.write_text(path.read_text().replace("\n3,", "\nthree,", 1))
+    assert "line 2" in str(call("boxes", "import", cell, path, code=1).exception)
+
+
+def test_the_formats_of_the_command_line_are_those_of_the_room():
+    assert set(get_args(boxes.Boxes)) == set(FORMATS)
