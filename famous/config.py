@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from famous.detect import DetectParams
 from famous.errors import ConfigError, InputError
 from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
-from famous.io.tables import write_text
+from famous.files import write_text
 from famous.link.centre import CentreParams
 from famous.link.overlap import OverlapParams
 from famous.points import OutlierParams

@@ -273,7 +273,7 @@ def test_the_voxels_of_the_table_are_those_of_the_labels(done):
 
 
 def test_a_demo_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch):
-    from famous.io.tables import PARTIAL_SUFFIX
+    from famous.files import PARTIAL_SUFFIX
     from famous.pipeline import demo
 
     folder = tmp_path / "demo"

@@ -86,7 +86,7 @@ def test_a_file_that_is_there_is_replaced_only_by_a_whole_one(tmp_path, monkeypa
         raise OSError("disk full")
 
     monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match=r"overview\.png: it cannot be written \(disk full\)"):
         draw_overview(path, cell(meshes=()))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.io.tables import write_bytes
+from famous.files import write_bytes
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM
 

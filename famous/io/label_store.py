@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import FamousError, InputError
-from famous.io import shards, tables
+from famous.files import PARTIAL_SUFFIX, sweep_partials, write_json
+from famous.io import shards
+from famous.io.tables import read_json
 from famous.voxels import VoxelSize
 
 CHUNK_PX = 512  # side of the blocks that a slice is compressed in: what a crop has to read at least
@@ -73,14 +75,14 @@ class LabelStore:
         store = cls(path, names, (int(shape[0]), int(shape[1]), int(shape[2])), voxel_size)
         if path.exists():
             if (path / "zarr.json").exists() and cls.open(path)._made_alike(store):
-                tables.sweep_partials(path)
+                sweep_partials(path)
                 return store
             if not path.is_dir() or any(not _is_skeleton(entry) for entry in path.iterdir()):
                 raise InputError(
                     f"{path}: something else is there already, expected nothing or a label store of the classes "
                     f"{list(names)}, {store.shape} voxels of {voxel_size}; remove it or choose another folder"
                 )
-            tables.sweep_partials(path)
+            sweep_partials(path)
         with _naming(path):
             store._write_skeleton()
         return store
@@ -90,7 +92,7 @@ class LabelStore:
         """Open a store that `create` made; InputError where it is missing, broken or not ours."""
         path = Path(path)
         try:
-            attributes = tables.read_json(path / "zarr.json")["attributes"]["famous"]
+            attributes = read_json(path / "zarr.json")["attributes"]["famous"]
             shape, classes = attributes["shape"], attributes["classes"]
             voxel_size = VoxelSize.from_zyx(attributes["voxel_size_nm"])
             check_class_names(classes)
@@ -176,7 +178,7 @@ class LabelStore:
             if not content:
                 file.unlink(missing_ok=True)
                 return
-            beside = file.with_name(f"{file.name}.{uuid.uuid4().hex}{tables.PARTIAL_SUFFIX}")
+            beside = file.with_name(f"{file.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
             try:
                 beside.write_bytes(content)
             except FileNotFoundError:
@@ -260,11 +262,11 @@ def _attributes(store: LabelStore) -> dict[str, Any]:
 
 
 def _write_group(path: Path, attributes: dict[str, Any]) -> None:
-    tables.write_json(path / "zarr.json", {"attributes": attributes, "zarr_format": 3, "node_type": "group"})
+    write_json(path / "zarr.json", {"attributes": attributes, "zarr_format": 3, "node_type": "group"})
 
 
 def _is_skeleton(entry: Path) -> bool:
-    return entry.name in _GROUPS or tables.PARTIAL_SUFFIX in entry.name
+    return entry.name in _GROUPS or PARTIAL_SUFFIX in entry.name
 
 
 def check_class_names(classes: Sequence[str]) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
+from famous.files import write_bytes
 from famous.io.glb import MeshNode, write_glb
-from famous.io.tables import read_bytes, write_bytes
+from famous.io.tables import read_bytes
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, zyx_to_xyz
 
@@ -103,9 +104,9 @@ def _ply(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[st
         "property list uchar int vertex_indices",
         "end_header\n",
     ]
-    rows = np.zeros(len(faces), dtype=_PLY_FACE)
+    rows = np.empty(len(faces), dtype=_PLY_FACE)
     rows["count"], rows["corners"] = 3, faces
-    return "\n".join(header).encode("ascii") + vertices.tobytes() + rows.tobytes()
+    return b"".join(["\n".join(header).encode("ascii"), vertices.data, rows.data])
 
 
 def _read_ply(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -1,10 +1,8 @@
-"""Tables, JSON and text on disk: written beside, then renamed, so that a name never stands for half a file."""
+"""Tables on disk, and the readers of text and JSON that name what is wrong; all is written by `famous.files`."""
 
 import contextlib
 import io
 import json
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,66 +10,9 @@ from typing import Any
 import pandas as pd
 
 from famous.errors import InputError
-
-#: Suffix of a file that is being written; whatever carries it after a kill may be removed.
-PARTIAL_SUFFIX = ".partial"
+from famous.files import write_bytes, write_text
 
 _TABLE_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` on success, remove it on failure.
-
-    The temporary name ends in the suffix of `path`, since some libraries choose the format by it. What was written is
-    flushed to the disk before the rename, so neither a kill nor a power cut leaves half a file under `path`.
-    The folder is made where it is missing.
-
-    Raises
-    ------
-    InputError
-        If the folder or the file cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}{path.suffix}")
-    with _naming_unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _naming_unwritable(path):
-            yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep_partials(folder: str | Path) -> int:
-    """Remove what killed writers left anywhere below the folder, and count it. No writer may be at work there."""
-    left = [path for path in Path(folder).rglob(f"*{PARTIAL_SUFFIX}*") if path.is_file() and _is_partial(path)]
-    for path in left:
-        path.unlink(missing_ok=True)
-    return len(left)
-
-
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write bytes atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    r"""Write UTF-8 text atomically, with `\n` as line end on every system."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_json(path: str | Path, content: object) -> None:
-    """Write JSON atomically: keys in the given order, two spaces of indent; NaN and infinity are refused."""
-    try:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as fault:
-        raise InputError(f"{path}: the content cannot be written as JSON: {fault}") from fault
-    write_text(path, text + "\n")
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
@@ -144,10 +85,6 @@ def _with_columns(path: Path, table: pd.DataFrame, columns: list[str] | None) ->
     return table
 
 
-def _is_partial(path: Path) -> bool:
-    return path.name.endswith(PARTIAL_SUFFIX) or f"{PARTIAL_SUFFIX}{path.suffix}" == "".join(path.suffixes[-2:])
-
-
 def _brief(fault: BaseException) -> str:
     """Return the first line of an exception's message, for messages of one line."""
     lines = str(fault).strip().splitlines()
@@ -162,13 +99,3 @@ def _naming_unreadable(path: Path, expected: str) -> Iterator[None]:
         raise InputError(f"{path}: found nothing there, expected {expected}") from fault
     except (OSError, MemoryError) as fault:
         raise InputError(f"{path}: it cannot be read ({_brief(fault)}), expected {expected}") from fault
-
-
-@contextlib.contextmanager
-def _naming_unwritable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as fault:
-        raise InputError(
-            f"{path}: it cannot be written ({fault.strerror or fault}); is the disk full or the folder read-only?"
-        ) from fault

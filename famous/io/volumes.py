@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from famous import labels
 from famous.errors import InputError
-from famous.io import tables
+from famous.files import atomic_path
 from famous.io.label_store import LabelStore
 from famous.io.sources import naming
 from famous.io.stacks import OpenedStack, open_stack
@@ -100,7 +100,7 @@ def write_label_tiff(
     path = Path(path)
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"{path}: found the shape {tuple(shape)}, expected three lengths (z, y, x) of at least 1")
-    with tables.atomic_path(path) as temporary, naming(path, "room to write a TIFF file"):
+    with atomic_path(path) as temporary, naming(path, "room to write a TIFF file"):
         checked = _checked(path, slices, shape, largest_id)
         if largest_id is not None:
             _write_tiff(temporary, checked, shape, voxel_size, largest_id)
@@ -166,7 +166,7 @@ def write_stack_tiff(
     import tifffile
 
     z_um, y_um, x_um = (size / NM_PER_UM for size in voxel_size.zyx)
-    with tables.atomic_path(path) as temporary, naming(Path(path), "room to write a TIFF file"):
+    with atomic_path(path) as temporary, naming(Path(path), "room to write a TIFF file"):
         tifffile.imwrite(
             temporary,
             iter(slices),

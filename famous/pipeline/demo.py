@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.errors import InputError
+from famous.files import sweep_partials
 from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh
-from famous.io.tables import read_parquet, sweep_partials
+from famous.io.tables import read_parquet
 from famous.io.volumes import write_stack_tiff
 from famous.pipeline.crops import extents
 from famous.pipeline.mesh import mesh_path

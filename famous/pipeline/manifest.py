@@ -15,7 +15,7 @@ import psutil
 
 import famous
 from famous.errors import InputError
-from famous.io.tables import write_text
+from famous.files import write_text
 
 #: The stages in their order: making one again undoes those after it.
 ORDER = ("train", "detect", "extract", "link", "mesh", "measure")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from famous.errors import InputError
-from famous.io.tables import sweep_partials
+from famous.files import sweep_partials
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish

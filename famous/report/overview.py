@@ -1,6 +1,5 @@
 """The overview of a run in one picture: a slice, its boxes, its labels, and the meshes, with their legend."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from famous import boxes as box_table
 from famous.errors import InputError
+from famous.files import atomic_path
 from famous.mesh import Mesh
 from famous.report.camera import View
 from famous.report.lettering import font, shorten
@@ -102,13 +102,8 @@ def draw_overview(path: str | Path, overview: Overview) -> Path:
 
     path = Path(path)
     picture = Image.fromarray(compose(overview))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        picture.save(part, format="PNG", optimize=True)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from famous.errors import InputError, MissingError
+from famous.files import write_json
 
 FILE_NAME = "card.json"
 
@@ -59,9 +60,7 @@ def digest(file: Path) -> str:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write the card beside the weights; it appears whole or not at all."""
-    beside = folder / f"{FILE_NAME}.part"
-    beside.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(folder / FILE_NAME)
+    write_json(folder / FILE_NAME, asdict(card))
 
 
 def read_card(folder: Path) -> Card:

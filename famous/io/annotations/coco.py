@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from famous.errors import InputError
+from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Rows, check_size, number, read_text
 from famous.io.annotations.slices import SliceFinder
 from famous.io.annotations.text import done_note, score_text, sorted_boxes
-from famous.io.tables import write_text
 
 Entry = Mapping[str, Any]
 

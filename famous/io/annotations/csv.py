@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from famous.errors import InputError
+from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Rows, check_slice, number, read_text, whole
 from famous.io.annotations.text import score_text, sorted_boxes
-from famous.io.tables import write_text
 
 BOX_COLUMNS = ("z", "y0", "x0", "y1", "x1", "class_name")
 YES = ("1", "1.0", "true", "yes", "done", "x")

@@ -12,11 +12,12 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from famous.errors import InputError
+from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Corners, Rows, check_size, check_slice, number, whole
 from famous.io.annotations.slices import SliceFinder
 from famous.io.annotations.text import done_note, scores_note, sorted_boxes
-from famous.io.tables import read_bytes, write_text
+from famous.io.tables import read_bytes
 
 Attributes = dict[str, str]
 
