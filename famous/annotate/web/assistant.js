@@ -1,0 +1,165 @@
+/** The model's side of the store: which model, its proposals on this slice, the training in the background. */
+
+import { api } from "./api.js";
+import { recall, remember } from "./memory.js";
+import { Proposals, matchClass } from "./proposals.js";
+
+const SETTLE_MS = 350; // on a slice, before proposals come by themselves
+
+export class Assistant {
+  /** @param {import("./store.js").Store} store */
+  constructor(store) {
+    this.store = store;
+    this.pile = new Proposals();
+    this.model = null;
+    this.training = { state: "idle" };
+    this.threshold = 0.25;
+    this.automatic = false; // propose on every slice that is opened
+    this.asking = null; // the slice that is being asked for
+    this.chosen = {}; // model's class → stack's class
+    this.strange = []; // the model's classes that the stack lacks, as last seen
+  }
+
+  /** @param {string} key of the stack */
+  start(key) {
+    this.key = key;
+    this.threshold = recall("threshold", 0.25);
+    this.automatic = recall(`${key}:automatic`, false);
+    this.chosen = recall(`${key}:classes`, {});
+  }
+
+  /** Proposals of the current slice at or above the threshold, best first. */
+  get visible() {
+    return this.pile.on(this.store.z).filter(({ score }) => score >= this.threshold);
+  }
+
+  /** All proposals of the current slice. */
+  get all() {
+    return this.pile.on(this.store.z);
+  }
+
+  /** @param {string} name a model's class @returns {string|null} the stack's class for it */
+  toClass(name) {
+    return matchClass(name, this.store.classes.map((entry) => entry.name), this.chosen);
+  }
+
+  /** Take news of the model and of the training. */
+  hear({ model, training }) {
+    if (training && JSON.stringify(training) !== JSON.stringify(this.training)) {
+      const before = this.training.state;
+      this.training = training;
+      this.store.emit("training");
+      if (before === "running") this.tellEnd(training);
+    }
+    if (JSON.stringify(model) === JSON.stringify(this.model) || model === undefined) return;
+    const fresh = this.store.ready && model && model.version !== this.model?.version;
+    this.model = model;
+    this.pile.clear();
+    this.store.emit("model");
+    this.store.emit("proposals");
+    if (fresh) this.propose({ quiet: true });
+  }
+
+  tellEnd({ state, message, map50 }) {
+    const result = typeof map50 === "number" ? ` mAP50 ${map50.toFixed(2)} on its own check slices.` : "";
+    if (state === "done") this.store.say(`The model is trained.${result}`);
+    if (state === "failed") this.store.say(`Training failed: ${message ?? "no reason given"}`, "error");
+  }
+
+  /** Ask for proposals on the current slice. @param {{quiet?: boolean}} [how] quiet: nobody asked, so say little */
+  async propose({ quiet = false } = {}) {
+    const { store } = this;
+    const z = store.z;
+    if (!this.model) return quiet || store.say("There is no model yet: label some slices, then train one.", "warn");
+    if (this.asking === z) return;
+    this.asking = z;
+    store.emit("proposals");
+    try {
+      const answer = await api.propose(z);
+      const result = this.pile.keep(answer, store.boxesOn(z), (name) => this.toClass(name));
+      this.strange = result.strange;
+      if (!quiet && store.z === z) this.tell(result);
+    } catch (error) {
+      if (!quiet) store.say(error.message, "error");
+    } finally {
+      if (this.asking === z) this.asking = null;
+      store.emit("proposals");
+    }
+  }
+
+  tell({ shown, labelled, strange }) {
+    if (shown) return;
+    if (labelled) this.store.say(`The model finds nothing here that is not boxed already (${labelled} found).`);
+    else if (strange.length) this.store.say("What the model finds here has classes that this stack lacks: see the model panel.", "warn");
+    else this.store.say("The model finds nothing on this slice.");
+  }
+
+  /** The user came to another slice. */
+  arrive() {
+    clearTimeout(this.timer);
+    if (!this.automatic || !this.model) return;
+    this.timer = setTimeout(() => {
+      const { z, done } = this.store;
+      if (!done.has(z) && !this.pile.bySlice.has(z)) this.propose({ quiet: true });
+    }, SETTLE_MS);
+  }
+
+  /** @param {Iterable<string>} keys @returns {string[]} ids of the new boxes */
+  accept(keys) {
+    const taken = this.pile.take(this.store.z, new Set(keys));
+    if (!taken.length) return [];
+    const label = taken.length === 1 ? "accept a proposal" : `accept ${taken.length} proposals`;
+    const ids = this.store.addBoxes(label, taken);
+    this.store.emit("proposals");
+    return ids;
+  }
+
+  /** @param {Iterable<string>} keys */
+  reject(keys) {
+    this.pile.take(this.store.z, new Set(keys));
+    this.store.emit("proposals");
+  }
+
+  /** @param {number} value 0 … 1 */
+  setThreshold(value) {
+    this.threshold = Math.max(0, Math.min(1, value));
+    remember("threshold", this.threshold);
+    this.store.emit("proposals");
+  }
+
+  /** @param {boolean} on */
+  setAutomatic(on) {
+    this.automatic = on;
+    remember(`${this.key}:automatic`, on);
+    this.store.emit("model");
+    this.arrive();
+  }
+
+  /** @param {string} name a model's class @param {string|null} own the stack's class that its proposals get */
+  choose(name, own) {
+    this.chosen = { ...this.chosen, [name]: own };
+    remember(`${this.key}:classes`, this.chosen);
+    this.pile.clear();
+    this.store.emit("model");
+    this.propose({ quiet: true });
+  }
+
+  /** @param {number} minutes */
+  async train(minutes) {
+    await this.tryTraining(() => api.train(minutes));
+  }
+
+  async stop() {
+    await this.tryTraining(() => api.stopTraining());
+  }
+
+  /** @param {() => Promise<object>} call whose answer may hold the training's state */
+  async tryTraining(call) {
+    try {
+      const answer = await call();
+      this.hear({ training: answer.training ?? (answer.state ? answer : undefined) });
+    } catch (error) {
+      this.store.say(error.message, "error");
+    }
+  }
+}

@@ -1,0 +1,412 @@
+/**
+ * What the page knows. Edits apply here at once and go to the server in the background; panels and canvas listen.
+ *
+ * `confirmed` is the labelling that the server has acknowledged; what is shown is that with the unsent edits on top.
+ */
+
+import { api } from "./api.js";
+import { FITS, MADE, apply, copy, follow, fromState, sliceOf } from "./changes.js";
+import { Clock } from "./clock.js";
+import { randomHex, uuid } from "./ids.js";
+import { Assistant } from "./assistant.js";
+import { recall, remember } from "./memory.js";
+import { Queue } from "./queue.js";
+import { Sync } from "./sync.js";
+
+const SMALLEST_PX = 3; // side of a box
+
+export class Store {
+  constructor() {
+    this.listeners = new Map();
+    this.tab = randomHex(4);
+    this.counter = 0;
+    this.epoch = 0; // goes up with whatever changes the labelling
+    this.ready = false;
+    this.confirmed = { boxes: new Map(), done: new Set(), classes: [] };
+    this.shown = copy(this.confirmed);
+    this.revision = 0;
+    this.undoLabel = this.redoLabel = null;
+    this.withdrawn = []; // unsent edits undone while the server is away
+    this.stack = this.className = this.cursor = null;
+    this.proposed = this.palette = this.formats = [];
+    this.presets = {};
+    this.seconds = new Map();
+    this.window = { low: 0, high: 255, inverted: false };
+    this.selection = new Set();
+    this.z = 0;
+    this.said = new Map();
+    this.assistant = new Assistant(this);
+    this.clock = new Clock(this);
+  }
+
+  get boxes() {
+    return this.shown.boxes;
+  }
+  get done() {
+    return this.shown.done;
+  }
+  get classes() {
+    return this.shown.classes;
+  }
+  get saved() {
+    return this.sync ? this.sync.word : "saving";
+  }
+
+  /** @param {string} event @param {(detail?: any) => void} listener @returns {() => void} stops listening */
+  on(event, listener) {
+    const all = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, all.add(listener));
+    return () => all.delete(listener);
+  }
+
+  /** @param {string} event @param {any} [detail] */
+  emit(event, detail) {
+    if (event === "cursor") this.cursor = detail;
+    for (const listener of this.listeners.get(event) ?? []) listener(detail);
+  }
+
+  /** Tell the user. @param {string} text @param {"info"|"warn"|"error"} [kind] */
+  say(text, kind = "info") {
+    this.emit("say", { text, kind });
+  }
+
+  /** Tell the user, but not the same within a minute. */
+  sayOnce(text, kind) {
+    const now = Date.now();
+    if (now - (this.said.get(text) ?? 0) > 60_000) this.say(text, kind);
+    this.said.set(text, now);
+  }
+
+  // ------------------------------------------------------------------ loading
+
+  /** Load the server's state, take over what is unsent, start listening to the server. */
+  async start() {
+    const state = await api.state();
+    const { name, shape, fingerprint } = state.stack;
+    this.key = fingerprint ?? `${name}:${shape.join("x")}`;
+    this.queue = new Queue(this.key, this.tab);
+    this.sync = new Sync(this, this.queue);
+    this.z = recall(`${this.key}:z`, state.proposed[0] ?? Math.floor(shape[0] / 2));
+    this.assistant.start(this.key);
+    this.rebase(state);
+    this.ready = true;
+    this.takeOver();
+    this.clock.start();
+    this.sync.schedule();
+  }
+
+  takeOver() {
+    const count = this.queue.adopt();
+    if (!count) return;
+    this.sync.unsure = true;
+    this.rebuild();
+    this.say(`${count === 1 ? "One edit" : `${count} edits`} that had not been saved yet ${count === 1 ? "is" : "are"} sent now.`);
+    this.sync.flush();
+  }
+
+  /** Take the server's state as the ground, and lay the unsent edits on it. @param {object} state of /api/state */
+  rebase(state) {
+    const before = this.revision;
+    this.confirmed = fromState(state);
+    Object.assign(this, { stack: state.stack, proposed: state.proposed, presets: state.presets, palette: state.palette });
+    Object.assign(this, { formats: state.formats, pyramid: state.pyramid, bits: state.stack.bits });
+    this.seconds = new Map(Object.entries(state.seconds).map(([z, s]) => [Number(z), s]));
+    const [low, high] = state.stack.window;
+    if (!this.ready || !this.windowUnsent) this.window = { low, high, inverted: state.stack.inverted };
+    this.note(state);
+    const lost = this.rebuild(state.revision - before);
+    this.z = this.clampZ(this.z);
+    this.emit("state");
+    this.emit("window");
+    this.assistant.hear(state);
+    if (this.ready) this.tellRebased(state.revision - before, lost);
+  }
+
+  /** Say what became of the unsent edits when another tab was first. */
+  tellRebased(ahead, lost) {
+    const own = this.queue.entries.filter(({ tried }) => tried).length;
+    if (ahead <= own && !lost.length) return;
+    const kept = this.queue.size ? ` Your ${this.queue.size} unsent edits are kept.` : "";
+    const gone = lost.map(({ edit, reason }) => ` Could not be kept: ${edit.label} (${reason}).`).join("");
+    this.say(`This stack was changed elsewhere; its newest state is loaded.${kept}${gone}`, lost.length ? "warn" : "info");
+  }
+
+  /** Show the confirmed labelling with the unsent edits on it; drop those that no longer fit. */
+  rebuild() {
+    const lost = [];
+    this.shown = copy(this.confirmed);
+    for (const entry of this.queue.entries) {
+      const { verdict, changes } = apply(this.shown, entry.edit);
+      if (entry.tried) continue; // the server knows whether it has it
+      if (verdict === FITS) entry.edit = { ...entry.edit, changes };
+      else lost.push({ edit: entry.edit, reason: verdict === MADE ? null : verdict });
+    }
+    this.queue.drop(new Set(lost.map(({ edit }) => edit.id)));
+    this.changed();
+    return lost.filter(({ reason }) => reason);
+  }
+
+  /** The labelling changed: keep selection and class sensible, tell the listeners. */
+  changed() {
+    this.epoch += 1;
+    const kept = [...this.selection].filter((id) => this.boxes.has(id));
+    if (kept.length < this.selection.size) this.select(kept);
+    this.emit("boxes");
+    if (!this.classes.some(({ name }) => name === this.className)) this.className = this.classes[0]?.name ?? null;
+    if (this.classesSeen !== this.classes) this.emit("class");
+    this.classesSeen = this.classes;
+    this.emit("saved");
+  }
+
+  note({ revision, undo, redo }) {
+    Object.assign(this, { revision, undoLabel: undo ?? null, redoLabel: redo ?? null });
+  }
+
+  // ------------------------------------------------------------------ what the server says (called by Sync)
+
+  /** The server has these edits. */
+  confirm(edits, answer) {
+    for (const edit of edits) apply(this.confirmed, edit);
+    this.queue.drop(new Set(edits.map(({ id }) => id)));
+    this.note(answer);
+    this.epoch += 1;
+    this.emit("saved");
+  }
+
+  /** The server cannot make this edit. */
+  takeBack(id, why) {
+    const edit = this.queue.entries.find((entry) => entry.edit.id === id)?.edit;
+    this.queue.drop(new Set([id]));
+    const lost = this.rebuild();
+    const known = edit && apply(copy(this.confirmed), edit).verdict === MADE;
+    if (!known) this.say(`Taken back: ${edit?.label ?? "an edit"}. ${why}`, "error");
+    for (const { edit: other, reason } of lost) this.say(`Taken back too: ${other.label} (${reason}).`, "error");
+  }
+
+  /** The server has undone or redone something. */
+  follow(answer) {
+    const z = sliceOf(answer.changes, this.confirmed.boxes);
+    follow(this.confirmed, answer.changes);
+    this.note(answer);
+    const lost = this.rebuild();
+    for (const { edit, reason } of lost) this.say(`Could not be kept: ${edit.label} (${reason}).`, "warn");
+    if (z !== null && z !== this.z) this.goTo(z);
+  }
+
+  /** A pulse came. */
+  hear(news) {
+    this.assistant.hear(news);
+    if (this.windowUnsent) this.sendWindow();
+  }
+
+  // ------------------------------------------------------------------ looking
+
+  /** @param {number} z */
+  goTo(z) {
+    const target = this.clampZ(z);
+    if (target === this.z) return;
+    this.clock.leave();
+    this.z = target;
+    remember(`${this.key}:z`, target);
+    if (this.selection.size) this.select([]);
+    this.emit("slice");
+    this.emit("proposals");
+    this.assistant.arrive();
+  }
+
+  clampZ(z) {
+    return Math.max(0, Math.min(this.stack.shape[0] - 1, Math.round(z)));
+  }
+
+  /** @param {string} name */
+  setClass(name) {
+    if (name === this.className || !this.classes.some((entry) => entry.name === name)) return;
+    this.className = name;
+    this.emit("class");
+  }
+
+  /** @param {string} name @returns {string} its colour */
+  colour(name) {
+    return this.classes.find((entry) => entry.name === name)?.color ?? "#b9b9b9";
+  }
+
+  /** @param {Iterable<string>} ids @param {{toggle?: boolean}} [how] */
+  select(ids, { toggle = false } = {}) {
+    const next = new Set(toggle ? this.selection : []);
+    for (const id of ids) {
+      if (toggle && next.has(id)) next.delete(id);
+      else if (this.boxes.has(id)) next.add(id);
+    }
+    this.selection = next;
+    this.emit("selection");
+  }
+
+  /** @param {number} z */
+  boxesOn(z) {
+    return this.bySlice().get(z) ?? [];
+  }
+
+  /** Boxes by slice, counted anew only when they changed. @returns {Map<number, object[]>} */
+  bySlice() {
+    if (this.slicesOf === this.shown && this.slicesAt === this.epoch) return this.slices;
+    this.slices = new Map();
+    for (const box of this.boxes.values()) {
+      if (this.slices.has(box.z)) this.slices.get(box.z).push(box);
+      else this.slices.set(box.z, [box]);
+    }
+    [this.slicesOf, this.slicesAt] = [this.shown, this.epoch];
+    return this.slices;
+  }
+
+  /** @param {number} z @returns {Map<string, number>} class → boxes on the slice */
+  countsOn(z) {
+    const counts = new Map();
+    for (const { class: name } of this.boxesOn(z)) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
+  }
+
+  /** @param {{low?: number, high?: number, inverted?: boolean}} change @param {{final?: boolean}} [how] */
+  setWindow(change, { final = true } = {}) {
+    this.window = { ...this.window, ...change };
+    this.emit("window");
+    if (!final) return;
+    this.windowUnsent = true;
+    this.sendWindow();
+  }
+
+  async sendWindow() {
+    const { low, high, inverted } = this.window;
+    try {
+      await api.window(low, high, inverted);
+      if (low === this.window.low && high === this.window.high && inverted === this.window.inverted) this.windowUnsent = false;
+    } catch (error) {
+      if (error.status) this.windowUnsent = false;
+      if (error.status) this.sayOnce(error.message, "error");
+    }
+  }
+
+  // ------------------------------------------------------------------ editing
+
+  /** Make an edit: at once here, soon on the server. @returns {boolean} whether it fitted */
+  commit(label, changes) {
+    if (!changes.length) return false;
+    const edit = { id: uuid(), label, changes };
+    const { verdict } = apply(this.shown, edit);
+    if (verdict === MADE) return true;
+    if (verdict !== FITS) {
+      this.say(`${label}: ${verdict}.`, "warn");
+      return false;
+    }
+    this.withdrawn = [];
+    this.queue.push(edit);
+    if (!this.queue.kept) this.sayOnce("This browser keeps nothing for the page: stay here until it says saved.", "warn");
+    this.changed();
+    this.sync.flush();
+    return true;
+  }
+
+  /** @param {string} label @param {object[]} fields of each box @returns {string[]} ids of those added */
+  addBoxes(label, fields) {
+    const boxes = fields.map((box) => this.clip(box)).filter(Boolean);
+    if (boxes.length < fields.length) this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
+    const added = boxes.map((box) => ({ id: `${this.tab}-${(this.counter += 1)}`, ...box }));
+    const made = this.commit(label, added.map((box) => ({ op: "add", box })));
+    return made ? added.map(({ id }) => id) : [];
+  }
+
+  /** @param {string} label @param {Map<string, object>} fieldsOf id → fields to change */
+  changeBoxes(label, fieldsOf) {
+    const changes = [];
+    for (const [id, fields] of fieldsOf) {
+      const box = this.boxes.get(id);
+      const wanted = box && this.clip({ ...box, ...fields });
+      if (box && !wanted) this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
+      const names = wanted ? Object.keys(wanted).filter((name) => wanted[name] !== box[name]) : [];
+      const pick = (source) => Object.fromEntries(names.map((name) => [name, source[name]]));
+      if (names.length) changes.push({ op: "change", id, from: pick(box), to: pick(wanted) });
+    }
+    return this.commit(label, changes);
+  }
+
+  /** @param {string} label @param {Iterable<string>} ids */
+  removeBoxes(label, ids) {
+    const boxes = [...ids].map((id) => this.boxes.get(id)).filter(Boolean);
+    return this.commit(label, boxes.map((box) => ({ op: "remove", box })));
+  }
+
+  /** @param {number} z @param {boolean} done */
+  setDone(z, done) {
+    return this.commit(done ? `mark slice ${z} done` : `mark slice ${z} not done`, [{ op: "done", z, from: !done, to: done }]);
+  }
+
+  /** @param {string} label @param {{name: string, color: string}[]} classes */
+  setClasses(label, classes) {
+    return this.commit(label, [{ op: "classes", from: this.classes, to: classes }]);
+  }
+
+  renameClass(from, to) {
+    const current = this.className === from;
+    const made = this.commit(`rename ${from} to ${to}`, [{ op: "rename", from, to }]);
+    if (made && current) this.setClass(to);
+    return made;
+  }
+
+  /** Whole pixels within the slice, or null where too little is left. */
+  clip(box) {
+    const [, height, width] = this.stack.shape;
+    const within = (value, limit) => Math.max(0, Math.min(limit, Math.round(value)));
+    const { id, z, class: name } = box;
+    const clipped = { z, y0: within(box.y0, height), x0: within(box.x0, width), y1: within(box.y1, height), x1: within(box.x1, width), class: name };
+    const large = clipped.y1 - clipped.y0 >= SMALLEST_PX && clipped.x1 - clipped.x0 >= SMALLEST_PX;
+    return large ? { ...(id && { id }), ...clipped } : null;
+  }
+
+  undo() {
+    const last = this.queue.entries.at(-1);
+    if (this.sync.away && last && !last.tried) {
+      this.queue.drop(new Set([last.edit.id]));
+      this.withdrawn.push(last.edit);
+      this.rebuild();
+      return Promise.resolve();
+    }
+    return this.sync.step("undo");
+  }
+
+  redo() {
+    const edit = this.withdrawn.pop();
+    if (!edit) return this.sync.step("redo");
+    const rest = this.withdrawn;
+    this.commit(edit.label, edit.changes);
+    this.withdrawn = rest;
+    return Promise.resolve();
+  }
+
+  // ------------------------------------------------------------------ the model
+
+  get model() {
+    return this.assistant.model;
+  }
+  get training() {
+    return this.assistant.training;
+  }
+  get proposals() {
+    return this.assistant.visible;
+  }
+  get proposalThreshold() {
+    return this.assistant.threshold;
+  }
+  set proposalThreshold(value) {
+    this.assistant.setThreshold(value);
+  }
+  propose() {
+    return this.assistant.propose();
+  }
+  acceptProposals(keys) {
+    return this.assistant.accept(keys);
+  }
+  rejectProposals(keys) {
+    return this.assistant.reject(keys);
+  }
+}
+
+export const store = new Store();
