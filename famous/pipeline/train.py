@@ -9,7 +9,7 @@ from famous.pipeline import manifest
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage
 from famous.yolo.card import Card, read_card
-from famous.yolo.train import find_weights, train
+from famous.yolo.train import Progress, find_weights, train
 
 #: Knobs that say how to train, not what comes out of it.
 HOW = ("device", "workers", "download")
@@ -48,8 +48,11 @@ def stage_of(project: Project) -> Stage:
     )
 
 
-def run_train(project: Project, session: Session) -> Card:
+def run_train(project: Project, session: Session, on_epoch: Progress | None = None) -> Card:
     """Train on the slices that are declared done, or read the card if nothing has changed since.
+
+    `on_epoch` is told of each epoch: its number from 1, how many there will be, loss, seconds left. What is labelled
+    while this works counts for the next training.
 
     Raises
     ------
@@ -58,16 +61,16 @@ def run_train(project: Project, session: Session) -> Card:
     MissingError
         If the weights to start from are not here.
     """
+    params = project.config.train
+    if session.device != "auto":
+        params = dataclasses.replace(params, device=session.device)
+    stage = stage_of(project)  # before the labels are read: one drawn in between is then new to the next training
     labelled = read_annotations(project)
     if labelled is None or not labelled.done:
         raise InputError(
             f"{project.annotations}: no slice is labelled and declared done; draw boxes with a labelling tool and "
             f"import them with `famous boxes import {project.folder} BOXES`"
         )
-    params = project.config.train
-    if session.device != "auto":
-        params = dataclasses.replace(params, device=session.device)
-    stage = stage_of(project)
     if stage.skip(session):
         session.reporter.end("train", "done before")
         return read_card(project.model)
@@ -75,8 +78,10 @@ def run_train(project: Project, session: Session) -> Card:
     session.reporter.begin("train", TICKS)
     shown = 0
 
-    def on_epoch(epoch: int, epochs: int, loss: float, seconds_left: float) -> None:
+    def advance(epoch: int, epochs: int, loss: float, seconds_left: float) -> None:
         nonlocal shown
+        if on_epoch is not None:
+            on_epoch(epoch, epochs, loss, seconds_left)
         now = min(TICKS, round(TICKS * epoch / max(1, epochs)))
         session.reporter.advance(max(0, now - shown))
         shown = max(shown, now)
@@ -88,7 +93,7 @@ def run_train(project: Project, session: Session) -> Card:
             labelled.done,
             folder=project.model,
             params=params,
-            progress=on_epoch,
+            progress=advance,
         )
     session.reporter.end("train", f"{card.epochs} epochs on {len(card.slices)} slices")
     return card

@@ -88,7 +88,7 @@ def class_colours(class_names: Sequence[str], chosen: Mapping[str, str | None]) 
     names = list(dict.fromkeys(class_names))
     colours = {name: to_hex(colour, name) for name in names if (colour := chosen.get(name))}
     for name in names:
-        fixed = FIXED.get(_usual_name(name))
+        fixed = FIXED.get(usual_name(name))
         if name not in colours and fixed and fixed not in colours.values():
             colours[name] = fixed
     for name in names:
@@ -111,8 +111,8 @@ def to_hex(colour: str, class_name: str = "") -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _usual_name(name: str) -> str:
-    """Lower case, single spaces, singular, no short name: the key of FIXED."""
+def usual_name(name: str) -> str:
+    """Return what a class is usually called: lower case, single spaces, singular, no short name; the key of FIXED."""
     words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
     for candidate in (words, words.removesuffix("s")):
         if candidate in ALIASES:
