@@ -34,7 +34,9 @@ class DetectParams(MergeParams):
     """Which of the boxes found are kept, and at which scales and slices the detector looks."""
 
     score: float = 0.25  # lowest score that is kept; linking through z can win weak boxes back
-    class_scores: Mapping[str, float] = field(default_factory=dict)  # class → lowest score, instead of `score`
+    class_scores: Mapping[str, float] = field(
+        default_factory=dict  # class → lowest score, instead of `score`; link.overlap.instance_score decides after it
+    )
     batch: int = 4  # tiles per call of the detector
     coarse: float = 4.0  # how much coarser a slice larger than a tile is seen once more, for large objects; 0: never
     coarse_side: float = 0.5  # shortest long side of a box taken from the coarse pass, in tiles

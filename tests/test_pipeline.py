@@ -22,7 +22,7 @@ from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import manifest
 from famous.pipeline.annotations import export_boxes, import_boxes
 from famous.pipeline.crops import Extent, extents, read_crops
-from famous.pipeline.detect import run_detect
+from famous.pipeline.detect import run_detect, score_notes
 from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
 from famous.pipeline.info import describe, gather
@@ -488,3 +488,23 @@ def test_detecting_every_second_slice_interpolates_the_rest(tmp_path):
     assert set(table["z"]) == set(range(24))
     assert (table["box"].to_numpy() == np.arange(1, len(table) + 1)).all()
     assert read_parquet(project.detected).equals(table)
+
+
+def test_class_scores_that_linking_undoes_are_told(done):
+    def with_scores(method="overlap", **scores):
+        detect = dataclasses.replace(done.config.detect, class_scores=scores)
+        link = dataclasses.replace(done.config.link, method=method)
+        return dataclasses.replace(done.config, detect=detect, link=link)
+
+    limit = done.config.link.overlap.instance_score
+    assert score_notes(with_scores()) == []
+    assert score_notes(with_scores(lysosome=limit, mitochondrion=1.0)) == []
+    assert score_notes(with_scores("centre", lysosome=0.1)) == []
+    (said,) = score_notes(with_scores(mitochondrion=0.9, lysosome=0.1))
+    assert "(lysosome 0.1)" in said
+    assert f"link.overlap.instance_score {limit:g}" in said
+    log = Log()
+    project = dataclasses.replace(done, config=with_scores(lysosome=0.1))
+    run_detect(project, Session(log))
+    run_detect(project, Session(log))  # done before: not said again
+    assert [text for what, _, text in log.said if what == "note"] == [said]

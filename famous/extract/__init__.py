@@ -5,7 +5,7 @@ from typing import Literal
 from famous.errors import InputError
 from famous.extract.ellipse import EllipseExtractor, EllipseParams
 from famous.extract.otsu import OtsuExtractor, OtsuParams
-from famous.extract.slices import Extractor, count_pixels, extract_slice
+from famous.extract.slices import Extractor, extract_slice
 
 __all__ = [
     "EllipseParams",
@@ -13,7 +13,6 @@ __all__ = [
     "OtsuParams",
     "RecipeParams",
     "canonical",
-    "count_pixels",
     "default_recipe",
     "extract_slice",
     "make_extractor",

@@ -86,17 +86,6 @@ def extract_slice(
     return images
 
 
-def count_pixels(boxes: pd.DataFrame, images: Mapping[str, NDArray[np.uint32]]) -> pd.DataFrame:
-    """Return the boxes of one slice with the column `pixels` (int64): how many pixels each box holds in the end."""
-    require(boxes, ["box", *CORNERS, "class_name"])
-    pixels = np.zeros(len(boxes), dtype=np.int64)
-    corners = np.maximum(boxes[CORNERS].to_numpy(np.int64), 0)
-    for row, (box, name) in enumerate(zip(boxes["box"].to_numpy(), boxes["class_name"], strict=True)):
-        y0, x0, y1, x1 = corners[row]
-        pixels[row] = np.count_nonzero(images[str(name)][y0:y1, x0:x1] == box)
-    return boxes.assign(pixels=pixels)
-
-
 def _check(boxes: pd.DataFrame, recipes: Mapping[str, Extractor]) -> None:
     require(boxes, list(COLUMNS))
     slices = np.unique(boxes["z"].to_numpy())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from famous import boxes as box_table
-from famous.config import plain
+from famous.config import Config, plain
 from famous.detect import Detector, DetectParams, detect_slice, detected_slices, interpolate
 from famous.errors import InputError
 from famous.io.label_store import check_class_names
@@ -87,6 +87,8 @@ def run_detect(project: Project, session: Session) -> pd.DataFrame:
         session.reporter.end("detect", f"{len(table):,} boxes, done before")
         return table
     slices = detected_slices(len(project.stack), project.voxel_size, project.config.detect)
+    for note in score_notes(project.config):
+        session.reporter.note(note)
     session.reporter.begin("detect", len(slices))
     worker = BlockDetector(
         project.stack,
@@ -104,6 +106,19 @@ def run_detect(project: Project, session: Session) -> pd.DataFrame:
         write_parquet(project.detected, table)
     session.reporter.end("detect", f"{len(table):,} boxes in {len(project.stack):,} slices")
     return table
+
+
+def score_notes(config: Config) -> list[str]:
+    """Say which thresholds of a class let boxes in of which linking then keeps no instance."""
+    limit = config.link.overlap.instance_score
+    low = {name: score for name, score in sorted(config.detect.class_scores.items()) if score < limit}
+    if config.link.method != "overlap" or not low:
+        return []
+    listed = ", ".join(f"{name} {score:g}" for name, score in low.items())
+    return [
+        f"detect.class_scores ({listed}) lie below link.overlap.instance_score {limit:g}: boxes that weak may lengthen "
+        f"an organelle, but one whose three best boxes average less than {limit:g} is dropped; lower that knob too"
+    ]
 
 
 def _between(found: pd.DataFrame, slices: list[int], params: DetectParams) -> Iterator[pd.DataFrame]:
