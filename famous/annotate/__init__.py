@@ -1,1 +1,1 @@
-"""The labelling server and its page."""
+"""Labelling in the browser: the state of a labelling, its server and its page. No file format is opened here."""

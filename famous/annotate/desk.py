@@ -1,0 +1,109 @@
+"""The desk: everything that the labelling server needs from outside, as values and callables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from famous.annotate.records import Class
+from famous.annotate.state import Snapshot
+from famous.extract import Extractor
+from famous.stack import Stack
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an imported file holds: a labelling, whose ids mean nothing, and what a user should know about it."""
+
+    snapshot: Snapshot
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """An exported labelling: one file, and what the format cannot hold."""
+
+    name: str
+    content: bytes
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """The detector that proposes boxes."""
+
+    version: str
+    kind: str  # "trained", "packaged" or "named"
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposed:
+    """Boxes that the model proposes for a slice: a box table with scores, and classes that the stack does not have."""
+
+    model: str  # version
+    boxes: pd.DataFrame
+    unknown: tuple[str, ...] = ()
+
+
+class Settle(Protocol):
+    """Settles what belongs to the stack."""
+
+    def __call__(
+        self,
+        *,
+        voxel_size_nm: tuple[float, float, float] | None = None,
+        window: tuple[float, float] | None = None,
+        inverted: bool | None = None,
+    ) -> Stack:
+        """Save what is given and return the stack as it is from now on; None leaves a thing as it is."""
+
+
+class Advise(Protocol):
+    """Advises which slice to label next."""
+
+    def __call__(self, z: int, snapshot: Snapshot, proposed: Sequence[int]) -> tuple[int | None, str]:
+        """Return the slice (None: there is none left) and why, for a user who is at slice z."""
+
+
+class Training(Protocol):
+    """The training in the background."""
+
+    def start(self, minutes: float) -> None:
+        """Start it; returns at once. InputError where one runs already."""
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+
+    def state(self) -> dict[str, Any]:
+        """Tell how far it is: state, epoch, epochs, loss, seconds_left, message, map50."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The labelled stack with all that one may do to it; every callable may be called from any thread.
+
+    What a user can mend is raised as FamousError by every callable; the page shows its message.
+    """
+
+    stack: Stack  # as it was opened: with a window, perhaps without a voxel size
+    fingerprint: str  # of the stack's voxels
+    log: Path  # edits.jsonl
+    presets: Mapping[str, Sequence[Class]]  # name of a cell → classes to start from
+    palette: Sequence[str]  # colours, `#rrggbb`, for classes without one
+    formats: Sequence[str]  # of import and export
+    proposed: Sequence[int]  # slices to label first
+    settle: Settle
+    load: Callable[[], Snapshot | None]  # the labelling on disk; None: there is none
+    save: Callable[[Snapshot], None]  # to disk, each file atomically
+    stamp: Callable[[], object]  # another one when the files on disk are others
+    recipe: Callable[[str], Extractor]  # class → boxes to pixels
+    model: Callable[[], Model | None]
+    propose: Callable[[int, tuple[str, ...]], Proposed]  # slice, classes of the stack
+    advise: Advise
+    training: Training
+    export: Callable[[str, Snapshot], Download]  # format, labelling
+    take: Callable[[str, bytes, str | None], Taken]  # file name, its bytes, format (None: found out)
+    close: Callable[[], None] = lambda: None  # ends what runs in the background

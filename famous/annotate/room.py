@@ -1,0 +1,257 @@
+"""The room in which one stack is labelled: what every request does, without a word of HTTP."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from famous import boxes as box_table
+from famous.annotate import bodies
+from famous.annotate.between import interpolate
+from famous.annotate.desk import Desk, Download, Model
+from famous.annotate.edits import Labelling
+from famous.annotate.images import TILE_PX, Images
+from famous.annotate.records import Box
+from famous.annotate.snap import snap
+from famous.annotate.state import EditError, SaveError, Snapshot
+from famous.boxes import CORNERS
+from famous.errors import InputError
+
+Result = TypeVar("Result")
+
+
+class Room:
+    """One stack with its labelling, its images and its desk. Thread-safe; answers are what JSON holds."""
+
+    def __init__(self, desk: Desk, images: Images | None = None) -> None:
+        self.desk = desk
+        self.images = images or Images(desk.stack)
+        self._stack = desk.stack
+        self._writing = threading.RLock()
+        self._stamp = desk.stamp()
+        self.labelling = Labelling.open(desk.log, desk.stack.shape, desk.load())
+        if self.labelling.snapshot() != Snapshot():
+            self._save()
+
+    def close(self) -> None:
+        """End everything that runs in the background."""
+        self.images.close()
+        self.desk.close()
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the page needs to begin."""
+        self.look_outside()
+        with self._writing:
+            snapshot, turn = self.labelling.snapshot(), self._turn()
+        desk = self.desk
+        return {
+            "stack": self._stack_facts(),
+            "classes": [entry.plain() for entry in snapshot.classes],
+            "boxes": [box.plain() for box in snapshot.boxes.values()],
+            "done": sorted(snapshot.done),
+            "proposed": [int(z) for z in desk.proposed],
+            "seconds": {str(z): seconds for z, seconds in sorted(snapshot.seconds.items())},
+            **turn,
+            "presets": {name: [entry.plain() for entry in classes] for name, classes in desk.presets.items()},
+            "palette": list(desk.palette),
+            "model": _model(desk.model()),
+            "training": desk.training.state(),
+            "formats": list(desk.formats),
+            "pyramid": {"tile": TILE_PX, "levels": self.images.levels},
+        }
+
+    def pulse(self) -> dict[str, Any]:
+        """Return what may have changed without the page's doing."""
+        self.look_outside()
+        return {
+            "revision": self.labelling.revision,
+            "training": self.desk.training.state(),
+            "model": _model(self.desk.model()),
+        }
+
+    def edit(self, body: bodies.Edits) -> dict[str, Any]:
+        """Apply edits and save."""
+        return self._write(lambda: self.labelling.apply(body.base, body.edits))[1]
+
+    def undo(self, body: bodies.Turn) -> dict[str, Any]:
+        """Take the last edit back and save."""
+        (_, changes), turn = self._write(lambda: self.labelling.undo(body.base))
+        return turn | {"changes": [change.plain() for change in changes]}
+
+    def redo(self, body: bodies.Turn) -> dict[str, Any]:
+        """Make the edit again that was undone last, and save."""
+        (_, changes), turn = self._write(lambda: self.labelling.redo(body.base))
+        return turn | {"changes": [change.plain() for change in changes]}
+
+    def add_time(self, body: bodies.Time) -> dict[str, Any]:
+        """Note time spent on a slice."""
+        self.labelling.add_time(body.z, body.seconds)
+        return {}
+
+    def setup(self, body: bodies.Setup) -> dict[str, Any]:
+        """Settle the voxel size and the classes."""
+        if body.voxel_size_nm is not None:
+            self._stack = self.desk.settle(voxel_size_nm=body.voxel_size_nm)
+        return self._write(lambda: self.labelling.set_classes(body.classes))[1] | {"stack": self._stack_facts()}
+
+    def show(self, body: bodies.Shown) -> dict[str, Any]:
+        """Settle the grey window."""
+        self._stack = self.desk.settle(window=(body.low, body.high), inverted=body.inverted)
+        return {"stack": self._stack_facts()}
+
+    def histogram(self) -> dict[str, Any]:
+        """Return the histogram of sampled slices."""
+        found = self.images.histogram()
+        return {"low": found.low, "high": found.high, "counts": list(found.counts)}
+
+    def snap(self, body: bodies.Snap) -> dict[str, Any]:
+        """Pull a box tight round its organelle; the box itself where there is no clear edge."""
+        self._require_slice(body.z)
+        size = self._stack.voxel_size
+        if size is None:
+            raise InputError("snapping needs the voxel size: set it first")
+        corners = (body.box.y0, body.box.x0, body.box.y1, body.box.x1)
+        slab = self._stack.image(body.z)[:, :, None]
+        found = snap(slab, corners, self.desk.recipe(body.class_name), voxel_size=size)
+        if found is None:
+            raise InputError("there is no clear edge to snap to here")
+        return {"box": dict(zip(CORNERS, map(int, found), strict=True))}
+
+    def interpolate(self, body: bodies.Interpolate) -> dict[str, Any]:
+        """Make the boxes of the slices between two key slices; nothing is applied."""
+        self._require_slice(body.before)
+        self._require_slice(body.after)
+        if body.before == body.after:
+            raise InputError("interpolation needs two different slices")
+        snapshot = self.labelling.snapshot()
+        wanted = set(snapshot.boxes if body.ids is None else body.ids)
+        key = [box for name, box in snapshot.boxes.items() if box.z in (body.before, body.after) and name in wanted]
+        found = interpolate(_table(key), body.before, body.after)
+        return {"boxes": _rows(found, ["z", *CORNERS])}
+
+    def propose(self, body: bodies.Slice) -> dict[str, Any]:
+        """Ask the model for the boxes of a slice."""
+        self._require_slice(body.z)
+        names = tuple(entry.name for entry in self.labelling.snapshot().classes)
+        found = self.desk.propose(body.z, names)
+        return {
+            "z": body.z,
+            "model": found.model,
+            "boxes": _rows(found.boxes, CORNERS, scored=True),
+            "unknown": list(found.unknown),
+        }
+
+    def advise(self, z: int) -> dict[str, Any]:
+        """Say which slice to label next, and why."""
+        self._require_slice(z)
+        chosen, reason = self.desk.advise(z, self.labelling.snapshot(), self.desk.proposed)
+        return {"z": chosen, "reason": reason}
+
+    def train(self, body: bodies.Train) -> dict[str, Any]:
+        """Start training."""
+        self.desk.training.start(body.minutes)
+        return {"training": self.desk.training.state()}
+
+    def stop_training(self, _body: bodies.Nothing) -> dict[str, Any]:
+        """Stop training."""
+        self.desk.training.stop()
+        return {"training": self.desk.training.state()}
+
+    def take(self, name: str, content: bytes, kind: str | None) -> dict[str, Any]:
+        """Take boxes from a file: on every slice that it speaks of they replace those that are there, by one edit."""
+        taken = self.desk.take(name, content, kind)
+        found = taken.snapshot
+
+        def merge() -> int:
+            own = self.labelling.snapshot()
+            slices = {box.z for box in found.boxes.values()} | found.done
+            kept = [box for box in own.boxes.values() if box.z not in slices]
+            boxes = {str(number): box for number, box in enumerate([*kept, *found.boxes.values()])}
+            known = {entry.name for entry in own.classes}
+            classes = (*own.classes, *(entry for entry in found.classes if entry.name not in known))
+            merged = replace(own, boxes=boxes, done=frozenset(own.done - slices | found.done), classes=classes)
+            return self.labelling.take_in(merged, f"import {name}"[:200])
+
+        _, turn = self._write(merge)
+        return turn | {"notes": list(taken.notes), "boxes": len(found.boxes)}
+
+    def export(self, kind: str) -> Download:
+        """Write the labelling for another program."""
+        if kind not in self.desk.formats:
+            raise InputError(f"found the format {kind!r}, expected one of {', '.join(self.desk.formats)}")
+        return self.desk.export(kind, self.labelling.snapshot())
+
+    def look_outside(self) -> None:
+        """Take in what others wrote to the tables since we did; broken tables raise SaveError."""
+        with self._writing:
+            stamp = self.desk.stamp()
+            if stamp == self._stamp:
+                return
+            try:
+                outside = self.desk.load()
+            except InputError as error:
+                raise SaveError(str(error)) from error
+            if outside is not None and not outside.is_alike(self.labelling.snapshot()):
+                self.labelling.take_in(outside)
+            self._stamp = stamp
+            self._save()
+
+    def _write(self, work: Callable[[], Result]) -> tuple[Result, dict[str, Any]]:
+        """Do what changes the labelling, and save: the answer goes out when everything is on the disk."""
+        with self._writing:
+            self.look_outside()
+            result = work()
+            self._save()
+            return result, self._turn()
+
+    def _save(self) -> None:
+        revision = self.labelling.revision
+        if self.labelling.saved_revision == revision and self._stamp == self.desk.stamp():
+            return
+        try:
+            self.desk.save(self.labelling.snapshot())
+        except InputError as error:
+            raise SaveError(str(error)) from error
+        self._stamp = self.desk.stamp()
+        self.labelling.mark_saved(revision)
+
+    def _turn(self) -> dict[str, Any]:
+        labelling = self.labelling
+        return {"revision": labelling.revision, "undo": labelling.undo_label, "redo": labelling.redo_label}
+
+    def _stack_facts(self) -> dict[str, Any]:
+        stack, images = self._stack, self.images
+        return {
+            "name": stack.name,
+            "shape": list(stack.shape),
+            "voxel_size_nm": list(stack.voxel_size.zyx) if stack.voxel_size else None,
+            "window": [stack.window.low, stack.window.high] if stack.window else None,
+            "inverted": stack.inverted,
+            "bits": images.bits,
+            "offset": images.offset,
+            "scale": images.scale,
+        }
+
+    def _require_slice(self, z: int) -> None:
+        if z >= len(self._stack):
+            raise EditError(f"there is no slice {z}, the stack has {len(self._stack)}")
+
+
+def _model(model: Model | None) -> dict[str, Any] | None:
+    return model and {"version": model.version, "kind": model.kind, "classes": list(model.class_names)}
+
+
+def _table(boxes: list[Box]) -> Any:
+    """Box table of boxes."""
+    columns: dict[str, list[Any]] = {name: [getattr(box, name) for box in boxes] for name in ("z", *CORNERS)}
+    return box_table.from_columns(columns | {"class_name": [box.class_name for box in boxes]})
+
+
+def _rows(table: Any, numbers: list[str], *, scored: bool = False) -> list[dict[str, Any]]:
+    """Rows of a box table as the page knows boxes."""
+    return [
+        {name: int(row[name]) for name in numbers}
+        | {"class": str(row["class_name"])}
+        | ({"score": float(row["score"])} if scored else {})
+        for row in table.to_dict("records")
+    ]

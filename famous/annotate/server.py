@@ -1,0 +1,267 @@
+"""The labelling server: routes from requests to the room, and how the server runs."""
+
+import contextlib
+import json
+import logging
+import math
+import re
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from importlib.resources import files
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from famous.annotate import bodies
+from famous.annotate.records import Record
+from famous.annotate.room import Room
+from famous.annotate.security import Guard, Policy, refuse
+from famous.annotate.state import SaveError, StaleError
+from famous.errors import FamousError
+
+log = logging.getLogger("famous.annotate")
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+MAX_FILE_NAME = 200
+Body = TypeVar("Body", bound=Record)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(room: Room, policy: Policy) -> Starlette:
+    """Make the application that serves one room."""
+    web = web_files()
+    posts: dict[str, tuple[type[Record], Callable[[Any], dict[str, Any]]]] = {
+        "/api/edits": (bodies.Edits, room.edit),
+        "/api/undo": (bodies.Turn, room.undo),
+        "/api/redo": (bodies.Turn, room.redo),
+        "/api/time": (bodies.Time, room.add_time),
+        "/api/setup": (bodies.Setup, room.setup),
+        "/api/window": (bodies.Shown, room.show),
+        "/api/snap": (bodies.Snap, room.snap),
+        "/api/interpolate": (bodies.Interpolate, room.interpolate),
+        "/api/propose": (bodies.Slice, room.propose),
+        "/api/train": (bodies.Train, room.train),
+        "/api/train/stop": (bodies.Nothing, room.stop_training),
+    }
+    gets: dict[str, Callable[[Request], Response]] = {
+        "/": partial(_file, web, "index.html"),
+        "/favicon.ico": lambda _: Response(status_code=204),
+        "/api/state": lambda _: answer(room.state()),
+        "/api/pulse": lambda _: answer(room.pulse()),
+        "/api/histogram": lambda _: answer(room.histogram()),
+        "/api/next": lambda request: answer(room.advise(whole(request, "z"))),
+        "/api/export": lambda request: _export(room, request),
+        "/tiles/{z}/{level}/{row}/{col}": partial(_tile, room),
+        "/cuts": partial(_cuts, room),
+        "/web/{path:path}": lambda request: _file(web, request.path_params["path"], request),
+    }
+    routes = [Route(path, _post(kind, work), methods=["POST"]) for path, (kind, work) in posts.items()]
+    routes += [Route("/api/import", partial(_import, room), methods=["POST"])]
+    routes += [Route(path, _get(work), methods=["GET"]) for path, work in gets.items()]
+    faults: Mapping[Any, Any] = {
+        HTTPException: _refused,
+        FamousError: _problem,
+        ClientDisconnect: _gone,
+        Exception: _unexpected,
+    }
+    return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy)], exception_handlers=faults)
+
+
+def web_files() -> dict[str, tuple[bytes, str]]:
+    """Read the page's files: path below web/ → content and type; nothing else is ever served."""
+    found: dict[str, tuple[bytes, str]] = {}
+    folders = [("", files("famous.annotate") / "web")]
+    while folders:
+        prefix, folder = folders.pop()
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if entry.is_dir():
+                folders.append((f"{prefix}{entry.name}/", entry))
+            elif (kind := KINDS.get("." + entry.name.rpartition(".")[2])) is not None:
+                found[prefix + entry.name] = (entry.read_bytes(), kind)
+    return found
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """Make a JSON answer; what is no finite number becomes null."""
+    return Response(json.dumps(_finite(content), allow_nan=False), status, media_type="application/json")
+
+
+def whole(request: Request, name: str) -> int:
+    """Read a whole number ≥ 0 from the query or the path; anything else is a 400."""
+    text = request.path_params.get(name, request.query_params.get(name, ""))
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise HTTPException(400, f"{name} is not a whole number")
+    return int(text)
+
+
+def serve(app: Starlette, listener: socket.socket, on_start: Callable[[], None] = lambda: None) -> None:
+    """Serve on a bound socket until SIGINT or SIGTERM; requests in work are finished first."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_start()
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield  # uvicorn itself would raise the signal again after a clean end
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, ws="none", http="h11", server_header=False, timeout_graceful_shutdown=5
+    )
+    Server(config).run(sockets=[listener])
+
+
+def _post(kind: type[Body], work: Callable[[Body], dict[str, Any]]) -> Handler:
+    async def handle(request: Request) -> Response:
+        content = await request.body()
+        try:
+            body = kind.model_validate_json(content)
+        except ValidationError as error:
+            raise HTTPException(400, _what(error)) from error
+        return answer(await run_in_threadpool(work, body))
+
+    return handle
+
+
+def _get(work: Callable[[Request], Response]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return await run_in_threadpool(work, request)
+
+    return handle
+
+
+async def _import(room: Room, request: Request) -> Response:
+    name, kind = request.query_params.get("name", ""), request.query_params.get("format", "auto")
+    if not name or len(name) > MAX_FILE_NAME or not name.isprintable() or re.search(r"[/\\]|^\.+$", name):
+        raise HTTPException(400, "name is not the name of a file")
+    if kind != "auto" and kind not in room.desk.formats:
+        raise HTTPException(400, f"format is not one of auto, {', '.join(room.desk.formats)}")
+    content = await request.body()
+    return answer(await run_in_threadpool(room.take, name, content, None if kind == "auto" else kind))
+
+
+def _export(room: Room, request: Request) -> Response:
+    made = room.export(request.query_params.get("format", ""))
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", made.name)
+    headers = {
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(made.name, safe='')}",
+        "X-Notes": json.dumps(list(made.notes)),
+    }
+    return Response(made.content, headers=headers, media_type="application/octet-stream")
+
+
+def _tile(room: Room, request: Request) -> Response:
+    z, level, row, col = (whole(request, name) for name in ("z", "level", "row", "col"))
+    tag = f'"{room.desk.fingerprint[:32]}-{z}-{level}-{row}-{col}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}  # another stack may be served here tomorrow
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    try:
+        tile = room.images.tile(z, level, row, col)
+    except IndexError as error:
+        raise HTTPException(404, str(error)) from error
+    room.images.prefetch(z)
+    height, width = tile.shape
+    return _raw(_bytes(tile), headers | {"X-Shape": f"{height},{width}"})
+
+
+def _cuts(room: Room, request: Request) -> Response:
+    z, y, x, half = (whole(request, name) for name in ("z", "y", "x", "half"))
+    try:
+        cuts = room.images.cuts(z, y, x, half)
+    except IndexError as error:
+        raise HTTPException(404, str(error)) from error
+    facts = {
+        "xz": list(cuts.xz.shape),
+        "yz": list(cuts.yz.shape),
+        "z0": cuts.z0,
+        "y0": cuts.y0,
+        "x0": cuts.x0,
+        "step_px": cuts.step_px,
+        "missing": list(cuts.missing),
+        "unreadable": list(cuts.unreadable),
+    }
+    return _raw(_bytes(cuts.xz) + _bytes(cuts.yz), {"X-Cuts": json.dumps(_finite(facts))})
+
+
+def _bytes(values: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _raw(content: bytes, headers: dict[str, str]) -> Response:
+    return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+def _file(web: Mapping[str, tuple[bytes, str]], path: str, _request: Request) -> Response:
+    if path not in web:
+        raise HTTPException(404, "there is no such file")
+    content, kind = web[path]
+    return Response(content, media_type=None, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+
+
+async def _refused(request: Request, fault: HTTPException) -> Response:
+    response = refuse(request.scope, fault.status_code, str(fault.detail))
+    response.headers.update(fault.headers or {})
+    return response
+
+
+async def _problem(request: Request, fault: FamousError) -> Response:
+    """Answer with what a user can mend: 409 where the page is behind, 503 where nothing is lost but not saved yet."""
+    text = " ".join(str(fault).split())
+    if isinstance(fault, StaleError):
+        return answer({"error": text, "revision": fault.revision}, 409)
+    if isinstance(fault, SaveError):
+        return refuse(request.scope, 503, text)
+    response = refuse(request.scope, 422, text)
+    edit = getattr(fault, "edit", None)
+    return answer({"error": text, "edit": edit}, 422) if edit else response
+
+
+async def _gone(_request: Request, _fault: ClientDisconnect) -> Response:
+    return Response(status_code=400)
+
+
+async def _unexpected(request: Request, fault: Exception) -> Response:
+    log.error("%s %s failed", request.method, ascii(request.url.path), exc_info=fault)
+    return answer({"error": f"something went wrong in the server ({type(fault).__name__}); its log says more"}, 500)
+
+
+def _what(error: ValidationError) -> str:
+    """Say in one line what is wrong with a body: where, and why."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])[:100]
+    return f"the body is not as expected: {where + ': ' if where else ''}{first['msg']}"[:300]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
