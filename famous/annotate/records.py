@@ -12,9 +12,11 @@ LONGEST_NAME = 100  # letters of a class name
 
 
 def _class_name(name: str) -> str:
-    """Return the name if it is one printable line of text without blanks round it, and no comment."""
-    if name != name.strip() or not name.isprintable() or name.startswith("#"):
-        raise ValueError("a class name is one line of text that does not start with # or a blank")
+    """Return the name if every file can hold it: one printable line, no comment, and it can name a folder."""
+    if name != name.strip(". ") or not name.isprintable() or name.startswith("#") or name == "zarr.json":
+        raise ValueError("a class name is one line of text that does not start with # or a dot")
+    if any(sign in name for sign in '/\\:*?"<>|'):
+        raise ValueError('a class name names a folder, so it holds none of / \\ : * ? " < > |')
     return name
 
 

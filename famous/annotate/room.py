@@ -238,7 +238,7 @@ class Room:
 
 
 def _model(model: Model | None) -> dict[str, Any] | None:
-    return model and {"version": model.version, "kind": model.kind, "classes": list(model.class_names)}
+    return None if model is None else {"version": model.version, "kind": model.kind, "classes": list(model.class_names)}
 
 
 def _table(boxes: list[Box]) -> Any:

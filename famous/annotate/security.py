@@ -143,10 +143,9 @@ class Guard:
 
 
 def refuse(scope: Scope, status: int, why: str) -> Response:
-    """Make the answer to a request that is not served, and log it in one line (without the query: it may hold tokens)."""
-    log.warning(
-        "%s %s → %d %s", scope.get("method", "?"), ascii(scope.get("path", "?"))[:120], status, ascii(why)[:300]
-    )
+    """Make the answer to a request that is not served, and log it in one line, without the query, which may hold a token."""
+    method, path = scope.get("method", "?"), scope.get("path", "?")
+    log.warning("%s %s: %d %s", ascii(method)[1:-1][:20], ascii(path)[:120], status, ascii(why)[1:-1][:300])
     return JSONResponse({"error": why}, status)
 
 

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from famous.annotate import bodies
 from famous.annotate.records import Record
@@ -45,7 +45,7 @@ Body = TypeVar("Body", bound=Record)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(room: Room, policy: Policy) -> Starlette:
+def make_app(room: Room, policy: Policy) -> Guard:
     """Make the application that serves one room."""
     web = web_files()
     posts: dict[str, tuple[type[Record], Callable[[Any], dict[str, Any]]]] = {
@@ -82,7 +82,7 @@ def make_app(room: Room, policy: Policy) -> Starlette:
         ClientDisconnect: _gone,
         Exception: _unexpected,
     }
-    return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy)], exception_handlers=faults)
+    return Guard(Starlette(routes=routes, exception_handlers=faults), policy)
 
 
 def web_files() -> dict[str, tuple[bytes, str]]:
@@ -112,7 +112,7 @@ def whole(request: Request, name: str) -> int:
     return int(text)
 
 
-def serve(app: Starlette, listener: socket.socket, on_start: Callable[[], None] = lambda: None) -> None:
+def serve(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None] = lambda: None) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM; requests in work are finished first."""
     import uvicorn
 
@@ -247,7 +247,7 @@ async def _gone(_request: Request, _fault: ClientDisconnect) -> Response:
 
 
 async def _unexpected(request: Request, fault: Exception) -> Response:
-    log.error("%s %s failed", request.method, ascii(request.url.path), exc_info=fault)
+    log.error("%s %s: 500 %s", request.method, ascii(request.url.path), type(fault).__name__)  # uvicorn logs the rest
     return answer({"error": f"something went wrong in the server ({type(fault).__name__}); its log says more"}, 500)
 
 
