@@ -10,8 +10,21 @@ from famous.yolo.augment import AugmentParams
 from famous.yolo.dataset import Tile, write_tiles
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
+from famous.yolo.resume import State
 from famous.yolo.runtime import to_input
-from famous.yolo.trainer import FIRST_GUESS, RECIPE, Job, State, choose_device, end_epoch, make_dataset, tile_chances
+from famous.yolo.trainer import (
+    FIRST_GUESS,
+    RECIPE,
+    Job,
+    batches_a_step,
+    choose_device,
+    count_batch,
+    end_epoch,
+    make_dataset,
+    mosaic_free,
+    prepare_epoch,
+    tile_chances,
+)
 
 NOW = 1000.0  # what the clock says in these tests
 STILL = AugmentParams(turn=False, mirror_depth=0, gain=0, contrast=0, brightness=0, noise_chance=0, blur_chance=0)
@@ -113,38 +126,92 @@ def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: fl
 
 
 def test_minutes_become_epochs_once_an_epoch_was_timed(tmp_path):
-    told = []
-    one = job(tmp_path, [tile_with([])], minutes=10)
-    one = Job(**{**vars(one), "progress": lambda *values: told.append(values)})
     state, loop = State(), loop_at(0, 60.5)
-    end_epoch(one, state, loop)
-    assert (loop.epochs, loop.args.epochs, loop.args.close_mosaic) == (9, 9, 2)
+    assert end_epoch(job(tmp_path, [tile_with([])], minutes=10), state, loop) == (1, 9, 3.5, 8 * 60.5)
+    assert (loop.epochs, loop.args.epochs) == (9, 9)
     assert not loop.stop
-    assert told[0][:3] == (1, 9, 3.5)
-    assert told[0][3] == 8 * 60.5
-    assert State.read(tmp_path) == state
-    assert (state.epoch, state.finished) == (1, False)
+    assert state == State(seconds=60.5, epoch=1, epochs=9)
 
 
 def test_a_training_goes_on_when_its_estimate_grows(tmp_path):
     """The loop wants to stop at the epochs that it knew before the last one turned out fast."""
-    told = []
-    one = Job(**{**vars(job(tmp_path, [tile_with([])], minutes=1)), "progress": lambda *values: told.append(values)})
     loop = loop_at(2, 30, epochs=3)
     loop.stop = True
-    end_epoch(one, State(), loop)
+    assert end_epoch(job(tmp_path, [tile_with([])], minutes=1), State(), loop) == (3, 6, 3.5, 30.0)
     assert (loop.epochs, loop.stop) == (6, False)
-    assert told == [(3, 6, 3.5, 30.0)]
 
 
 def test_an_early_stop_is_told_as_the_end(tmp_path):
-    told = []
     one = job(tmp_path, [tile_with([])], epochs=100, patience=3, check_every=1)
-    one = Job(**{**vars(one), "score": lambda network: 0.1, "progress": lambda *values: told.append(values)})
-    loop = loop_at(5, 6, epochs=100)
-    end_epoch(one, State(best=0.5, best_epoch=3), loop)
+    state, loop = State(best=0.5, best_epoch=3), loop_at(5, 6, epochs=100)
+    assert end_epoch(Job(**{**vars(one), "score": lambda network: 0.1}), state, loop) == (6, 6, 3.5, 0.0)
     assert loop.stop
-    assert told == [(6, 6, 3.5, 0.0)]
+    assert state == State(seconds=6, epoch=6, epochs=100, best=0.5, best_epoch=3, finished=True)
+
+
+def loop_before(epoch: int, **values):
+    """Make a loop that is about to begin epoch `epoch` (from 0) of 8 with 3 batches each."""
+    seeds, resets = [], []
+    loader = SimpleNamespace(
+        generator=SimpleNamespace(manual_seed=seeds.append),
+        reset=lambda: resets.append(epoch),
+        num_workers=0,
+        dataset=SimpleNamespace(mosaic=True),
+    )
+    loader = type("Loader", (SimpleNamespace,), {"__len__": lambda self: 3})(**vars(loader))
+    loop = SimpleNamespace(
+        epoch=epoch, epochs=8, nan_recovery_attempts=0, train_loader=loader, batch_size=2, warm_up=6, waiting=0
+    )
+    loop._close_dataloader_mosaic = lambda: setattr(loader.dataset, "mosaic", False)
+    vars(loop).update(values)
+    return loop, seeds, resets
+
+
+def test_dice_depend_on_seed_and_epoch_alone():
+    import_ultralytics()
+
+    def throws(epoch: int, seed: int = 0, **values) -> tuple:
+        loop, seeds, resets = loop_before(epoch, **values)
+        prepare_epoch(loop, TrainParams(seed=seed))
+        assert resets == [epoch]
+        return random.random(), float(np.random.random()), tuple(seeds)  # noqa: NPY002
+
+    first = throws(3)
+    assert throws(3) == first
+    others = [throws(4), throws(3, seed=1), throws(3, nan_recovery_attempts=1)]
+    assert all(len({*pair}) == 2 for other in others for pair in zip(first, other, strict=True))
+
+
+def test_mosaics_end_with_the_last_epochs_wherever_a_training_went_on():
+    import_ultralytics()
+    closed = []
+    for epoch in range(8):
+        loop, _, _ = loop_before(epoch)
+        prepare_epoch(loop, TrainParams(close_mosaic=2))
+        closed.append(not loop.train_loader.dataset.mosaic)
+    assert closed == [False] * 6 + [True] * 2
+    assert [mosaic_free(TrainParams(close_mosaic=15), epochs) for epochs in (1, 3, 4, 59, 60, 1000)] == [
+        *(0, 0, 1, 14, 15, 15)
+    ]
+
+
+def test_steps_come_more_often_while_warming_up():
+    """Six batches of warm-up, then four batches of two a step."""
+    import_ultralytics()
+    loop, _, _ = loop_before(0)
+    wanted = []
+    for epoch in range(4):
+        loop.epoch = epoch
+        prepare_epoch(loop, TrainParams(step_tiles=8))
+        for _ in range(3):
+            count_batch(loop)
+            wanted.append(batches_a_step(loop, TrainParams(step_tiles=8)))
+    assert wanted == [1, 2, 2, 2, 3, 4, 4, 4, 4, 4, 4, 4]
+    assert loop.waiting == 12
+    loop.warm_up, loop.batches_before = 0, 0
+    assert batches_a_step(loop, TrainParams(step_tiles=8)) == 4
+    loop.epochs = 1
+    assert batches_a_step(loop, TrainParams(step_tiles=8)) == 3  # all there are
 
 
 def test_time_before_a_kill_counts(tmp_path):

@@ -43,7 +43,9 @@ def train(
     """Fine-tune a detector and write `best.onnx`, `best.pt` and `card.json` into a model folder.
 
     A run that was killed goes on from its last epoch when it is called again with the same input; its half-done work
-    lies in `folder/work`, which goes at the end. Nothing in `folder` changes before the new detector is whole.
+    lies in `folder/work`, which goes at the end. Nothing in `folder` changes before the new detector is whole. With
+    `epochs` given, on the CPU, the weights are then those of a training that was left alone, to the byte; see
+    `famous.yolo.trainer.fit` for what holds with `minutes` or a GPU.
 
     Parameters
     ----------
@@ -225,7 +227,7 @@ def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, fol
 
     ready = folder / WORK / "ready"
     ready.mkdir(exist_ok=True)
-    strip_optimizer(str(checkpoint), str(ready / "best.pt"))
+    strip_optimizer(str(checkpoint), str(ready / "best.pt"), {"date": None, "git": None})  # bytes tell no place or time
     network, end_to_end = load_network(ready / "best.pt", end_to_end=bool(card.params["end_to_end"]))
     export_onnx(network, ready / "best.onnx")
     names = ("best.pt", "best.onnx")

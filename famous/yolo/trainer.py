@@ -1,12 +1,11 @@
 """The training loop: ultralytics' own, fed from memory, timed by minutes, scored on whole slices, safe to kill."""
 
-import json
 import math
 import random
 import warnings
 from collections.abc import Callable
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from famous.yolo.augment import augment
 from famous.yolo.dataset import TileFile
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
+from famous.yolo.resume import State, load, restore, restore_gradients, save
 
 Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
 Progress = Callable[[int, int, float, float], None]
@@ -44,31 +44,10 @@ RECIPE: dict[str, Any] = {
     "deterministic": False,
     "verbose": False,
     "exist_ok": True,
+    "patience": 0,  # it stops by `Job.score`
+    "close_mosaic": 0,  # it closes by itself
 }
 FIRST_GUESS = 1000  # epochs, until the first one was timed
-
-
-@dataclass
-class State:
-    """What a restarted run must know that is not in the checkpoint."""
-
-    seconds: float = 0.0  # spent so far
-    epoch: int = 0  # epochs finished
-    best: float = -1.0  # best validation score
-    best_epoch: int = 0
-    finished: bool = False
-
-    @classmethod
-    def read(cls, work: Path) -> "State":
-        """Read the state of a work folder; a fresh one where there is none."""
-        file = work / "state.json"
-        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else cls()
-
-    def write(self, work: Path) -> None:
-        """Write the state; it appears whole."""
-        beside = work / "state.json.part"
-        beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        beside.replace(work / "state.json")
 
 
 @dataclass(frozen=True)
@@ -85,17 +64,22 @@ class Job:
 
 
 def fit(job: Job) -> tuple[Path, State]:
-    """Train, or go on where a killed run stopped; returns the checkpoint to keep and the state at the end."""
-    state = State.read(job.work)
-    last, best = job.work / "last.pt", job.work / "best.pt"
+    """Train, or go on where a killed run stopped; returns the checkpoint to keep and the state at the end.
+
+    With `epochs` given, on the CPU, a training that was killed and called again ends with the weights of one that was
+    left alone on that machine. With `minutes` the weights also depend on how many epochs the clock allows, which sets
+    the learning rate of each; the time before a kill counts, and of the epochs none is lost but the one that was cut
+    off. On a GPU, whose sums have no fixed order, two trainings are never the same.
+    """
+    import_ultralytics()
+    saved = load(job.work)
+    state: State = saved["state"] if saved else State()
     if not state.finished:
-        import_ultralytics()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _train(job, state)
-        state.finished = True
-        state.write(job.work)
-    return (best if best.is_file() else last), state
+            _train(job, state, saved)
+    best = job.work / "best.pt"
+    return (best if best.is_file() else job.work / "last.pt"), state
 
 
 def choose_device(device: str) -> str:
@@ -109,46 +93,33 @@ def choose_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _train(job: Job, state: State) -> None:
-    params, last = job.params, job.work / "last.pt"
-    resume = last.is_file()
+def _train(job: Job, state: State, saved: dict[str, Any] | None) -> None:
+    params = job.params
     overrides = {
         **RECIPE,
         "task": "detect",
         "mode": "train",
-        "model": str(last if resume else job.weights),
-        "resume": str(last) if resume else False,
+        "model": str(job.weights),
         "data": "tiles",
         "save_dir": str(job.work / "ultralytics"),
         "epochs": params.epochs or FIRST_GUESS,
         "imgsz": params.input_px,
         "batch": params.batch,
-        "nbs": params.step_tiles,
+        "nbs": params.batch,  # a step after each batch; `Loop.optimizer_step` waits for `step_tiles`
         "lr0": params.learning_rate,
-        "close_mosaic": _mosaic_free(params, params.epochs or FIRST_GUESS),
-        "patience": 0,
         "seed": params.seed,
         "device": choose_device(params.device),
         "workers": params.workers,
     }
-    loop = _loop_class(job, state)(overrides=overrides)
-    if resume and finished_epochs(last) >= loop.args.epochs:  # killed after the last epoch, before it was noted
-        return
-    loop.train()
+    _loop_class(job, state, saved)(overrides=overrides).train()
 
 
-def finished_epochs(checkpoint: Path) -> int:
-    """Read from a checkpoint how many epochs it has behind it."""
-    from ultralytics.nn.tasks import load_checkpoint
-
-    return int(load_checkpoint(checkpoint)[1]["epoch"]) + 1
-
-
-def _mosaic_free(params: TrainParams, epochs: int) -> int:
+def mosaic_free(params: TrainParams, epochs: int) -> int:
+    """Count the epochs at the end that see no mosaics, of so many in all."""
     return min(params.close_mosaic, epochs // 4)
 
 
-def _loop_class(job: Job, state: State) -> Ultralytics:
+def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultralytics:
     """Build the trainer; not named a trainer, which is what ultralytics hangs its reporters on."""
     from ultralytics.models.yolo.detect import DetectionTrainer
 
@@ -169,9 +140,19 @@ def _loop_class(job: Job, state: State) -> Ultralytics:
             return super().get_dataloader(dataset_path, batch_size, rank, mode)
 
         def get_validator(self) -> Ultralytics:
-            self.add_callback("on_fit_epoch_end", lambda loop: end_epoch(job, state, loop))
+            self.waiting = 0  # batches whose gradients wait for a step
             self.session = monotonic(), state.seconds
+            hook(self, job, state, saved)
             return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
+
+        def resume_training(self, ckpt: Ultralytics) -> None:
+            del ckpt
+            restore(self, saved)
+
+        def optimizer_step(self) -> None:
+            if self.waiting >= batches_a_step(self, job.params):
+                super().optimizer_step()
+                self.waiting = 0
 
         def validate(self) -> tuple[dict[str, float], None]:
             return {}, None
@@ -184,10 +165,13 @@ def _loop_class(job: Job, state: State) -> Ultralytics:
 
         def save_model(self) -> bool:
             self.last = self.best = job.work / "last.pt.part"
-            saved = bool(super().save_model())
+            model, save_dir = self.args.model, self.args.save_dir
+            self.args.model, self.args.save_dir = job.weights.name, ""  # it does not say where it was made
+            super().save_model()
+            self.args.model, self.args.save_dir = model, save_dir
             self.last.replace(job.work / "last.pt")
             self.last = self.best = job.work / "last.pt"
-            return saved
+            return True
 
         def final_eval(self) -> None:
             return None
@@ -195,8 +179,64 @@ def _loop_class(job: Job, state: State) -> Ultralytics:
     return Loop
 
 
-def end_epoch(job: Job, state: State, loop: Ultralytics) -> None:
-    """Close an epoch: time, schedule, score, state, and the word to the caller."""
+def hook(loop: Ultralytics, job: Job, state: State, saved: dict[str, Any] | None) -> None:
+    """Hang what is ours on the events of a loop."""
+
+    def begin(loop: Ultralytics) -> None:
+        loop.warm_up = loop._get_warmup_iterations(len(loop.train_loader))
+        if saved:
+            loop.epochs = loop.args.epochs = state.epochs
+
+    def start_epoch(loop: Ultralytics) -> None:
+        prepare_epoch(loop, job.params)
+        if saved:
+            restore_gradients(loop, saved)
+            saved.clear()
+
+    def close(loop: Ultralytics) -> None:
+        word = end_epoch(job, state, loop)
+        save(loop, state, job.work)
+        if job.progress is not None:
+            job.progress(*word)
+
+    events = {"train_start": begin, "train_epoch_start": start_epoch, "train_batch_start": count_batch}
+    for event, act in {**events, "fit_epoch_end": close}.items():
+        loop.add_callback(f"on_{event}", act)
+
+
+def prepare_epoch(loop: Ultralytics, params: TrainParams) -> None:
+    """Make an epoch a function of the weights, the seed and its number: dice, order of the tiles, mosaic."""
+    from ultralytics.utils.torch_utils import init_seeds
+
+    loader = loop.train_loader
+    dice = np.random.SeedSequence([abs(params.seed), loop.epoch, loop.nan_recovery_attempts]).generate_state(1)
+    init_seeds(int(dice[0]))
+    loader.generator.manual_seed(int(dice[0]))
+    loop.batches_before = len(loader) * loop.epoch - 1  # of the one at work, which `count_batch` counts first
+    if loop.epoch >= loop.epochs - mosaic_free(params, loop.epochs) and loader.dataset.mosaic:
+        loop._close_dataloader_mosaic()
+        loader.reset()
+    if loader.num_workers == 0:  # processes beside this one have begun the epoch's tiles by now
+        loader.reset()
+
+
+def count_batch(loop: Ultralytics) -> None:
+    """Count a batch that is about to add its gradients."""
+    loop.waiting += 1
+    loop.batches_before += 1
+
+
+def batches_a_step(loop: Ultralytics, params: TrainParams) -> int:
+    """Count the batches that make one step of the optimiser, fewer while it warms up, as ultralytics has it."""
+    full = max(round(params.step_tiles / int(loop.batch_size)), 1)
+    full = min(full, len(loop.train_loader) * int(loop.epochs))
+    if loop.batches_before > loop.warm_up:
+        return full
+    return int(np.interp(loop.batches_before, [0, loop.warm_up], [1, full]).round())
+
+
+def end_epoch(job: Job, state: State, loop: Ultralytics) -> tuple[int, int, float, float]:
+    """Close an epoch: time, schedule, score and state; returns the word to the caller."""
     params, done = job.params, int(loop.epoch) + 1
     started, before = loop.session
     spent = monotonic() - started
@@ -205,19 +245,17 @@ def end_epoch(job: Job, state: State, loop: Ultralytics) -> None:
     if params.epochs is None:
         left = max(0, math.floor((params.minutes * 60 - state.seconds) / seconds_an_epoch))
         loop.epochs = loop.args.epochs = max(done + left, 1)
-        loop.args.close_mosaic = _mosaic_free(params, loop.epochs)
     loop.stop = done >= loop.epochs  # the loop's own word counts the epochs that were expected before this one
     if job.score is not None and (loop.stop or done % params.check_every == 0):
-        score = job.score(loop.ema.ema)
+        score = float(job.score(loop.ema.ema))
         if score > state.best:
             state.best, state.best_epoch = score, done
             copy_checkpoint(job.work / "last.pt", job.work / "best.pt")
         elif params.patience and done - state.best_epoch >= params.patience:
             loop.stop = True
-    state.write(job.work)
-    if job.progress is not None:
-        epochs = done if loop.stop else int(loop.epochs)
-        job.progress(done, epochs, float(loop.loss.detach()), (epochs - done) * seconds_an_epoch)
+    state.epochs, state.finished = int(loop.epochs), bool(loop.stop)
+    epochs = done if loop.stop else state.epochs
+    return done, epochs, float(loop.loss.detach()), (epochs - done) * seconds_an_epoch
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:
@@ -234,6 +272,8 @@ def make_dataset(job: Job, hyp: Ultralytics, batch: int) -> Ultralytics:
     tiles, chances = job.tiles, tile_chances(job.tiles, job.params.epoch_tiles)
 
     class Tiles(YOLODataset):  # type: ignore[misc]
+        mosaic = True  # until the loop closes it
+
         def get_img_files(self, img_path: str) -> list[str]:
             del img_path
             return [f"tile {i}" for i in range(len(tiles))]
