@@ -58,7 +58,7 @@ class MeshConfig:
     """Instances to meshes."""
 
     method: Literal["isosurface", "shrinkwrap"] = "isosurface"  # ours, or the paper's
-    maximum_voxels: int = 32_000_000  # crops with more voxels are meshed from every 2nd, 3rd … voxel
+    maximum_voxels: int = 32_000_000  # the shrink-wrap meshes crops with more voxels from every 2nd, 3rd … voxel
     isosurface: IsosurfaceParams = field(default_factory=IsosurfaceParams)
     shrinkwrap: ShrinkwrapParams = field(default_factory=ShrinkwrapParams)
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.points import load_open3d
 
+FACES = 1 << 16  # looked at at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -67,15 +69,31 @@ class Mesh:
     @cached_property
     def volume_nm3(self) -> float:
         """Signed volume by the divergence theorem; above 0 where the faces point outwards, inner walls count off."""
-        if self.is_empty:
-            return 0.0
-        first = self.vertices[self.faces[:, 0]] - self.vertices.mean(axis=0)
-        return float(np.einsum("ij,ij->", first, self._crosses) / 6.0)
+        return self._size[0]
 
     @cached_property
     def area_nm2(self) -> float:
         """Area of all faces."""
-        return float(np.linalg.norm(self._crosses, axis=1).sum() / 2.0)
+        return self._size[1]
+
+    @cached_property
+    def _size(self) -> tuple[float, float]:
+        """Volume and area, summed up over a part of the faces at a time, which a large mesh has the memory for."""
+        if self.is_empty:
+            return 0.0, 0.0
+        volume, area = 0.0, 0.0
+        columns = np.ascontiguousarray((self.vertices - self.vertices.mean(axis=0)).T)
+        for start in range(0, len(self.faces), FACES):
+            corners = np.ascontiguousarray(self.faces[start : start + FACES].T)
+            (za, zb, zc), (ya, yb, yc), (xa, xb, xc) = np.take(columns, corners, axis=1)
+            z, y, x = (  # the cross product of two edges
+                (yb - ya) * (xc - xa) - (xb - xa) * (yc - ya),
+                (xb - xa) * (zc - za) - (zb - za) * (xc - xa),
+                (zb - za) * (yc - ya) - (yb - ya) * (zc - za),
+            )
+            volume += float((za * z + ya * y + xa * x).sum()) / 6.0
+            area += float(np.sqrt(z * z + y * y + x * x).sum()) / 2.0
+        return volume, area
 
     @cached_property
     def is_watertight(self) -> bool:

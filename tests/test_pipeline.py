@@ -21,7 +21,6 @@ from famous.io.label_store import LabelStore
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import manifest
 from famous.pipeline.annotations import export_boxes, import_boxes
-from famous.pipeline.crops import Extent, extents, read_crops
 from famous.pipeline.detect import run_detect, score_notes
 from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
@@ -361,49 +360,6 @@ def test_look_up_tables_send_boxes_of_other_classes_to_the_background():
     linked = pd.DataFrame({"box": [1, 2, 3], "class_name": ["a", "b", "a"], "instance": [7, 8, 0]})
     luts = look_up_tables(linked, ["a", "b", "c"])
     assert {name: lut.tolist() for name, lut in luts.items()} == {"a": [0, 7, 0, 0], "b": [0, 0, 8, 0], "c": [0] * 4}
-
-
-def test_a_crop_larger_than_the_maximum_is_read_at_a_step(tmp_path):
-    from famous.voxels import VoxelSize
-
-    store = LabelStore.create(tmp_path / "l.ome.zarr", ["a"], (16, 64, 64), VoxelSize(4, 4, 4))
-    for z in range(16):
-        image = np.zeros((64, 64), dtype=np.uint32)
-        image[8:40, 8:40] = 3
-        store.write_labels("a", z, image)
-    extent = Extent(3, "a", (0, 8, 8), (16, 40, 40), 1.0, 16, 16 * 32 * 32)
-    ((_, whole),) = read_crops(store, [extent], VoxelSize(4, 4, 4), 10**6)
-    assert (whole.step, whole.mask.sum(), whole.offset) == (1, 16 * 32 * 32, (0, 8, 8))
-    ((_, coarse),) = read_crops(store, [extent], VoxelSize(4, 4, 4), 16 * 32 * 32 // 8)
-    assert (coarse.step, coarse.mask.sum(), coarse.offset) == (2, 8 * 16 * 16, (0, 4, 4))
-    assert coarse.voxel_size.zyx == (8, 8, 8)
-    assert coarse.mask.sum() * coarse.voxel_size.volume_nm3 == whole.mask.sum() * 64
-
-
-def test_crops_read_together_are_those_read_alone(finished):
-    store = LabelStore.open(finished.labels)
-    listed = extents(read_parquet(finished.boxes))
-    for maximum in (10**9, 30_000, 700):
-        together = list(read_crops(store, listed, finished.voxel_size, maximum))
-        assert [extent for extent, _ in together] == listed
-        for extent, crop in together:
-            ((_, alone),) = read_crops(store, [extent], finished.voxel_size, maximum)
-            assert (alone.mask == crop.mask).all()
-            assert (alone.offset, alone.step) == (crop.offset, crop.step)
-            if crop.step == 1:
-                assert crop.mask.sum() == extent.voxels
-    assert list(read_crops(store, [], finished.voxel_size, 10)) == []
-
-
-def test_extents_leave_dropped_boxes_out():
-    rows = {
-        "instance": [1, 1, 0, 2], "class_name": ["a", "a", "a", "late endosome"],
-        "z": [2, 3, 3, 0], "pixels": [5, 5, 9, 1],
-        "y0": [1, 0, 0, 4], "x0": [2, 3, 0, 4], "y1": [5, 6, 9, 6], "x1": [7, 6, 9, 6], "score": [0.5, 1.0, 1.0, 0.2],
-    }  # fmt: skip
-    first, second = extents(pd.DataFrame(rows))
-    assert (first.low, first.high, first.score) == ((2, 0, 2), (4, 6, 7), 0.75)
-    assert second.name == "late_endosome_00002"
 
 
 def test_blocks_cover_everything_once():

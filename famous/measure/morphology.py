@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from famous.errors import InputError
+from famous.masks import Mask, find_body
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
 
@@ -33,7 +34,7 @@ COLUMNS = (
 
 
 def measure_instance(
-    mask: NDArray[np.bool_],
+    mask: Mask,
     mesh: Mesh,
     *,
     voxel_size: VoxelSize,
@@ -45,7 +46,7 @@ def measure_instance(
     Parameters
     ----------
     mask
-        (z, y, x) crop, True inside.
+        (z, y, x) crop, True inside, an array or a `PackedMask`.
     mesh
         Its surface in nm of the stack; an empty one leaves the mesh's columns NaN.
     offset
@@ -61,26 +62,25 @@ def measure_instance(
         of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel. What is undefined is NaN; an
         empty mask has zeros for counts and volumes.
     """
-    mask = np.asarray(mask, dtype=np.bool_)
-    if mask.ndim != 3:
+    if isinstance(mask, np.ndarray):
+        mask = mask.astype(np.bool_, copy=False)
+    if len(mask.shape) != 3:
         raise InputError(f"measure: found a mask of shape {mask.shape}, expected three axes (z, y, x)")
     start = np.asarray(offset, dtype=np.int64)
     shape = np.asarray(stack_shape if stack_shape is not None else start + mask.shape)
     size = np.array(voxel_size.zyx)
-    counts = _profiles(mask)
-    voxels = int(counts[0].sum())
+    body = find_body(mask)
+    voxels = body.voxels
     centroid, low, high = np.full(3, np.nan), np.full(3, np.nan), np.full(3, np.nan)
     touches = False
     if voxels:
-        inside = [np.flatnonzero(count) for count in counts]
-        first = start + [ends[0] for ends in inside]
-        last = start + [ends[-1] + 1 for ends in inside]
+        first, last = start + body.low, start + body.high
         touches = bool((first <= 0).any() or (last >= shape).any())
-        centre = np.array([(np.arange(len(count)) * count).sum() / voxels for count in counts])
+        centre = np.array([(np.arange(len(count)) * count).sum() / voxels for count in body.profiles])
         centroid, low, high = ((edge * size / NM_PER_UM) for edge in (centre + start + 0.5, first, last))
     volume_um3 = voxels * voxel_size.volume_nm3 / NM_PER_UM**3
     area, volume = (mesh.area_nm2, mesh.volume_nm3) if not mesh.is_empty else (math.nan, math.nan)
-    row: dict[str, float | int | bool] = {"n_slices": int(np.count_nonzero(counts[0]))}
+    row: dict[str, float | int | bool] = {"n_slices": int(np.count_nonzero(body.profiles[0]))}
     for name, corner in (("centroid", centroid), ("bb_min", low), ("bb_max", high)):
         for axis, value in zip("zyx", corner, strict=True):
             row[f"{name}_{axis}_um"] = float(value)
@@ -115,13 +115,3 @@ def hull_volume(points: NDArray[np.float64]) -> float:
 def _ratio(part: float, whole: float) -> float:
     """Quotient up to 1, NaN where the whole is not above 0."""
     return min(part / whole, 1.0) if whole > 0 else math.nan
-
-
-def _profiles(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Voxels per index along each axis, without a copy of the mask."""
-    z = np.array([np.count_nonzero(image) for image in mask], dtype=np.int64)
-    y, x = np.zeros(mask.shape[1], dtype=np.int64), np.zeros(mask.shape[2], dtype=np.int64)
-    for image in mask:
-        y += np.count_nonzero(image, axis=1)
-        x += np.count_nonzero(image, axis=0)
-    return [z, y, x]

@@ -1,15 +1,17 @@
 """The voxels of one instance, cut out of the label volume."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from famous.io.label_store import LabelStore
+from famous.masks import Mask, PackedMask
 from famous.voxels import VoxelSize
+
+TOGETHER = 8_000_000  # voxels of the crops that are held as arrays at a time
 
 
 @dataclass(frozen=True)
@@ -76,54 +78,59 @@ class Crop:
     A crop that was read at every 2nd, 3rd … voxel has larger voxels and its offset counted in those.
     """
 
-    mask: NDArray[np.bool_]
+    mask: Mask
     offset: tuple[int, int, int]
     voxel_size: VoxelSize
     step: int
 
 
 def read_crops(
-    store: LabelStore, extents: Sequence[Extent], voxel_size: VoxelSize, maximum_voxels: int
-) -> Iterator[tuple[Extent, Crop]]:
-    """Read instances in groups that together stay below the maximum, each slice of a group once.
+    store: LabelStore, extents: Sequence[Extent], voxel_size: VoxelSize, *, maximum_voxels: int | None = None
+) -> list[Crop]:
+    """Read instances of one class together: each slice once, and of it the smallest rectangle that holds them.
 
-    An instance whose own crop is larger is read alone, at the smallest step that keeps it below.
+    Small crops are arrays; where they take too much together, the largest are packed. With a maximum, an instance
+    whose crop is larger is read at the smallest step that keeps it below.
     """
-    group: list[Extent] = []
-    for extent in extents:
-        together = [*group, extent]
-        if group and (sum(e.size for e in together) > maximum_voxels or extent.class_name != group[0].class_name):
-            yield from zip(group, _read_group(store, group, voxel_size, maximum_voxels), strict=True)
-            group = []
-        group.append(extent)
-    yield from zip(group, _read_group(store, group, voxel_size, maximum_voxels), strict=True)
-
-
-def _read_group(store: LabelStore, group: Sequence[Extent], voxel_size: VoxelSize, maximum_voxels: int) -> list[Crop]:
-    """Read instances of one class together: of each slice the smallest rectangle that holds what lies there."""
-    crops = [_empty_crop(extent, voxel_size, maximum_voxels) for extent in group]
-    for z in range(min((e.low[0] for e in group), default=0), max((e.high[0] for e in group), default=0)):
+    steps = [1 if maximum_voxels is None else math.ceil((e.size / maximum_voxels) ** (1 / 3)) for e in extents]
+    sizes = np.array([extent.size / max(1, step) ** 3 for extent, step in zip(extents, steps, strict=True)])
+    order = np.argsort(sizes, kind="stable")
+    packed = np.zeros(len(extents), dtype=np.bool_)
+    packed[order] = np.cumsum(sizes[order]) > TOGETHER
+    crops = [
+        _empty_crop(extent, voxel_size, max(1, step), pack=bool(pack))
+        for extent, step, pack in zip(extents, steps, packed, strict=True)
+    ]
+    for z in range(min((e.low[0] for e in extents), default=0), max((e.high[0] for e in extents), default=0)):
         here = [
             (extent, crop)
-            for extent, crop in zip(group, crops, strict=True)
+            for extent, crop in zip(extents, crops, strict=True)
             if extent.low[0] <= z < extent.high[0] and z % crop.step == 0
         ]
-        if not here:
-            continue
-        y0, x0 = (min(crop.offset[axis] * crop.step for _, crop in here) for axis in (1, 2))
-        y1, x1 = (max(extent.high[axis] for extent, _ in here) for axis in (1, 2))
-        image = store.read_crop(here[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
-        for extent, crop in here:
-            top, left = crop.offset[1] * crop.step - y0, crop.offset[2] * crop.step - x0
-            part = image[top : extent.high[1] - y0 : crop.step, left : extent.high[2] - x0 : crop.step]
-            np.equal(part, extent.instance, out=crop.mask[z // crop.step - crop.offset[0]])
+        if here:
+            _read_slice(store, z, here)
     return crops
 
 
-def _empty_crop(extent: Extent, voxel_size: VoxelSize, maximum_voxels: int) -> Crop:
-    step = max(1, math.ceil((extent.size / maximum_voxels) ** (1 / 3)))
+def _read_slice(store: LabelStore, z: int, here: Sequence[tuple[Extent, Crop]]) -> None:
+    """Read one slice of all the crops that it passes through."""
+    y0, x0 = (min(crop.offset[axis] * crop.step for _, crop in here) for axis in (1, 2))
+    y1, x1 = (max(extent.high[axis] for extent, _ in here) for axis in (1, 2))
+    image = store.read_crop(here[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
+    for extent, crop in here:
+        top, left = crop.offset[1] * crop.step - y0, crop.offset[2] * crop.step - x0
+        part = image[top : extent.high[1] - y0 : crop.step, left : extent.high[2] - x0 : crop.step]
+        at = z // crop.step - crop.offset[0]
+        if isinstance(crop.mask, PackedMask):
+            crop.mask.put(at, part == extent.instance)
+        else:
+            np.equal(part, extent.instance, out=crop.mask[at : at + 1][0])
+
+
+def _empty_crop(extent: Extent, voxel_size: VoxelSize, step: int, *, pack: bool) -> Crop:
     offset = (-(-extent.low[0] // step), extent.low[1] // step, extent.low[2] // step)
     ends = [-(-high // step) for high in extent.high]
-    mask = np.zeros([end - start for start, end in zip(offset, ends, strict=True)], dtype=np.bool_)
-    coarse = VoxelSize(*(side * step for side in voxel_size.zyx))
-    return Crop(mask, offset, coarse, step)
+    depth, height, width = (end - start for start, end in zip(offset, ends, strict=True))
+    shape = (depth, height, width)
+    mask: Mask = PackedMask(shape) if pack else np.zeros(shape, dtype=np.bool_)
+    return Crop(mask, offset, VoxelSize(*(side * step for side in voxel_size.zyx)), step)

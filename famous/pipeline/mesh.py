@@ -21,7 +21,7 @@ from famous.pipeline.stage import Session, Stage, run_parts
 from famous.surface import isosurface, shrinkwrap
 from famous.voxels import NM_PER_UM, VoxelSize
 
-BLOCK = 16
+BLOCK = 32
 
 
 def mesh_path(folder: Path, extent: Extent) -> Path:
@@ -46,16 +46,21 @@ class BlockMesher:
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the meshes; returns one row an instance."""
         store = LabelStore.open(self.store)
-        rows = []
         extents = [self.extents[i] for i in block]
-        largest = min((config.maximum_voxels for config in self.config.values()), default=1)
-        for extent, crop in read_crops(store, extents, self.voxel_size, largest):
-            mesh = make_mesh(crop, self.config[extent.class_name])
-            path = mesh_path(self.folder, extent)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
-            rows.append(self._row(extent, crop, mesh))
-        return pd.DataFrame(rows, columns=["id", "class", *COLUMNS, "mean_score"])
+        rows = {}
+        for name in dict.fromkeys(extent.class_name for extent in extents):
+            config = self.config[name]
+            own = [extent for extent in extents if extent.class_name == name]
+            maximum = config.maximum_voxels if config.method == "shrinkwrap" else None
+            crops = read_crops(store, own, self.voxel_size, maximum_voxels=maximum)
+            for extent, crop in zip(own, crops, strict=True):
+                mesh = make_mesh(crop, config)
+                path = mesh_path(self.folder, extent)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_mesh(path, mesh, class_name=name, instance=extent.instance)
+                rows[extent.instance] = self._row(extent, crop, mesh)
+        listed = [rows[extent.instance] for extent in extents]
+        return pd.DataFrame(listed, columns=["id", "class", *COLUMNS, "mean_score"])
 
     def _row(self, extent: Extent, crop: Crop, mesh: Mesh) -> dict[str, object]:
         z, y, x = (-(-side // crop.step) for side in self.stack_shape)
@@ -74,7 +79,8 @@ class BlockMesher:
 def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
     """Make the mesh of one crop with the configured method."""
     if config.method == "shrinkwrap":
-        return shrinkwrap.surface(crop.mask, voxel_size=crop.voxel_size, params=config.shrinkwrap, offset=crop.offset)
+        mask = crop.mask[0 : crop.mask.shape[0]]  # at most `maximum_voxels`
+        return shrinkwrap.surface(mask, voxel_size=crop.voxel_size, params=config.shrinkwrap, offset=crop.offset)
     return isosurface.surface(crop.mask, voxel_size=crop.voxel_size, params=config.isosurface, offset=crop.offset)
 
 

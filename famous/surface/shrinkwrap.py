@@ -14,9 +14,10 @@ from scipy.sparse import coo_array, diags_array
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from famous.errors import ConfigError
-from famous.mesh import Mesh
+from famous.mesh import Mesh, merge
 from famous.points import OutlierParams, PointCloud, drop_outliers, from_mask
 from famous.surface import isosurface
+from famous.surface.marching import Slab, march
 from famous.voxels import VoxelSize
 
 MIN_CELLS, MAX_CELLS = 12, 128  # cells along the longest side of a remeshed hull
@@ -145,7 +146,8 @@ def remesh(mesh: Mesh, cell_nm: float) -> Mesh:
     shape = np.ceil((mesh.bounds[1] - low) / cell_nm + 1.5).astype(int)
     grid = np.indices(shape).reshape(3, -1).T * cell_nm + low
     distance = mesh.signed_distance(grid).reshape(shape)
-    return isosurface.march(distance, 0.0, np.full(3, cell_nm), apart=isosurface.APART * cell_nm).translated(low)
+    pieces = march([Slab(0, distance)], 0.0, apart=isosurface.APART * cell_nm)
+    return merge(Mesh(piece.vertices * cell_nm + low, piece.faces.astype(np.int64)) for piece in pieces)
 
 
 def project(mesh: Mesh, cloud: PointCloud, neighbours: int) -> Mesh:

@@ -35,14 +35,12 @@ def interpolate_slices(
     depth, height, width = mask.shape
     fine = np.zeros((depth * parts, height + 2, width + 2), dtype=np.float32)
     padded = np.pad(mask, ((1, 1), (1, 1), (1, 1)))
-    positions = (np.arange(depth * parts) + 0.5) / parts + 0.5  # in slices of the padded mask, centre of slice k at k
-    lower = np.floor(positions).astype(int)
+    halves = 2 * np.arange(depth * parts) + 1 + parts  # of a fine slice, from the centre of the padded mask's first
+    lower, shares = halves // (2 * parts), halves % (2 * parts) / (2 * parts)  # the same wherever a mask is cut
     for k in range(depth + 1):
         chosen = np.flatnonzero(lower == k)
         if chosen.size and (padded[k].any() or padded[k + 1].any()):
-            for index, distance in zip(
-                chosen, _between(padded[k], padded[k + 1], positions[chosen] - k, aspect), strict=True
-            ):
+            for index, distance in zip(chosen, _between(padded[k], padded[k + 1], shares[chosen], aspect), strict=True):
                 np.clip(distance + 0.5, 0.0, 1.0, out=fine[index])
     return fine[:, 1:-1, 1:-1], 0.5 - parts / 2
 
@@ -83,12 +81,20 @@ def signed_distance(mask: NDArray[np.bool_], aspect: float = 1.0) -> NDArray[np.
     if not mask.any():
         return np.full(mask.shape, NOTHING, dtype=np.float32)
     if abs(aspect - 1.0) < 0.01:
-        inside, outside = (
-            cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for side in (mask, ~mask)
-        )
+        inside, outside = (_distance(side) for side in (mask, ~mask))
     else:
         inside, outside = (
             ndimage.distance_transform_edt(side, sampling=(aspect, 1.0)).astype(np.float32) for side in (mask, ~mask)
         )
     distance: NDArray[np.float32] = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
     return distance
+
+
+def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance (pixels) of each True pixel to the nearest False one.
+
+    OpenCV's last digit depends on where the array lies in memory. The square is a whole number, which mends that.
+    """
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
+    exact: NDArray[np.float32] = np.sqrt(np.rint(distance * distance)).astype(np.float32)
+    return exact

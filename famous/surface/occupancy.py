@@ -1,0 +1,181 @@
+"""The smoothed fill grade round one instance, slab by slab, so that its length costs no memory.
+
+The slabs hold the same numbers wherever they are cut.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.masks import Body, Mask, count_exposed
+from famous.surface.marching import Slab
+from famous.surface.slices import interpolate_slices
+from famous.voxels import VoxelSize
+
+SLAB_VOXELS = 1 << 20  # of the grid at a time
+KEPT_VOXELS = 1 << 22  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
+TRUNCATE = 3.0  # where the Gaussian ends, in σ
+
+Grades = NDArray[np.uint8] | NDArray[np.float32]  # a mask needs no floats
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid that a body is meshed on: its own, a finer one along z, or a coarser one where it would be too large."""
+
+    bins: tuple[int, int, int]  # voxels per grid point
+    parts: int  # slices that replace one, where they lie far apart
+    step: NDArray[np.float64]  # nm
+
+    @classmethod
+    def choose(
+        cls, mask: Mask, body: Body, voxel_size: VoxelSize, *, coarse_z: float = 1.5, max_faces: int = 2**31
+    ) -> "Grid":
+        """Bin the finest axis until the mesh has no more faces than allowed: about two for each face of a voxel."""
+        bins = np.ones(3, dtype=np.int64)
+        few = 12 * body.voxels * max(1, round(voxel_size.z / min(voxel_size.y, voxel_size.x))) <= max_faces
+        exposed = np.zeros(3) if few else np.array(count_exposed(mask), dtype=np.float64)
+        while True:
+            step = np.array(voxel_size.zyx) * bins
+            ratio = step[0] / np.sqrt(step[1] * step[2])
+            parts = int(np.ceil(ratio - 0.25)) if ratio >= coarse_z else 1
+            if 2 * (exposed * (1, parts, parts)).sum() <= max_faces or (bins >= body.shape).all():
+                return cls((int(bins[0]), int(bins[1]), int(bins[2])), parts, step / (parts, 1, 1))
+            axis = int(np.argmin(np.where(bins < body.shape, step, np.inf)))
+            bins[axis] *= 2
+            exposed[np.arange(3) != axis] /= 2
+
+
+class Occupancy:
+    """Fill grade 0 … 1 of the grid points round a body, blurred; 0 along all of its border.
+
+    Parameters
+    ----------
+    mask, body
+        The instance.
+    grid
+        Where its fill grade is asked for.
+    smooth_steps
+        σ of the blur in steps of the coarsest axis.
+    """
+
+    def __init__(self, mask: Mask, body: Body, grid: Grid, smooth_steps: float) -> None:
+        self._mask, self._body, self._grid = mask, body, grid
+        sigma = smooth_steps * grid.step.max() / grid.step
+        self._pad = [int(pad) for pad in np.ceil(TRUNCATE * sigma) + 1]
+        self._kernels = [_gaussian(float(value)) for value in sigma]
+        points = -(-body.shape // grid.bins) * (grid.parts, 1, 1) + 2 * np.array(self._pad)
+        self.shape = (int(points[0]), int(points[1]), int(points[2]))
+        self._kept: list[Slab] = []
+
+    @property
+    def origin(self) -> NDArray[np.float64]:
+        """Position of the first grid point in nm of the mask."""
+        bins, parts, step = np.array(self._grid.bins), self._grid.parts, self._grid.step
+        first = (np.array(self._body.low) + bins / 2) * step * (parts, 1, 1) / bins
+        origin: NDArray[np.float64] = first - step * ((parts - 1) / 2, 0, 0) - self._pad * step
+        return origin
+
+    def __iter__(self) -> Iterator[Slab]:
+        if np.prod(self.shape) > KEPT_VOXELS:
+            yield from self._slabs()
+            return
+        if not self._kept:
+            self._kept = list(self._slabs())
+        yield from self._kept
+
+    def _slabs(self) -> Iterator[Slab]:
+        """Blur along z, with the planes that the kernel reaches over carried from slab to slab."""
+        kernel = self._kernels[0]
+        reach = len(kernel) // 2
+        first, carried = 0, np.zeros((reach, *self.shape[1:]), dtype=np.float32)
+        shared = np.zeros((0, *self.shape[1:]), dtype=np.float32)
+        for planes in self._padded():
+            known = np.concatenate([carried, planes]) if len(carried) else planes
+            carried = known[len(known) - 2 * reach :]
+            if len(known) <= 2 * reach:
+                carried = known
+                continue
+            blurred = _blur_rows(known, kernel)[reach : len(known) - reach]
+            field = np.concatenate([shared, blurred]) if len(shared) else blurred
+            if len(field) > 1:
+                yield Slab(first, field)
+                first += len(field) - 1
+            shared = field[-1:]
+
+    def _padded(self) -> Iterator[NDArray[np.float32]]:
+        """Fill grades blurred in the plane, with empty planes at both ends: the grid's, and what the kernel reaches."""
+        pads = [(0, 0), (self._pad[1],) * 2, (self._pad[2],) * 2]
+        ahead, behind = self._pad[0], self._pad[0] + len(self._kernels[0]) // 2
+        depth = int(self._body.shape[0])
+        thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self._grid.parts)) * self._grid.bins[0]
+        for start in range(0, depth, thick):
+            end = min(start + thick, depth)
+            grades = self._grades(start, end)
+            pads[0] = (ahead if start == 0 else 0, behind if end == depth else 0)
+            yield self._blur_planes(cast("Grades", np.pad(grades, pads)))
+
+    def _grades(self, start: int, end: int) -> Grades:
+        """Fill grade of the grid planes that replace slices start … end of the body, 0 … 1."""
+        bins, parts = self._grid.bins, self._grid.parts
+        if bins == (1, 1, 1) and parts == 1:
+            return self._read(start, end).view(np.uint8)
+        if parts == 1:
+            return self._bin(start, end)
+        lower, upper = start - bins[0], end + bins[0]  # with a neighbour at either side, to interpolate with
+        filled = self._bin(lower, upper) >= 0.5
+        fine, _ = interpolate_slices(filled, parts, aspect=self._grid.step[1] / self._grid.step[2])
+        return fine[parts:-parts]
+
+    def _bin(self, start: int, end: int) -> NDArray[np.float32]:
+        """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""
+        fz, fy, fx = self._grid.bins
+        block = self._read(start, end).view(np.uint8)
+        beyond = [(0, -length % many) for length, many in zip(block.shape, (fz, fy, fx), strict=True)]
+        block = np.pad(block, beyond)
+        for axis, many in enumerate((fz, fy, fx)):
+            if many > 1:
+                shape = (*block.shape[:axis], -1, many, *block.shape[axis + 1 :])
+                block = block.reshape(shape).sum(axis=axis + 1, dtype=np.uint32)
+        return block.astype(np.float32) / np.float32(fz * fy * fx)
+
+    def _read(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Slices start … end of the body, empty ones where that is outside."""
+        (z0, y0, x0), (z1, y1, x1) = self._body.low, self._body.high
+        inner = self._mask[max(z0 + start, z0) : min(z0 + end, z1)][:, y0:y1, x0:x1]
+        missing = (max(0, -start), max(0, end - (z1 - z0)))
+        return np.pad(inner, (missing, (0, 0), (0, 0))) if any(missing) else np.ascontiguousarray(inner)
+
+    def _blur_planes(self, planes: Grades) -> NDArray[np.float32]:
+        """Blur along y and x; the planes are blurred as one picture, their empty margins keep them apart."""
+        _, along_y, along_x = self._kernels
+        if len(along_y) == len(along_x) == 1:
+            return planes.astype(np.float32)
+        picture = planes.reshape(-1, planes.shape[2])
+        blurred = cv2.sepFilter2D(picture, cv2.CV_32F, along_x, along_y, borderType=cv2.BORDER_CONSTANT)
+        shaped: NDArray[np.float32] = blurred.reshape(planes.shape)
+        return shaped
+
+
+def _blur_rows(planes: NDArray[np.float32], kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Blur along z."""
+    if len(kernel) == 1:
+        return planes
+    picture = planes.reshape(len(planes), -1)
+    blurred = cv2.sepFilter2D(picture, cv2.CV_32F, np.ones(1), kernel, borderType=cv2.BORDER_CONSTANT)
+    shaped: NDArray[np.float32] = blurred.reshape(planes.shape)
+    return shaped
+
+
+def _gaussian(sigma: float) -> NDArray[np.float64]:
+    """Weights of a Gaussian that ends at `TRUNCATE` σ, as scipy has them."""
+    reach = int(TRUNCATE * sigma + 0.5)
+    if reach == 0:
+        return np.ones(1)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel: NDArray[np.float64] = weights / weights.sum()
+    return kernel
