@@ -1,7 +1,7 @@
 """The desk: everything that the labelling server needs from outside, as values and callables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,11 +41,11 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Proposed:
-    """Boxes that the model proposes for a slice: a box table with scores, and classes that the stack does not have."""
+    """Boxes that the model proposes for a slice: a box table with scores."""
 
     model: str  # version
     boxes: pd.DataFrame
-    unknown: tuple[str, ...] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)  # class that the stack does not have → boxes left out
 
 
 class Settle(Protocol):

@@ -335,13 +335,20 @@ class Labelling:
 
 
 def _is_ours(outside: Snapshot, stages: Sequence[Snapshot]) -> bool:
-    """Tell whether each table is as one of these states has it: then nobody but a kill came between.
+    """Tell whether the tables are as these states have them: then nobody came between, but perhaps a kill.
 
-    The table of done slices may also hold what two states have in common: it is taken back before boxes are written.
+    `stages` begins with the state that was saved to the tables last. Where there is a later one, a kill may have come
+    between the tables, which are written one after the other: each may be as any of the states has it, the table of
+    done slices as what the first and the last have in common, the list of classes as it was or as it becomes.
     """
-    alike = {part: any(outside.is_alike_in(stage, part) for stage in stages) for part in ("boxes", "done", "classes")}
-    common = stages[0].done & stages[-1].done
-    return alike["boxes"] and alike["classes"] and (alike["done"] or outside.done == common)
+    if len(stages) == 1:
+        return outside.is_alike(stages[0])
+    names = {entry.name for stage in stages for entry in stage.classes}
+    return (
+        any(outside.is_alike_in(stage, "boxes") for stage in stages)
+        and any(outside.done == done for done in (stages[0].done & stages[-1].done, *(stage.done for stage in stages)))
+        and {entry.name for entry in outside.classes} <= names
+    )
 
 
 def _now() -> str:

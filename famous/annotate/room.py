@@ -15,7 +15,7 @@ from famous.annotate.records import Box
 from famous.annotate.snap import snap
 from famous.annotate.state import EditError, SaveError, Snapshot
 from famous.boxes import CORNERS
-from famous.errors import InputError
+from famous.errors import FamousError, InputError
 
 Result = TypeVar("Result")
 
@@ -138,7 +138,7 @@ class Room:
             "z": body.z,
             "model": found.model,
             "boxes": _rows(found.boxes, CORNERS, scored=True),
-            "unknown": list(found.unknown),
+            "unknown": dict(found.unknown),
         }
 
     def advise(self, z: int) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class Room:
                 return
             try:
                 outside = self.desk.load()
-            except InputError as error:
+            except FamousError as error:
                 raise SaveError(str(error)) from error
             if outside is not None and not outside.is_alike(self.labelling.snapshot()):
                 self.labelling.take_in(outside)
@@ -210,7 +210,7 @@ class Room:
             return
         try:
             self.desk.save(self.labelling.snapshot())
-        except InputError as error:
+        except FamousError as error:
             raise SaveError(str(error)) from error
         self._stamp = self.desk.stamp()
         self.labelling.mark_saved(revision)

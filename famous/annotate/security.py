@@ -143,7 +143,7 @@ class Guard:
 
 
 def refuse(scope: Scope, status: int, why: str) -> Response:
-    """Make the answer to a request that is not served, and log it in one line, without the query, which may hold a token."""
+    """Make the answer to a request that is not served; log it in one line without the query, which may hold a token."""
     method, path = scope.get("method", "?"), scope.get("path", "?")
     log.warning("%s %s: %d %s", ascii(method)[1:-1][:20], ascii(path)[:120], status, ascii(why)[1:-1][:300])
     return JSONResponse({"error": why}, status)

@@ -1,0 +1,67 @@
+"""Labelling in the browser: annotate."""
+
+import os
+import sys
+import threading
+import webbrowser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from famous.cli import options
+from famous.cli.console import Answer, err, note
+
+if TYPE_CHECKING:
+    from famous.pipeline.annotate import Address
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Labelled slices")(annotate)
+
+
+def annotate(
+    stack: options.StackArgument,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Port; by default that of the last time or a free one."),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    voxel_size: options.VoxelSizeOption = None,
+    invert: options.InvertOption = None,
+    config: options.ConfigOption = None,
+    folder: options.FolderOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Draw boxes round the organelles, in the browser.
+
+    Example: famous annotate cell.tif
+    """
+    from famous.pipeline.annotate import Door, run_annotate
+
+    project = options.Common(voxel_size, invert, config, folder).open(stack)
+
+    def on_start(address: "Address") -> None:
+        if address.warning:
+            note([address.warning])
+        lines = [f"label {project.stack.name} at  {address.url}", "everything is saved at once; Ctrl-C ends the server"]
+        if "SSH_CONNECTION" in os.environ:
+            lines.insert(
+                1, f"from your own machine first: ssh -N -L {address.port}:127.0.0.1:{address.port} <this machine>"
+            )
+        data = {"folder": project.folder, "url": address.url, "host": address.host, "port": address.port}
+        Answer(data, tuple(lines)).say(as_json)
+        sys.stdout.flush()
+        if not no_browser and has_browser():
+            threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()
+
+    run_annotate(project, Door(host, port), on_start)
+    err.print("the server has ended; everything is saved")
+
+
+def has_browser() -> bool:
+    """Tell whether there is a screen to open a browser on, which a login over SSH has not."""
+    if "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
