@@ -20,8 +20,7 @@ from famous.detect import Detector, detect_slice
 from famous.errors import FamousError, InputError, MissingError
 from famous.io.annotations import Annotations, Imported, read_boxes, write_boxes
 from famous.io.archives import is_zip, pack, unpack
-from famous.pipeline import background
-from famous.pipeline.detect import open_detector, weights_of
+from famous.pipeline import background, detect
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.project import Project
 from famous.report.colours import usual_name
@@ -137,9 +136,9 @@ class Proposer:
         folder = _folder(self._project())
         version = _version(folder)
         if self._open is None or self._open[:2] != (version, folder):
-            open_detector.cache_clear()  # it goes by the folder, which a new training leaves the same
+            detect.open_detector.cache_clear()  # it goes by the folder, which a new training leaves the same
             try:
-                self._open = version, folder, open_detector(folder, self._device)
+                self._open = version, folder, detect.open_detector(folder, self._device)
             except (InputError, MissingError) as problem:
                 if _version(folder) == version:
                     raise
@@ -284,7 +283,7 @@ class _Line:
 
 
 def _folder(project: Project) -> Path:
-    folder = weights_of(project)
+    folder = detect.weights_of(project)
     if not (folder / "card.json").is_file():
         raise MissingError(f"{folder}: there is no model with a card.json")
     return folder
