@@ -1,0 +1,161 @@
+/**
+ * Boxes on the canvas. Each line is drawn in its class's colour on a wider dark one, so that it is seen on any grey; what
+ * is selected has a white line outside and handles as well, so that no colour is needed to tell.
+ */
+
+import { handleSpots, onScreen } from "./geometry.js";
+
+const CASING = "rgba(0,0,0,0.7)";
+const DASHES = { ghost: [2, 4], proposal: [7, 5] };
+const HANDLE_PX = 9;
+const LABEL_FROM_PX = 34; // boxes narrower than this on the screen have no label unless selected or under the cursor
+const FONT = "600 12px system-ui, sans-serif";
+
+/** Rectangle on the screen with its lines on the middle of pixels, so that they are sharp. */
+function sharp(box, frame) {
+  const { left, top, right, bottom } = onScreen(box, frame);
+  const snap = (value) => Math.round(value - 0.5) + 0.5;
+  const [x, y] = [snap(left), snap(top)];
+  return [x, y, Math.max(snap(right) - x, 1), Math.max(snap(bottom) - y, 1)];
+}
+
+/** Whether any of a box is on the screen. */
+export function isSeen(box, frame, screen) {
+  const { left, top, right, bottom } = onScreen(box, frame);
+  return right >= -4 && bottom >= -4 && left <= screen.width + 4 && top <= screen.height + 4;
+}
+
+/**
+ * A box of this slice.
+ *
+ * @param {CanvasRenderingContext2D} context in CSS pixels
+ * @param {{color: string, isSelected?: boolean, isHovered?: boolean}} look
+ */
+export function drawBox(context, box, frame, { color, isSelected = false, isHovered = false }) {
+  const [x, y, wide, high] = sharp(box, frame);
+  context.setLineDash([]);
+  if (isSelected || isHovered) {
+    context.fillStyle = color;
+    context.globalAlpha = isSelected ? 0.14 : 0.08;
+    context.fillRect(x, y, wide, high);
+    context.globalAlpha = 1;
+  }
+  line(context, x, y, wide, high, CASING, isSelected ? 7 : 4.5);
+  if (isSelected) line(context, x, y, wide, high, "#fff", 5);
+  line(context, x, y, wide, high, color, isHovered && !isSelected ? 3 : 2);
+}
+
+function line(context, x, y, wide, high, style, thick) {
+  context.strokeStyle = style;
+  context.lineWidth = thick;
+  context.strokeRect(x, y, wide, high);
+}
+
+/** The eight handles of a box. */
+export function drawHandles(context, box, frame, color) {
+  context.setLineDash([]);
+  for (const { x, y } of handleSpots(box, frame)) {
+    const [left, top] = [Math.round(x - HANDLE_PX / 2) + 0.5, Math.round(y - HANDLE_PX / 2) + 0.5];
+    context.fillStyle = "#fff";
+    context.fillRect(left, top, HANDLE_PX, HANDLE_PX);
+    line(context, left, top, HANDLE_PX, HANDLE_PX, "rgba(0,0,0,0.85)", 1);
+    context.fillStyle = color;
+    context.fillRect(left + 2.5, top + 2.5, HANDLE_PX - 5, HANDLE_PX - 5);
+  }
+}
+
+/** A box of a neighbour slice: faint dots. */
+export function drawGhost(context, box, frame, color) {
+  const [x, y, wide, high] = sharp(box, frame);
+  context.globalAlpha = 0.6;
+  context.setLineDash([]);
+  line(context, x, y, wide, high, "rgba(0,0,0,0.35)", 2.5);
+  context.setLineDash(DASHES.ghost);
+  line(context, x, y, wide, high, color, 1.5);
+  context.globalAlpha = 1;
+}
+
+/** A box that the model proposes: dashes, white between them. */
+export function drawProposal(context, box, frame, { color, isFocused, isFaint }) {
+  const [x, y, wide, high] = sharp(box, frame);
+  context.globalAlpha = isFaint && !isFocused ? 0.45 : 1;
+  context.setLineDash([]);
+  line(context, x, y, wide, high, CASING, isFocused ? 6 : 4);
+  if (isFocused) line(context, x, y, wide, high, "#fff", 4);
+  context.setLineDash(DASHES.proposal);
+  line(context, x, y, wide, high, color, 2);
+  context.globalAlpha = 1;
+}
+
+/** The box being drawn, or the marquee. */
+export function drawBand(context, box, frame, color) {
+  const [x, y, wide, high] = sharp(box, frame);
+  context.setLineDash([]);
+  line(context, x, y, wide, high, CASING, 3);
+  if (!color) context.setLineDash([4, 4]);
+  line(context, x, y, wide, high, color ?? "#fff", 1.5);
+  context.setLineDash([]);
+}
+
+/** Whether a box has room for its label on the screen. */
+export function hasRoom(box, frame) {
+  return (box.x1 - box.x0) * frame.scale >= LABEL_FROM_PX;
+}
+
+/** Words at the upper left corner of a box; inside it where the screen ends above. */
+export function drawLabel(context, box, frame, text, color) {
+  const [x, y] = sharp(box, frame);
+  context.font = FONT;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  const wide = context.measureText(text).width + 15;
+  const [left, top] = [x - 1, y - 20 < 0 ? y + 3 : y - 20];
+  context.fillStyle = "rgba(16,18,22,0.82)";
+  context.beginPath();
+  context.roundRect(left, top, wide, 17, 3);
+  context.fill();
+  context.fillStyle = color;
+  context.fillRect(left, top + 2, 3, 13);
+  context.fillStyle = "#fff";
+  context.fillText(text, left + 8, top + 9);
+  context.textBaseline = "alphabetic";
+}
+
+/** A quiet word and tick in the upper right corner of the screen: this slice is done. */
+export function drawDoneMark(context, screen) {
+  const [right, top] = [screen.width - 14, 12];
+  context.font = FONT;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  const wide = context.measureText("done").width + 32;
+  context.fillStyle = "rgba(16,18,22,0.72)";
+  context.beginPath();
+  context.roundRect(right - wide, top, wide, 22, 11);
+  context.fill();
+  context.fillStyle = "#fff";
+  context.fillText("done", right - 10, top + 11.5);
+  context.strokeStyle = "#7fd6a4";
+  context.lineWidth = 2;
+  context.setLineDash([]);
+  context.beginPath();
+  context.moveTo(right - wide + 9, top + 11.5);
+  context.lineTo(right - wide + 12.5, top + 15);
+  context.lineTo(right - wide + 18.5, top + 7.5);
+  context.stroke();
+  context.textBaseline = "alphabetic";
+}
+
+/** Fine lines through the cursor while a box is being drawn, or the place that the cuts go through. */
+export function drawCross(context, px, py, screen) {
+  context.setLineDash([]);
+  for (const [style, thick] of [["rgba(0,0,0,0.35)", 3], ["rgba(255,255,255,0.55)", 1]]) {
+    context.strokeStyle = style;
+    context.lineWidth = thick;
+    context.beginPath();
+    context.moveTo(Math.round(px) + 0.5, 0);
+    context.lineTo(Math.round(px) + 0.5, screen.height);
+    context.moveTo(0, Math.round(py) + 0.5);
+    context.lineTo(screen.width, Math.round(py) + 0.5);
+    context.stroke();
+  }
+}

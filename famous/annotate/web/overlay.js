@@ -1,0 +1,81 @@
+/** Everything that lies on the slice: outline, ghosts, proposals, boxes, labels, the box being drawn, the scale bar. */
+
+import * as draw from "./boxes.js";
+import { area, onScreen } from "./geometry.js";
+import { drawScaleBar } from "./scalebar.js";
+
+/**
+ * @param {CanvasRenderingContext2D} context in CSS pixels, cleared
+ * @param {import("./view.js").View} view
+ * @param {object} store
+ */
+export function paintOverlay(context, view, store) {
+  outline(context, view, store);
+  if (view.showsGhosts) ghosts(context, view, store);
+  proposals(context, view, store);
+  boxes(context, view, store);
+  band(context, view, store);
+  if (store.done.has(store.z)) draw.drawDoneMark(context, view.screen);
+  const size = store.stack.voxel_size_nm;
+  drawScaleBar(context, view.screen, (size ? size[2] : 1) / view.frame.scale, Boolean(size));
+}
+
+function outline(context, view, store) {
+  const { left, top, right, bottom } = onScreen({ y0: 0, x0: 0, y1: view.slice.height, x1: view.slice.width }, view.frame);
+  const isDone = store.done.has(store.z);
+  context.setLineDash([]);
+  context.strokeStyle = isDone ? "rgba(127,214,164,0.8)" : "rgba(128,128,128,0.5)";
+  context.lineWidth = isDone ? 2 : 1;
+  context.strokeRect(left - 1, top - 1, right - left + 2, bottom - top + 2);
+}
+
+function ghosts(context, view, store) {
+  for (const z of [store.z - 1, store.z + 1]) {
+    for (const box of store.boxesOn(z)) {
+      if (draw.isSeen(box, view.frame, view.screen)) draw.drawGhost(context, box, view.frame, store.colour(box.class));
+    }
+  }
+}
+
+function proposals(context, view, store) {
+  for (const box of store.proposals) {
+    if (!draw.isSeen(box, view.frame, view.screen)) continue;
+    const color = store.colour(box.class);
+    const isFocused = box.key === view.proposalKey;
+    draw.drawProposal(context, box, view.frame, { color, isFocused, isFaint: box.score < store.proposalThreshold });
+    if (isFocused || draw.hasRoom(box, view.frame)) {
+      draw.drawLabel(context, box, view.frame, `${box.class} ${box.score.toFixed(2)}?`, color);
+    }
+  }
+}
+
+/** Large boxes first, so that small ones lie on top; what is selected last. */
+function boxes(context, view, store) {
+  const isSelected = (box) => store.selection.has(box.id);
+  const seen = view.boxes().filter((box) => draw.isSeen(box, view.frame, view.screen));
+  const drawn = seen.sort((a, b) => Number(isSelected(a)) - Number(isSelected(b)) || area(b) - area(a));
+  for (const box of drawn) {
+    const look = { color: store.colour(box.class), isSelected: isSelected(box), isHovered: box.id === view.hovered };
+    draw.drawBox(context, box, view.frame, look);
+  }
+  for (const box of drawn) {
+    const isNear = isSelected(box) || box.id === view.hovered;
+    if (isNear || (view.showsLabels && draw.hasRoom(box, view.frame))) {
+      draw.drawLabel(context, box, view.frame, label(box, isSelected(box)), store.colour(box.class));
+    }
+  }
+  const gripped = view.gripped();
+  if (gripped) draw.drawHandles(context, gripped, view.frame, store.colour(gripped.class));
+}
+
+function label(box, withSize) {
+  return withSize ? `${box.class} ${box.x1 - box.x0} × ${box.y1 - box.y0}` : box.class;
+}
+
+function band(context, view, store) {
+  if (!view.band) return;
+  const { kind, box } = view.band;
+  const color = kind === "draw" ? store.colour(store.className) : null;
+  draw.drawBand(context, box, view.frame, color);
+  if (color) draw.drawLabel(context, box, view.frame, label({ ...box, class: store.className ?? "" }, true), color);
+}
