@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { recall, remember } from "./memory.js";
-import { Proposals, matchClass } from "./proposals.js";
+import { Proposals } from "./proposals.js";
 
 const SETTLE_MS = 350; // on a slice, before proposals come by themselves
 
@@ -16,8 +16,7 @@ export class Assistant {
     this.threshold = 0.25;
     this.automatic = false; // propose on every slice that is opened
     this.asking = null; // the slice that is being asked for
-    this.chosen = {}; // model's class → stack's class
-    this.strange = []; // the model's classes that the stack lacks, as last seen
+    this.unknown = {}; // classes that the model found last and the stack lacks → how often
   }
 
   /** @param {string} key of the stack */
@@ -25,22 +24,16 @@ export class Assistant {
     this.key = key;
     this.threshold = recall("threshold", 0.25);
     this.automatic = recall(`${key}:automatic`, false);
-    this.chosen = recall(`${key}:classes`, {});
   }
 
-  /** Proposals of the current slice at or above the threshold, best first. */
-  get visible() {
-    return this.pile.on(this.store.z).filter(({ score }) => score >= this.threshold);
-  }
-
-  /** All proposals of the current slice. */
-  get all() {
+  /** Proposals of the current slice, best first. */
+  get proposals() {
     return this.pile.on(this.store.z);
   }
 
-  /** @param {string} name a model's class @returns {string|null} the stack's class for it */
-  toClass(name) {
-    return matchClass(name, this.store.classes.map((entry) => entry.name), this.chosen);
+  /** Those with a score at or above the threshold. */
+  get good() {
+    return this.proposals.filter(({ score }) => score >= this.threshold);
   }
 
   /** Take news of the model and of the training. */
@@ -54,6 +47,7 @@ export class Assistant {
     if (JSON.stringify(model) === JSON.stringify(this.model) || model === undefined) return;
     const fresh = this.store.ready && model && model.version !== this.model?.version;
     this.model = model;
+    this.unknown = {};
     this.pile.clear();
     this.store.emit("model");
     this.store.emit("proposals");
@@ -76,8 +70,8 @@ export class Assistant {
     store.emit("proposals");
     try {
       const answer = await api.propose(z);
-      const result = this.pile.keep(answer, store.boxesOn(z), (name) => this.toClass(name));
-      this.strange = result.strange;
+      const result = this.pile.keep(answer, store.boxesOn(z));
+      this.unknown = answer.unknown ?? {};
       if (!quiet && store.z === z) this.tell(result);
     } catch (error) {
       if (!quiet) store.say(error.message, "error");
@@ -87,10 +81,10 @@ export class Assistant {
     }
   }
 
-  tell({ shown, labelled, strange }) {
+  tell({ shown, labelled }) {
     if (shown) return;
     if (labelled) this.store.say(`The model finds nothing here that is not boxed already (${labelled} found).`);
-    else if (strange.length) this.store.say("What the model finds here has classes that this stack lacks: see the model panel.", "warn");
+    else if (Object.keys(this.unknown).length) this.store.say("What the model finds here has classes that this stack lacks: see the model panel.", "warn");
     else this.store.say("The model finds nothing on this slice.");
   }
 
@@ -133,15 +127,6 @@ export class Assistant {
     remember(`${this.key}:automatic`, on);
     this.store.emit("model");
     this.arrive();
-  }
-
-  /** @param {string} name a model's class @param {string|null} own the stack's class that its proposals get */
-  choose(name, own) {
-    this.chosen = { ...this.chosen, [name]: own };
-    remember(`${this.key}:classes`, this.chosen);
-    this.pile.clear();
-    this.store.emit("model");
-    this.propose({ quiet: true });
   }
 
   /** @param {number} minutes */

@@ -48,9 +48,12 @@ const CHECKS = {
     if (done.has(z) === to) return MADE;
     return done.has(z) === from ? FITS : "the slice was marked otherwise meanwhile";
   },
-  classes: ({ classes }, { from, to }) => {
+  classes: ({ boxes, classes }, { from, to }) => {
     if (sameClasses(classes, to)) return MADE;
-    return sameClasses(classes, from) ? FITS : "the classes were changed meanwhile";
+    if (!sameClasses(classes, from)) return "the classes were changed meanwhile";
+    const names = new Set(to.map(({ name }) => name));
+    const held = [...boxes.values()].find((box) => !names.has(box.class));
+    return held ? `there are boxes of the class ${held.class}` : FITS;
   },
   rename: ({ classes }, { from, to }) => {
     const names = new Set(classes.map(({ name }) => name));

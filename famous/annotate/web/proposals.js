@@ -1,5 +1,5 @@
 /**
- * The model's proposals, slice by slice: what was asked for, which classes they become, which are already boxes.
+ * The model's proposals, slice by slice: what was asked for, and is not boxed already.
  *
  * @typedef {{key: string, z: number, y0: number, x0: number, y1: number, x1: number, class: string, score: number}} Proposal
  */
@@ -24,21 +24,13 @@ export class Proposals {
    * Keep an answer of /api/propose, without what is boxed already.
    * @param {{z: number, boxes: object[]}} answer
    * @param {object[]} boxes of the slice
-   * @param {(name: string) => string|null} toClass the stack's class of a model's class, or null
-   * @returns {{shown: number, labelled: number, strange: string[]}}
+   * @returns {{shown: number, labelled: number}}
    */
-  keep({ z, boxes: found }, boxes, toClass) {
-    const strange = new Set();
-    const shown = [];
-    let labelled = 0;
-    for (const box of found) {
-      const name = toClass(box.class);
-      if (name === null) strange.add(box.class);
-      else if (boxes.some((other) => other.class === name && iou(other, box) >= SAME)) labelled += 1;
-      else shown.push(Object.freeze({ ...box, z, class: name, key: `p${(this.count += 1)}` }));
-    }
-    this.bySlice.set(z, shown.sort((a, b) => b.score - a.score));
-    return { shown: shown.length, labelled, strange: [...strange] };
+  keep({ z, boxes: found }, boxes) {
+    const isBoxed = (box) => boxes.some((other) => other.class === box.class && iou(other, box) >= SAME);
+    const fresh = found.filter((box) => !isBoxed(box)).sort((a, b) => b.score - a.score);
+    this.bySlice.set(z, fresh.map((box) => Object.freeze({ ...box, z, key: `p${(this.count += 1)}` })));
+    return { shown: fresh.length, labelled: found.length - fresh.length };
   }
 
   /** @param {number} z @param {Set<string>} keys @returns {Proposal[]} those taken away */
@@ -52,25 +44,4 @@ export class Proposals {
   clear() {
     this.bySlice.clear();
   }
-}
-
-/**
- * Find the stack's class for a model's: the user's choice, the same name, or the same but for case and plural.
- * @param {string} name
- * @param {string[]} classes of the stack
- * @param {Record<string, string>} chosen model's class → stack's class
- * @returns {string|null}
- */
-export function matchClass(name, classes, chosen) {
-  if (classes.includes(chosen[name])) return chosen[name];
-  if (classes.includes(name)) return name;
-  return classes.find((own) => singular(own) === singular(name)) ?? null;
-}
-
-/** @param {string} name */
-function singular(name) {
-  const words = name.toLowerCase().replaceAll(/[_-]+/g, " ").trim();
-  if (words.endsWith("mitochondria")) return words.replace(/mitochondria$/, "mitochondrion");
-  if (words.endsWith("nuclei")) return words.replace(/nuclei$/, "nucleus");
-  return words.replace(/(?<=[^su])s$/, "");
 }

@@ -11,7 +11,9 @@ import { randomHex, uuid } from "./ids.js";
 import { Assistant } from "./assistant.js";
 import { recall, remember } from "./memory.js";
 import { Queue } from "./queue.js";
+import { ShownAs } from "./shown_as.js";
 import { Sync } from "./sync.js";
+import { plural, rebased } from "./words.js";
 
 const SMALLEST_PX = 3; // side of a box
 
@@ -37,6 +39,7 @@ export class Store {
     this.said = new Map();
     this.assistant = new Assistant(this);
     this.clock = new Clock(this);
+    this.shownAs = new ShownAs(this);
   }
 
   get boxes() {
@@ -95,40 +98,38 @@ export class Store {
     this.sync.schedule();
   }
 
+  /** Send what pages that are gone have left unsent. */
   takeOver() {
     const count = this.queue.adopt();
     if (!count) return;
     this.sync.unsure = true;
     this.rebuild();
-    this.say(`${count === 1 ? "One edit" : `${count} edits`} that had not been saved yet ${count === 1 ? "is" : "are"} sent now.`);
+    this.say(`Unsaved when this page was last closed: ${plural(count, "edit")}. Sending now.`);
     this.sync.flush();
   }
 
-  /** Take the server's state as the ground, and lay the unsent edits on it. @param {object} state of /api/state */
-  rebase(state) {
+  /** Take the server's state as the ground, and lay the unsent edits on it. */
+  rebase(state, { quiet = false } = {}) {
     const before = this.revision;
     this.confirmed = fromState(state);
     Object.assign(this, { stack: state.stack, proposed: state.proposed, presets: state.presets, palette: state.palette });
     Object.assign(this, { formats: state.formats, pyramid: state.pyramid, bits: state.stack.bits });
     this.seconds = new Map(Object.entries(state.seconds).map(([z, s]) => [Number(z), s]));
     const [low, high] = state.stack.window;
-    if (!this.ready || !this.windowUnsent) this.window = { low, high, inverted: state.stack.inverted };
+    if (!this.shownAs.unsent) this.window = { low, high, inverted: state.stack.inverted };
     this.note(state);
-    const lost = this.rebuild(state.revision - before);
+    const lost = this.rebuild();
     this.z = this.clampZ(this.z);
     this.emit("state");
     this.emit("window");
     this.assistant.hear(state);
-    if (this.ready) this.tellRebased(state.revision - before, lost);
+    if (this.ready && !quiet) this.tellRebased(state.revision - before, lost);
   }
 
   /** Say what became of the unsent edits when another tab was first. */
   tellRebased(ahead, lost) {
     const own = this.queue.entries.filter(({ tried }) => tried).length;
-    if (ahead <= own && !lost.length) return;
-    const kept = this.queue.size ? ` Your ${this.queue.size} unsent edits are kept.` : "";
-    const gone = lost.map(({ edit, reason }) => ` Could not be kept: ${edit.label} (${reason}).`).join("");
-    this.say(`This stack was changed elsewhere; its newest state is loaded.${kept}${gone}`, lost.length ? "warn" : "info");
+    if (ahead > own || lost.length) this.say(rebased(this.queue.size, lost), lost.length ? "warn" : "info");
   }
 
   /** Show the confirmed labelling with the unsent edits on it; drop those that no longer fit. */
@@ -183,6 +184,16 @@ export class Store {
     for (const { edit: other, reason } of lost) this.say(`Taken back too: ${other.label} (${reason}).`, "error");
   }
 
+  /** Send everything first. @returns {Promise<boolean>} whether the server has it all */
+  settled() {
+    return this.sync.run(() => this.sync.drain());
+  }
+
+  /** Load the server's state anew. @returns {Promise<boolean>} whether it came */
+  refresh() {
+    return this.sync.run(() => this.sync.reload({ quiet: true }));
+  }
+
   /** The server has undone or redone something. */
   follow(answer) {
     const z = sliceOf(answer.changes, this.confirmed.boxes);
@@ -196,12 +207,11 @@ export class Store {
   /** A pulse came. */
   hear(news) {
     this.assistant.hear(news);
-    if (this.windowUnsent) this.sendWindow();
+    this.shownAs.again(this.window);
   }
 
   // ------------------------------------------------------------------ looking
 
-  /** @param {number} z */
   goTo(z) {
     const target = this.clampZ(z);
     if (target === this.z) return;
@@ -218,7 +228,6 @@ export class Store {
     return Math.max(0, Math.min(this.stack.shape[0] - 1, Math.round(z)));
   }
 
-  /** @param {string} name */
   setClass(name) {
     if (name === this.className || !this.classes.some((entry) => entry.name === name)) return;
     this.className = name;
@@ -241,7 +250,6 @@ export class Store {
     this.emit("selection");
   }
 
-  /** @param {number} z */
   boxesOn(z) {
     return this.bySlice().get(z) ?? [];
   }
@@ -270,25 +278,13 @@ export class Store {
     this.window = { ...this.window, ...change };
     this.emit("window");
     if (!final) return;
-    this.windowUnsent = true;
-    this.sendWindow();
-  }
-
-  async sendWindow() {
-    const { low, high, inverted } = this.window;
-    try {
-      await api.window(low, high, inverted);
-      if (low === this.window.low && high === this.window.high && inverted === this.window.inverted) this.windowUnsent = false;
-    } catch (error) {
-      if (error.status) this.windowUnsent = false;
-      if (error.status) this.sayOnce(error.message, "error");
-    }
+    this.shownAs.send(this.window);
   }
 
   // ------------------------------------------------------------------ editing
 
   /** Make an edit: at once here, soon on the server. @returns {boolean} whether it fitted */
-  commit(label, changes) {
+  commit(label, changes, withdrawn = []) {
     if (!changes.length) return false;
     const edit = { id: uuid(), label, changes };
     const { verdict } = apply(this.shown, edit);
@@ -297,7 +293,7 @@ export class Store {
       this.say(`${label}: ${verdict}.`, "warn");
       return false;
     }
-    this.withdrawn = [];
+    this.withdrawn = withdrawn;
     this.queue.push(edit);
     if (!this.queue.kept) this.sayOnce("This browser keeps nothing for the page: stay here until it says saved.", "warn");
     this.changed();
@@ -308,7 +304,6 @@ export class Store {
   /** @param {string} label @param {object[]} fields of each box @returns {string[]} ids of those added */
   addBoxes(label, fields) {
     const boxes = fields.map((box) => this.clip(box)).filter(Boolean);
-    if (boxes.length < fields.length) this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
     const added = boxes.map((box) => ({ id: `${this.tab}-${(this.counter += 1)}`, ...box }));
     const made = this.commit(label, added.map((box) => ({ op: "add", box })));
     return made ? added.map(({ id }) => id) : [];
@@ -320,7 +315,6 @@ export class Store {
     for (const [id, fields] of fieldsOf) {
       const box = this.boxes.get(id);
       const wanted = box && this.clip({ ...box, ...fields });
-      if (box && !wanted) this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
       const names = wanted ? Object.keys(wanted).filter((name) => wanted[name] !== box[name]) : [];
       const pick = (source) => Object.fromEntries(names.map((name) => [name, source[name]]));
       if (names.length) changes.push({ op: "change", id, from: pick(box), to: pick(wanted) });
@@ -339,7 +333,6 @@ export class Store {
     return this.commit(done ? `mark slice ${z} done` : `mark slice ${z} not done`, [{ op: "done", z, from: !done, to: done }]);
   }
 
-  /** @param {string} label @param {{name: string, color: string}[]} classes */
   setClasses(label, classes) {
     return this.commit(label, [{ op: "classes", from: this.classes, to: classes }]);
   }
@@ -351,14 +344,14 @@ export class Store {
     return made;
   }
 
-  /** Whole pixels within the slice, or null where too little is left. */
-  clip(box) {
+  /** A box in whole pixels within the slice, or null where too little is left. */
+  clip({ id, z, y0, x0, y1, x1, class: name }) {
     const [, height, width] = this.stack.shape;
     const within = (value, limit) => Math.max(0, Math.min(limit, Math.round(value)));
-    const { id, z, class: name } = box;
-    const clipped = { z, y0: within(box.y0, height), x0: within(box.x0, width), y1: within(box.y1, height), x1: within(box.x1, width), class: name };
-    const large = clipped.y1 - clipped.y0 >= SMALLEST_PX && clipped.x1 - clipped.x0 >= SMALLEST_PX;
-    return large ? { ...(id && { id }), ...clipped } : null;
+    const box = { z, y0: within(y0, height), x0: within(x0, width), y1: within(y1, height), x1: within(x1, width), class: name };
+    if (Math.min(box.y1 - box.y0, box.x1 - box.x0) >= SMALLEST_PX) return id ? { id, ...box } : box;
+    this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
+    return null;
   }
 
   undo() {
@@ -375,9 +368,7 @@ export class Store {
   redo() {
     const edit = this.withdrawn.pop();
     if (!edit) return this.sync.step("redo");
-    const rest = this.withdrawn;
-    this.commit(edit.label, edit.changes);
-    this.withdrawn = rest;
+    this.commit(edit.label, edit.changes, this.withdrawn);
     return Promise.resolve();
   }
 
@@ -390,7 +381,7 @@ export class Store {
     return this.assistant.training;
   }
   get proposals() {
-    return this.assistant.visible;
+    return this.assistant.proposals;
   }
   get proposalThreshold() {
     return this.assistant.threshold;

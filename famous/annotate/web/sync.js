@@ -97,12 +97,12 @@ export class Sync {
   }
 
   /** Load the server's state and lay the unsent edits on it. @returns {Promise<boolean>} whether it came */
-  async reload() {
+  async reload({ quiet = false } = {}) {
     try {
       const state = await api.state();
       this.answered();
       this.unsure = this.queue.entries.some(({ tried }) => tried);
-      this.store.rebase(state);
+      this.store.rebase(state, { quiet });
       return true;
     } catch (error) {
       if (error instanceof AwayError) this.lost(error);
@@ -179,7 +179,8 @@ export class Sync {
       await this.catchUp(news.revision !== revision && epoch === this.store.epoch);
     } catch (error) {
       if (error instanceof AwayError) this.lost(error);
-      else if (!(error instanceof ApiError)) throw error;
+      else if (error instanceof ApiError) this.store.sayOnce(error.message, "error");
+      else throw error;
     } finally {
       this.schedule();
     }
