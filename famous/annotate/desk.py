@@ -91,12 +91,13 @@ class Desk:
     stack: Stack  # as it was opened: with a window, perhaps without a voxel size
     fingerprint: str  # of the stack's voxels
     log: Path  # edits.jsonl
+    classes: Sequence[Class]  # to begin with, where nothing is labelled yet; none: the page asks
     presets: Mapping[str, Sequence[Class]]  # name of a cell → classes to start from
     palette: Sequence[str]  # colours, `#rrggbb`, for classes without one
     formats: Sequence[str]  # of import and export
     proposed: Sequence[int]  # slices to label first
     settle: Settle
-    load: Callable[[], Snapshot | None]  # the labelling on disk; None: there is none
+    load: Callable[[], Snapshot | None]  # the labelling in the tables; None: there are none
     save: Callable[[Snapshot], None]  # to disk, each file atomically
     stamp: Callable[[], object]  # another one when the files on disk are others
     recipe: Callable[[str], Extractor]  # class → boxes to pixels

@@ -5,6 +5,7 @@ nobody was told of. Undo and redo are lines too: they reach back across restarts
 
   {"rev":1,"at":"2026-01-01T12:00:00Z","kind":"edit","id":…,"label":"draw box","changes":[…]}
   {"rev":2,"at":…,"kind":"undo","of":1}       {"rev":3,"at":…,"kind":"redo","of":1}
+  {"rev":1,"at":…,"kind":"start","id":…,"label":…,"changes":[…]}                       what undo does not reach behind
   {"kind":"time","z":4,"seconds":12.5}        seconds that a user spent on a slice
   {"kind":"saved","rev":3}                    the tables were written as of this revision
 """
@@ -15,22 +16,21 @@ import threading
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from famous.annotate.records import AnyChange, Box, Class, Classes, Edit, Id, Label, Record, Whole, inverse
+from famous.annotate.records import AnyChange, Class, Classes, Edit, Id, Label, Record, Whole, inverse
 from famous.annotate.state import SMALLEST, EditError, SaveError, Snapshot, StaleError, State, difference
 from famous.errors import FamousError, InputError
-
-__all__ = ["Box", "Class", "Edit", "EditError", "Labelling", "SaveError", "Snapshot", "StaleError"]
 
 OUTSIDE = "changes from outside"  # label of the edit that takes in what others wrote to the tables
 
 
 class _EditLine(Record):
-    kind: Literal["edit"] = "edit"
+    kind: Literal["edit", "start"] = "edit"
     rev: Whole
     at: str
     id: Id
@@ -56,8 +56,8 @@ class _SavedLine(Record):
     rev: Whole
 
 
-_Line = Annotated[_EditLine | _TurnLine | _TimeLine | _SavedLine, Field(discriminator="kind")]
-_LINES: TypeAdapter[_EditLine | _TurnLine | _TimeLine | _SavedLine] = TypeAdapter(_Line)
+_AnyLine = _EditLine | _TurnLine | _TimeLine | _SavedLine
+_LINES: TypeAdapter[_AnyLine] = TypeAdapter(Annotated[_AnyLine, Field(discriminator="kind")])
 
 
 class Labelling:
@@ -74,6 +74,7 @@ class Labelling:
         self._redo: list[int] = []
         self._revision = 0
         self._saved = 0
+        self._end = 0  # length of the log, bytes
 
     @classmethod
     def open(cls, log: Path, shape: tuple[int, int, int], outside: Snapshot | None) -> "Labelling":
@@ -87,7 +88,7 @@ class Labelling:
             The stack's (z, y, x).
         outside
             The labelling as the tables have it. Where it differs from the log it wins, and the difference becomes an
-            edit of its own; but tables that a kill kept from being written do not win.
+            edit of its own (with an empty log: the start); but tables that a kill kept from being written do not win.
 
         Raises
         ------
@@ -181,13 +182,13 @@ class Labelling:
             self._saved = revision
 
     def set_classes(self, classes: Sequence[Class], label: str = "set the classes") -> int:
-        """Take another list of classes; EditError where a class that has boxes is not in it."""
+        """Take another list of classes; EditError where a class that has boxes is not in it. The first is a start."""
         with self._lock:
             before, after = self._state.classes, tuple(classes)
             if before == after:
                 return self._revision
             change = Classes(before=before, after=after)
-            return self._append([Edit(id=str(uuid.uuid4()), label=label, changes=(change,))], 1)
+            return self._append([_new_edit(label, [change])], 1, "edit" if before else "start")
 
     def take_in(self, other: Snapshot, label: str = OUTSIDE) -> int:
         """Make the labelling as `other` is, by one edit that can be undone; returns the revision.
@@ -198,9 +199,9 @@ class Labelling:
             changes = list(difference(self.snapshot(), other, self._revision + 1))
             if not changes:
                 return self._revision
-            return self._append([Edit(id=str(uuid.uuid4()), label=label[:200], changes=tuple(changes))], 1)
+            return self._append([_new_edit(label, changes)], 1, "edit" if self._revision else "start")
 
-    def _append(self, edits: list[Edit], smallest: int) -> int:
+    def _append(self, edits: list[Edit], smallest: int, kind: Literal["edit", "start"] = "edit") -> int:
         made: list[Edit] = []
         try:
             for edit in edits:
@@ -211,8 +212,7 @@ class Labelling:
                 made.append(edit)
             first = self._revision + 1
             lines = [
-                _EditLine(rev=first + number, at=_now(), id=edit.id, label=edit.label, changes=edit.changes)
-                for number, edit in enumerate(edits)
+                _EditLine(kind=kind, rev=first + number, at=_now(), **dict(edit)) for number, edit in enumerate(edits)
             ]
             self._write([line.plain() for line in lines])
         except FamousError:
@@ -220,15 +220,16 @@ class Labelling:
                 self._take_back(edit)
             raise
         for edit in edits:
-            self._count(edit)
+            self._count(edit, kind)
         return self._revision
 
-    def _count(self, edit: Edit) -> None:
+    def _count(self, edit: Edit, kind: str) -> None:
         self._revision += 1
-        self._edits[self._revision] = edit
         self._revisions[edit.id] = self._revision
-        self._undo.append(self._revision)
-        self._redo.clear()
+        if kind == "edit":
+            self._edits[self._revision] = edit
+            self._undo.append(self._revision)
+            self._redo.clear()
 
     def _take_back(self, edit: Edit) -> list[AnyChange]:
         changes = [inverse(change) for change in reversed(edit.changes)]
@@ -265,16 +266,17 @@ class Labelling:
         text = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("ab") as file:
-                end = file.tell()
+            with self._log.open("ab", buffering=0) as file:
+                if file.tell() != self._end:
+                    raise SaveError(f"{self._log}: another program has changed it; start `famous annotate` again")
                 try:
-                    file.write(text.encode())
-                    file.flush()
+                    _write_all(file, text.encode())
                     if sync:
                         os.fsync(file.fileno())
                 except OSError:
-                    os.truncate(file.fileno(), end)
+                    file.truncate(self._end)
                     raise
+                self._end = file.tell()
         except OSError as error:
             raise SaveError(
                 f"{self._log}: it cannot be written ({error.strerror or error}); is the disk full or read-only?"
@@ -282,23 +284,33 @@ class Labelling:
 
     def _replay(self) -> list[Snapshot]:
         """Read the log; returns the states from the last that was saved to the tables to the present one."""
-        stages: list[Snapshot] = [self.snapshot()]
-        for number, text in enumerate(self._lines(), start=1):
+        lines = [self._parse(number, text) for number, text in enumerate(self._lines(), start=1) if text.strip()]
+        saved = max((place for place, (_, line) in enumerate(lines) if isinstance(line, _SavedLine)), default=-1)
+        stages = [self.snapshot()]
+        for place, (number, line) in enumerate(lines):
             try:
-                line = _LINES.validate_json(text)
                 self._replay_line(line)
-            except (ValidationError, EditError, LookupError) as error:
-                raise InputError(
-                    f"{self._log}, line {number}: found a line that does not follow from those before "
-                    f"({_brief(error)}); mend it, or move the file away to go on from boxes.csv"
-                ) from error
-            if isinstance(line, _SavedLine) and line.rev == self._revision:
+            except EditError as error:
+                raise self._broken(number, error) from error
+            if place == saved:
                 stages = [self.snapshot()]
-            elif isinstance(line, _EditLine | _TurnLine):
+            elif place > saved and isinstance(line, _EditLine | _TurnLine):
                 stages.append(self.snapshot())
         return stages
 
-    def _replay_line(self, line: _EditLine | _TurnLine | _TimeLine | _SavedLine) -> None:
+    def _parse(self, number: int, text: bytes) -> tuple[int, _AnyLine]:
+        try:
+            return number, _LINES.validate_json(text)
+        except ValidationError as error:
+            raise self._broken(number, error) from error
+
+    def _broken(self, number: int, why: Exception) -> InputError:
+        return InputError(
+            f"{self._log}, line {number}: found a line that does not follow from those before ({_brief(why)}); "
+            "mend it, or move the file away to go on from boxes.csv without undo"
+        )
+
+    def _replay_line(self, line: _AnyLine) -> None:
         if isinstance(line, _TimeLine):
             self._seconds[line.z] = self._seconds.get(line.z, 0.0) + line.seconds
             return
@@ -310,7 +322,7 @@ class Labelling:
         if isinstance(line, _EditLine):
             edit = Edit(id=line.id, label=line.label, changes=line.changes)
             self._state.make_all(edit.changes, 1)
-            self._count(edit)
+            self._count(edit, line.kind)
         else:
             source = self._undo if line.kind == "undo" else self._redo
             if not source or source[-1] != line.of:
@@ -331,6 +343,7 @@ class Labelling:
                 os.truncate(self._log, whole)
             except OSError as error:
                 raise InputError(f"{self._log}: it cannot be written ({error.strerror or error})") from error
+        self._end = whole
         return content[:whole].splitlines()
 
 
@@ -349,6 +362,17 @@ def _is_ours(outside: Snapshot, stages: Sequence[Snapshot]) -> bool:
         and any(outside.done == done for done in (stages[0].done & stages[-1].done, *(stage.done for stage in stages)))
         and {entry.name for entry in outside.classes} <= names
     )
+
+
+def _new_edit(label: str, changes: Sequence[AnyChange]) -> Edit:
+    return Edit(id=str(uuid.uuid4()), label=label[:200], changes=tuple(changes))
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write everything: one call may write less, on a disk that fills up."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _now() -> str:

@@ -29,9 +29,11 @@ class Room:
         self._stack = desk.stack
         self._writing = threading.RLock()
         self._stamp = desk.stamp()
-        self.labelling = Labelling.open(desk.log, desk.stack.shape, desk.load())
-        if self.labelling.snapshot() != Snapshot():
-            self._save()
+        outside = desk.load()
+        self.labelling = Labelling.open(desk.log, desk.stack.shape, outside)
+        if self.labelling.revision == 0 and desk.classes:
+            self.labelling.set_classes(desk.classes)
+        self._save(again=not self.labelling.snapshot().is_alike(outside or Snapshot()))
 
     def close(self) -> None:
         """End everything that runs in the background."""
@@ -191,10 +193,10 @@ class Room:
                 outside = self.desk.load()
             except FamousError as error:
                 raise SaveError(str(error)) from error
-            if outside is not None and not outside.is_alike(self.labelling.snapshot()):
+            if outside is not None:
                 self.labelling.take_in(outside)
             self._stamp = stamp
-            self._save()
+            self._save(again=outside is None)
 
     def _write(self, work: Callable[[], Result]) -> tuple[Result, dict[str, Any]]:
         """Do what changes the labelling, and save: the answer goes out when everything is on the disk."""
@@ -204,9 +206,10 @@ class Room:
             self._save()
             return result, self._turn()
 
-    def _save(self) -> None:
+    def _save(self, *, again: bool = False) -> None:
+        """Write the tables where they are not as the labelling is."""
         revision = self.labelling.revision
-        if self.labelling.saved_revision == revision and self._stamp == self.desk.stamp():
+        if self.labelling.saved_revision == revision and not again:
             return
         try:
             self.desk.save(self.labelling.snapshot())

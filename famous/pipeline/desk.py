@@ -40,6 +40,7 @@ def make_desk(project: Project) -> Desk:
         stack=stack,
         fingerprint=project.opened.fingerprint,
         log=project.annotations / "edits.jsonl",
+        classes=_classes(list(project.config.classes), project.config.classes),
         presets={name: _classes(list(chosen), chosen) for name, chosen in presets().items()},
         palette=PALETTE,
         formats=tuple(FORMATS),
@@ -127,7 +128,7 @@ class _Work:
             self._settings |= chosen
             labelled = read_annotations(self._project)
             if labelled is None:
-                return Snapshot(classes=_classes(list(chosen), chosen)) if chosen else None
+                return None
             names = list(dict.fromkeys([*labelled.classes, *chosen]))
             return _snapshot(labelled, names, chosen)
 
