@@ -35,6 +35,17 @@ class Record:
     peak_memory_mb: float = 0.0
 
 
+#: What JSON gives for the fields of a record.
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "fingerprint": str,
+    "parameters": dict,
+    "inputs": dict,
+    "versions": dict,
+    "seconds": (int, float),
+    "peak_memory_mb": (int, float),
+}
+
+
 def fingerprint(stage: str, parameters: dict[str, Any], inputs: dict[str, str]) -> str:
     """Hash of everything that decides over a stage's output."""
     text = json.dumps([stage, parameters, inputs, famous.__version__], sort_keys=True, default=str)
@@ -58,9 +69,19 @@ def read(path: Path) -> dict[str, Record]:
     if not path.exists():
         return {}
     try:
-        return {stage: Record(**record) for stage, record in json.loads(path.read_text())["stages"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return {stage: _record(data) for stage, data in json.loads(path.read_bytes())["stages"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not a manifest ({error}); remove it and the stages are made again") from error
+
+
+def _record(data: dict[str, Any]) -> Record:
+    """Build a record, or raise TypeError where a value is of another kind than `write` gives."""
+    record = Record(**data)
+    for name, kind in KINDS.items():
+        value = getattr(record, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"found {value!r:.60} as {name}")
+    return record
 
 
 def write(path: Path, records: dict[str, Record]) -> None:

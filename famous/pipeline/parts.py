@@ -1,6 +1,5 @@
 """Parts of a stage, finished one by one, so that a run that was killed goes on where it was."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -8,8 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from famous.io.tables import read_parquet, write_parquet
-
-PART = re.compile(r"\d{6}\.parquet")
 
 
 class Parts:
