@@ -21,6 +21,7 @@ from famous.boxes import CORNERS, iou
 
 THUMB_PX = 8
 SMALL_PX = 512  # longest side of the picture that the statistics are taken from
+DOUBT = 2 / 3  # weight of disagreement beside novelty: less spreads the slices, more follows the model's errors
 TELLING = 0.7  # rank from which on a cause is worth a word
 
 
@@ -122,8 +123,8 @@ def next_slice(
     """Choose the slice whose labels would teach most. Pure and deterministic.
 
     Before anything is done it is the first of the proposed slices. After that every slice that was looked at is ranked
-    by disagreement and by novelty, and the best mean rank wins; without a model it is novelty alone, and without a
-    look at any slice the distance in z.
+    by disagreement and by novelty, and the best weighted mean rank wins; without a model it is novelty alone, and
+    without a look at any slice the distance in z.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def next_slice(
     unsure = [look.disagreement for z in candidates if (look := looks.get(z)) and look.disagreement is not None]
     if len(unsure) == len(candidates):
         ranks["unsure"] = _ranks(np.array(unsure))
-        total = (total + ranks["unsure"]) / 2
+        total = (1 - DOUBT) * total + DOUBT * ranks["unsure"]
     best = max(range(len(candidates)), key=lambda i: (round(float(total[i]), 9), away[i], -i))
     told = {name: float(values[best]) for name, values in ranks.items()}
     return Advice(candidates[best], _reason(told, int(away[best]) if finished else None))

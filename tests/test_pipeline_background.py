@@ -1,0 +1,143 @@
+"""The training process as the page starts it: what it says, the lock of its folder, whose boxes it trains on."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from filelock import FileLock
+
+from famous.io.annotations import Annotations, write_boxes
+from famous.pipeline import background, train
+from famous.pipeline.labelling import training_job
+from famous.pipeline.project import Choices, open_project
+from famous.pipeline.stage import Session
+from famous.synthetic import Phantom
+from famous.yolo.card import Card, read_card, write_card
+from tests.cells import CELL, write_cell
+
+CONFIG = """
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "train.yaml").write_text(CONFIG)
+    return open_project(str(write_cell(tmp_path)), Choices(config=tmp_path / "train.yaml"))
+
+
+def label(project, slices):
+    table = Phantom(CELL).boxes(slices)
+    labelled = Annotations(table, frozenset(slices), tuple(sorted(table["class_name"].unique())))
+    write_boxes(project.annotations / "boxes.csv", "csv", labelled, shape=project.stack.shape)
+
+
+def run(project, minutes=1.0, **given):
+    """Run the process as the job does, with a stdin that stays open; returns exit code, what it said, its log."""
+    process = subprocess.Popen(
+        background.command(project.folder, minutes),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **given,
+    )
+    out, log = process.stdout.read(), process.stderr.read()
+    code = process.wait(60)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+    return code, [json.loads(line) for line in out.splitlines()], log
+
+
+def test_what_a_user_can_mend_is_said_in_words(project):
+    code, said, log = run(project)
+    assert code == 1
+    assert len(said) == 1
+    assert "declared done" in said[0]["error"]
+    assert "InputError" in log
+
+
+def test_files_beside_the_stack_are_not_taken_for_modules(project, tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit(99)")
+    assert run(project, cwd=tmp_path)[0] == 1
+
+
+def test_the_lock_of_the_folder_is_seen(project):
+    assert not background.is_locked(project)
+    project.run.mkdir(parents=True)
+    with FileLock(project.run / ".lock"):
+        assert background.is_locked(project)
+    assert not background.is_locked(project)
+
+
+def test_the_outcome_of_a_training_that_had_nothing_new():
+    voice = background._Voice.__new__(background._Voice)
+    voice.end("train", "done before")
+    assert "nothing was labelled since" in voice.outcome
+    voice.end("train", "3 epochs on 2 slices")
+    assert voice.outcome == "3 epochs on 2 slices"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="niceness")
+def test_it_ends_with_its_parent_and_is_nice():
+    code = (
+        "import os, threading; from famous.pipeline import background as b; os.nice(b.NICE);"
+        "threading.Thread(target=b._end_with_parent, daemon=True).start();"
+        "print(os.nice(0), flush=True); threading.Event().wait(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert int(process.stdout.readline()) >= background.NICE
+    process.stdin.close()  # as the death of the parent does
+    assert process.wait(60) == background.ORPHANED
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("when", ["before they are read", "after they are read"])
+def test_what_is_drawn_while_a_training_starts_counts_for_the_next_one(project, monkeypatch, when):
+    label(project, [2, 10])
+    plain = train.read_annotations
+
+    def read(project):
+        if when == "before they are read":
+            label(project, [2, 10, 18])
+        labelled = plain(project)
+        label(project, [2, 10, 18])
+        return labelled
+
+    def fit(stack, boxes, done, *, folder, params, progress):
+        folder.mkdir(exist_ok=True)
+        (folder / "best.onnx").write_bytes(b"")
+        write_card(folder, Card(("mitochondrion",), 1, 16.0, 0.7, slices=tuple(sorted(done)), epochs=1))
+        progress(1, 1, 0.5, 0.0)
+        return read_card(folder)
+
+    monkeypatch.setattr(train, "read_annotations", read)
+    monkeypatch.setattr(train, "train", fit)
+    monkeypatch.setattr(train, "find_weights", lambda params, folder: None)
+    heard = []
+    train.run_train(project, Session(), lambda *word: heard.append(word))
+    assert heard == [(1, 1, 0.5, 0.0)]
+    assert not train.stage_of(project).is_done
+    assert train.run_train(project, Session()).slices == (2, 10, 18)
+    assert train.stage_of(project).is_done
+
+
+@pytest.mark.slow
+def test_a_real_training_ends_with_a_model_and_counts_the_boxes_of_its_start(project):
+    label(project, [2, 10])
+    job = training_job(lambda: project)
+    job.start(1.0)
+    job._training._end.join(240)
+    state = job.state()
+    assert (state["state"], state["epoch"], state["epochs"]) == ("done", 1, 1), state
+    assert "1 epochs on 2 slices" in state["message"]
+    card = json.loads((project.model / "card.json").read_text())
+    assert card["slices"] == [2, 10]
+    assert open_project(str(project.folder)).config.train.minutes == 1.0
+    job.start(1.0)  # nothing new: no training
+    job._training._end.join(240)
+    assert "nothing was labelled since" in job.state()["message"]
