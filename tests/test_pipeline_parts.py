@@ -1,4 +1,4 @@
-"""Parts of a stage: what is there is finished, what belongs to another stage goes, and the order is that of the work."""
+"""Parts of a stage: what is there is finished, what belongs to another stage goes, the order is that of the work."""
 
 import pandas as pd
 import pytest
