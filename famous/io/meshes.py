@@ -6,13 +6,14 @@ PLY and STL are binary, OBJ is text; the same mesh gives the same bytes. GLB is 
 import io
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.files import write_bytes
+from famous.files import atomic_path
 from famous.io.glb import MeshNode, write_glb
 from famous.io.tables import read_bytes
 from famous.mesh import Mesh
@@ -23,6 +24,7 @@ __all__ = ["SUFFIXES", "MeshNode", "read_mesh", "write_glb", "write_mesh"]
 SUFFIXES = (".ply", ".stl", ".obj")
 CREATED = "made by famous; unit micrometre; axes x y z"
 
+ROWS = 1 << 16  # of a PLY file that are made at a time
 _STL_HEADER = 80
 _STL_FACE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("spare", "<u2")])
 _PLY_FACE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
@@ -49,11 +51,10 @@ def write_mesh(path: str | Path, mesh: Mesh, *, class_name: str = "", instance: 
     """
     path = Path(path)
     _require_suffix(path)
-    vertices = zyx_to_xyz(mesh.vertices / NM_PER_UM).astype("<f4")
-    faces = mesh.faces[:, ::-1]  # reversing the axes is a reflection
     about = [CREATED, f"class {_plain(class_name)}" if class_name else "", f"instance {instance}" if instance else ""]
     encode = {".ply": _ply, ".stl": _stl, ".obj": _obj}[path.suffix.lower()]
-    write_bytes(path, encode(vertices, faces, [line for line in about if line]))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(encode(mesh, [line for line in about if line]))
     return path
 
 
@@ -93,20 +94,30 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _ply(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
+def _turned(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Vertices (x, y, z) in µm and the faces, turned round because reversing the axes is a reflection."""
+    return zyx_to_xyz(mesh.vertices / NM_PER_UM).astype("<f4"), mesh.faces[:, ::-1]
+
+
+def _ply(mesh: Mesh, about: list[str]) -> Iterator[bytes]:
     header = [
         "ply",
         "format binary_little_endian 1.0",
         *(f"comment {line}" for line in about),
-        f"element vertex {len(vertices)}",
+        f"element vertex {len(mesh.vertices)}",
         *(f"property float {axis}" for axis in "xyz"),
-        f"element face {len(faces)}",
+        f"element face {len(mesh.faces)}",
         "property list uchar int vertex_indices",
         "end_header\n",
     ]
-    rows = np.empty(len(faces), dtype=_PLY_FACE)
-    rows["count"], rows["corners"] = 3, faces
-    return b"".join(["\n".join(header).encode("ascii"), vertices.data, rows.data])
+    yield "\n".join(header).encode("ascii")
+    for start in range(0, len(mesh.vertices), ROWS):
+        yield zyx_to_xyz(mesh.vertices[start : start + ROWS] / NM_PER_UM).astype("<f4").tobytes()
+    for start in range(0, len(mesh.faces), ROWS):
+        faces = mesh.faces[start : start + ROWS, ::-1]
+        rows = np.empty(len(faces), dtype=_PLY_FACE)
+        rows["count"], rows["corners"] = 3, faces
+        yield rows.tobytes()
 
 
 def _read_ply(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -126,7 +137,8 @@ def _read_ply(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return vertices.astype(np.float64), rows["corners"].astype(np.int64)
 
 
-def _stl(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
+def _stl(mesh: Mesh, about: list[str]) -> Iterator[bytes]:
+    vertices, faces = _turned(mesh)
     rows = np.zeros(len(faces), dtype=_STL_FACE)
     rows["corners"] = vertices[faces]
     corners = rows["corners"].astype(np.float64)
@@ -134,7 +146,8 @@ def _stl(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[st
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     rows["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
     header = "; ".join(about).encode("ascii")[:_STL_HEADER].ljust(_STL_HEADER)
-    return header + struct.pack("<I", len(faces)) + rows.tobytes()
+    yield header + struct.pack("<I", len(faces))
+    yield rows.tobytes()
 
 
 def _read_stl(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -156,11 +169,12 @@ def _read_stl(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return joined, faces[~collapsed]
 
 
-def _obj(vertices: NDArray[np.float32], faces: NDArray[np.int64], about: list[str]) -> bytes:
+def _obj(mesh: Mesh, about: list[str]) -> Iterator[bytes]:
+    vertices, faces = _turned(mesh)
     lines = "".join(f"# {line}\n" for line in [*about, f"{len(vertices)} vertices, {len(faces)} faces"])
     points = "v %.9g %.9g %.9g\n" * len(vertices) % tuple(vertices.ravel().tolist())
     corners = "f %d %d %d\n" * len(faces) % tuple((faces + 1).ravel().tolist())
-    return (lines + points + corners).encode("ascii")
+    yield (lines + points + corners).encode("ascii")
 
 
 def _read_obj(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

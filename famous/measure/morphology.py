@@ -11,6 +11,8 @@ from famous.masks import Mask, find_body
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
 
+HULL_POINTS = 1 << 15  # of a hull that is made at a time
+
 #: The columns of one row, in the order of instances.csv; `id`, `class` and the scores are the caller's.
 COLUMNS = (
     "n_slices",
@@ -107,9 +109,27 @@ def hull_volume(points: NDArray[np.float64]) -> float:
     if len(points) < 4:
         return math.nan
     try:
-        return float(ConvexHull(points - points.mean(axis=0)).volume)
+        hull = ConvexHull(_outermost(points - points.mean(axis=0)))
     except QhullError:
         return math.nan
+    return float(hull.volume)
+
+
+def _outermost(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of many points those that may be corners of their hull, namely those of the hulls of parts of them."""
+    while len(points) > HULL_POINTS:
+        left = []
+        for start in range(0, len(points), HULL_POINTS):
+            part = points[start : start + HULL_POINTS]
+            try:
+                left.append(part[ConvexHull(part).vertices])
+            except QhullError:  # in one plane
+                left.append(part)
+        fewer = np.concatenate(left)
+        if len(fewer) > 0.9 * len(points):
+            break
+        points = fewer
+    return points
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -54,13 +54,17 @@ class BlockMesher:
             maximum = config.maximum_voxels if config.method == "shrinkwrap" else None
             crops = read_crops(store, own, self.voxel_size, maximum_voxels=maximum)
             for extent, crop in zip(own, crops, strict=True):
-                mesh = make_mesh(crop, config)
-                path = mesh_path(self.folder, extent)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_mesh(path, mesh, class_name=name, instance=extent.instance)
-                rows[extent.instance] = self._row(extent, crop, mesh)
+                rows[extent.instance] = self._make(extent, crop, config)
         listed = [rows[extent.instance] for extent in extents]
         return pd.DataFrame(listed, columns=["id", "class", *COLUMNS, "mean_score"])
+
+    def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
+        """Write one mesh and measure it; it is gone when the next is made."""
+        mesh = make_mesh(crop, config)
+        path = mesh_path(self.folder, extent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
+        return self._row(extent, crop, mesh)
 
     def _row(self, extent: Extent, crop: Crop, mesh: Mesh) -> dict[str, object]:
         z, y, x = (-(-side // crop.step) for side in self.stack_shape)

@@ -115,9 +115,14 @@ class _Cut:
 
     def join(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Put the pieces, which know each other's vertices, together; they are used up."""
-        faces = np.concatenate([piece.faces for piece in self.pieces], dtype=np.int64)
-        vertices = np.concatenate([piece.vertices for piece in self.pieces])
-        self.pieces.clear()
+        vertices = np.empty((sum(len(piece.vertices) for piece in self.pieces), 3))
+        faces = np.empty((sum(len(piece.faces) for piece in self.pieces), 3), dtype=np.int64)
+        last, end = len(vertices), len(faces)
+        while self.pieces:  # each is let go of once it is copied
+            piece = self.pieces.pop()
+            vertices[last - len(piece.vertices) : last] = piece.vertices
+            faces[end - len(piece.faces) : end] = piece.faces
+            last, end = last - len(piece.vertices), end - len(piece.faces)
         return vertices, faces
 
 
@@ -142,6 +147,7 @@ def _keep_volume(field: Iterable[Slab], target: float, tolerance: float) -> _Cut
         cut = _Cut.at(field, level, apart, target)
         if abs(cut.error) <= tolerance and cut.is_closed:
             return cut
+        cut.pieces.clear()  # before the next are made
         tried.append((abs(cut.error), level))
         if cut.error > 0:
             low, low_error, high_error = level, cut.error, high_error / 2 if side > 0 else high_error
@@ -152,8 +158,11 @@ def _keep_volume(field: Iterable[Slab], target: float, tolerance: float) -> _Cut
         if side == 0 and low < guess < high:
             level = guess
         side = 1 if cut.error > 0 else -1
-    cuts = (_Cut.at(field, level, apart, target) for _, level in sorted(tried))
-    return next((cut for cut in cuts if cut.is_closed), cut)
+    for _, level in sorted(tried):
+        cut = _Cut.at(field, level, apart, target)
+        if cut.is_closed:
+            break
+    return cut
 
 
 def _count_above(field: Iterable[Slab]) -> tuple[NDArray[np.float64], float]:

@@ -16,8 +16,8 @@ from famous.surface.marching import Slab
 from famous.surface.slices import interpolate_slices
 from famous.voxels import VoxelSize
 
-SLAB_VOXELS = 1 << 20  # of the grid at a time
-KEPT_VOXELS = 1 << 22  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
+SLAB_VOXELS = 1 << 19  # of the grid at a time
+KEPT_VOXELS = 1 << 21  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 
 Grades = NDArray[np.uint8] | NDArray[np.float32]  # a mask needs no floats
