@@ -102,7 +102,7 @@ def test_what_the_file_says_is_settled_and_saved(stack):
     assert project.voxel_size.zyx == pytest.approx((30, 8, 8))
     assert project.stack.name == "stack 1.tif"
     config = saved(project.folder)
-    assert config.stack == os.path.join("..", "stack 1.tif")
+    assert config.stack == str(Path("..") / "stack 1.tif")
     assert config.window == (project.stack.window.low, project.stack.window.high)
     assert config.window_of == project.opened.fingerprint
     assert config == project.config
@@ -160,6 +160,16 @@ def test_the_window_of_a_stack_that_is_the_same_is_not_measured_again(stack, mon
     again = open_project(str(stack))
     assert again.stack.window == window
     assert not any("measured again" in note for note in again.opened.notes)
+
+
+def test_a_window_of_ones_own_is_nobodys_measurement(stack):
+    folder = stack.with_name("stack 1.famous")
+    folder.mkdir()
+    (folder / "famous.yaml").write_text("window: [10, 90]\n")
+    config = open_project(str(stack)).config
+    assert (config.window, config.window_of) == ((10, 90), None)
+    write_stack(stack, GREY[::-1] // 2)  # another stack under its name: the window stays
+    assert open_project(str(stack)).config.window == (10, 90)
 
 
 def test_without_saving_nothing_is_made_however_often(stack):

@@ -58,6 +58,22 @@ def make(made, session=None, **options):
     return fresh
 
 
+def begin_and_die(made, error=KilledError, **options):
+    """Begin a stage, finish its first part and die; tells whether it began from nothing."""
+    seen = []
+
+    def work():
+        with made.working(Session(), **options) as (parts, fresh):
+            seen.append(fresh)
+            parts.begin()
+            parts.save(0, number_table(range(1)))
+            raise error
+
+    with pytest.raises(error):
+        work()
+    return seen[0]
+
+
 def number_table(block):
     """Stand in for the work on a block; it must be picklable."""
     return pd.DataFrame({"z": list(block)})
@@ -139,11 +155,7 @@ def test_training_is_noted_beside_the_model(project):
 
 @pytest.mark.parametrize("error", [OSError, KilledError])
 def test_work_that_ends_badly_is_taken_up_where_it_was(project, error):
-    with pytest.raises(error), stage(project).working(Session()) as (parts, fresh):
-        assert fresh
-        parts.begin()
-        parts.save(0, number_table(range(1)))
-        raise error
+    assert begin_and_die(stage(project), error)
     assert not stage(project).is_done
     with stage(project).working(Session()) as (parts, fresh):
         assert not fresh
@@ -151,10 +163,7 @@ def test_work_that_ends_badly_is_taken_up_where_it_was(project, error):
 
 
 def test_other_knobs_do_not_take_up_the_work(project):
-    with pytest.raises(KilledError), stage(project).working(Session()) as (parts, _):
-        parts.begin()
-        parts.save(0, number_table(range(1)))
-        raise KilledError
+    begin_and_die(stage(project))
     with stage(project, parameters={"a": 2}).working(Session()) as (parts, fresh):
         assert fresh
         assert parts.missing(1) == [0]
@@ -163,19 +172,13 @@ def test_other_knobs_do_not_take_up_the_work(project):
 def test_work_begins_anew_where_what_it_rests_on_is_gone(project):
     project.labels.mkdir(parents=True)
     for expected in (True, False):
-        with pytest.raises(KilledError), stage(project).working(Session(), resumes_on=(project.labels,)) as opened:
-            parts, fresh = opened
-            assert fresh == expected
-            parts.begin()
-            raise KilledError
+        assert begin_and_die(stage(project), resumes_on=(project.labels,)) == expected
     project.labels.rmdir()
     assert make(stage(project), resumes_on=(project.labels,))
 
 
 def test_again_begins_anew(project):
-    with pytest.raises(KilledError), stage(project).working(Session()) as (parts, _):
-        parts.begin()
-        raise KilledError
+    begin_and_die(stage(project))
     assert make(stage(project), Session(again=True))
 
 
