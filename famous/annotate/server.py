@@ -7,10 +7,11 @@ import math
 import re
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -31,6 +32,9 @@ from famous.annotate.security import Guard, Policy, refuse
 from famous.annotate.state import SaveError, StaleError
 from famous.errors import FamousError
 
+if TYPE_CHECKING:
+    from uvicorn import Server
+
 log = logging.getLogger("famous.annotate")
 
 KINDS = {
@@ -41,6 +45,7 @@ KINDS = {
     ".png": "image/png",
 }
 MAX_FILE_NAME = 200
+LAST_SECONDS = 5  # that requests in work have when the server ends
 Body = TypeVar("Body", bound=Record)
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -112,8 +117,8 @@ def whole(request: Request, name: str) -> int:
     return int(text)
 
 
-def serve(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None] = lambda: None) -> None:
-    """Serve on a bound socket until SIGINT or SIGTERM; requests in work are finished first."""
+def make_server(app: ASGIApp, on_start: Callable[[], None] = lambda: None) -> "Server":
+    """Make the server; `run(sockets=[…])` serves until SIGINT, SIGTERM or `should_exit`."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -123,17 +128,28 @@ def serve(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None] = 
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
+            """End on a signal, without raising it again after a clean end as uvicorn itself would."""
+            if threading.current_thread() is not threading.main_thread():
+                yield
+                return
             before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
-                yield  # uvicorn itself would raise the signal again after a clean end
+                yield
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, ws="none", http="h11", server_header=False, timeout_graceful_shutdown=5
+    return Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            http="h11",
+            server_header=False,
+            timeout_graceful_shutdown=LAST_SECONDS,
+        )
     )
-    Server(config).run(sockets=[listener])
 
 
 def _post(kind: type[Body], work: Callable[[Body], dict[str, Any]]) -> Handler:

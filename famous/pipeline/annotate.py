@@ -63,7 +63,7 @@ def run_annotate(project: Project, door: Door, on_start: Callable[[Address], Non
     """
     from famous.annotate.room import Room
     from famous.annotate.security import Policy
-    from famous.annotate.server import make_app, serve
+    from famous.annotate.server import make_app, make_server
 
     with _alone(project.annotations):
         memory = project.annotations / ADDRESS
@@ -74,7 +74,8 @@ def run_annotate(project: Project, door: Door, on_start: Callable[[Address], Non
             _remember(memory, address)
             room = Room(make_desk(project))
             try:
-                serve(make_app(room, Policy(token, door.host)), listener, lambda: on_start(address))
+                app = make_app(room, Policy(token, door.host))
+                make_server(app, lambda: on_start(address)).run(sockets=[listener])
             finally:
                 room.close()
 
