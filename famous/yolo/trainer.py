@@ -19,6 +19,7 @@ from famous.yolo.dataset import TileFile
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.resume import State, load, restore, restore_gradients, save
+from famous.yolo.thrift import thrifty_layers
 
 Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
 Progress = Callable[[int, int, float, float], None]
@@ -111,7 +112,8 @@ def _train(job: Job, state: State, saved: dict[str, Any] | None) -> None:
         "device": choose_device(params.device),
         "workers": params.workers,
     }
-    _loop_class(job, state, saved)(overrides=overrides).train()
+    with thrifty_layers():
+        _loop_class(job, state, saved)(overrides=overrides).train()
 
 
 def mosaic_free(params: TrainParams, epochs: int) -> int:
