@@ -95,7 +95,7 @@ class Config:
         method = own.pop("method", None)
         if method is None:
             kind: type[RecipeParams] = type(start)
-        elif method in RECIPES:
+        elif isinstance(method, str) and method in RECIPES:
             kind = RECIPES[method]
         else:
             raise ConfigError(f"{path}.method: found {method!r}, expected one of {sorted(RECIPES)}")
@@ -140,7 +140,9 @@ def read(*paths: Path) -> Config:
             continue
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror or error}), expected a YAML file") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none is a ValueError
             raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
         if data is not None and not isinstance(data, Mapping):
             raise ConfigError(f"{path}: found {type(data).__name__}, expected keys and values")

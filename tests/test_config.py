@@ -2,7 +2,7 @@ import contextlib
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from famous.config import Config, parse, plain, read, to_mapping, write
@@ -102,7 +102,23 @@ def test_files_lie_over_each_other_key_by_key(tmp_path):
     assert read(tmp_path / "missing.yaml") == Config()
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just words", "\x00", "a: !!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "- 1\n- 2\n",
+        "just words",
+        "\x00",
+        "a: !!python/object:os.system {}",
+        "stack: 2024-99-99",
+        "detect: {batch: 2024-02-30 25:61:61}",
+        "a: *nowhere",
+        "? [a]\n: b",
+        "classes: " + "{a: " * 5000,
+        "%YAML 9.9\n---\na: 1\n... x",
+    ],
+    ids=lambda text: text[:40],
+)
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
@@ -110,6 +126,7 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
         read(path)
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )
@@ -121,3 +138,104 @@ def test_any_tree_gives_a_configuration_or_a_config_error(data):
 def test_plain_turns_parameters_into_what_yaml_holds():
     assert plain(EllipseParams()) == {"scale": 1.0}
     assert plain({"a": (1, 2)}) == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"classes: {n\xe4me: {}}", b"\x80"])
+def test_bytes_that_are_no_text_are_named(tmp_path, content):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"latin\.yaml: not a YAML file"):
+        read(path)
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot be read .*expected a YAML file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "null\n", "{}\n", "\ufeff"])
+def test_an_empty_file_is_the_defaults(tmp_path, text):
+    path = tmp_path / "famous.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert read(path) == Config()
+    assert read(path, path) == read() == Config()
+
+
+def test_the_error_of_several_files_names_the_right_one(tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("detect: {score: 0.3}\n")
+    bad.write_text("detect: {score: [1]}\n")
+    for order in ((good, bad), (bad, good)):
+        with pytest.raises(ConfigError, match=r"bad\.yaml: detect\.score: found \[1\]"):
+            read(*order)
+
+
+def test_files_that_are_fine_alone_and_not_together_are_refused(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("classes: {er: {extract: {method: ellipse, scale: 0.9}}}\n")
+    second.write_text("classes: {er: {extract: {method: otsu}}}\n")
+    with pytest.raises(ConfigError, match=r"classes\.er\.extract\.scale: unknown key"):
+        read(first, second)
+
+
+def test_values_replace_lists_and_mappings_of_lower_files(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("extract: {exclusive: [[a, b]]}\nclasses: {x: {color: red}, y: {}}\n")
+    second.write_text("extract: {exclusive: [[c, d]]}\nclasses: {x: {color: blue}}\n")
+    config = read(first, second)
+    assert config.extract.exclusive == (("c", "d"),)
+    assert {name: entry.color for name, entry in config.classes.items()} == {"x": "blue", "y": None}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"invert": "maybe"},
+        {"invert": 3},
+        {"voxel_size": "8 8 8"},
+        {"voxel_size": [True, None, {}]},
+        {"window": [1]},
+        {"window": [float("inf"), 1]},
+        {"weights": 5},
+        {"extract": {"exclusive": "ab"}},
+        {"extract": {"exclusive": [["a"], 3]}},
+        {"classes": {"er": 3}},
+        {"classes": {"er": {"extract": "otsu"}}},
+        {"classes": {"er": {"extract": {"method": ["otsu"]}}}},
+        {"link": {"overlap": None}},
+        {"mesh": {"maximum_voxels": 1.5}},
+        {"detect": {"class_scores": {"er": "high"}}},
+    ],
+    ids=str,
+)
+def test_values_of_another_kind_are_config_errors(data):
+    with pytest.raises(ConfigError, match=r"^mine: \w+"):
+        parse(data, source="mine")
+
+
+CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+CONFIGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "stack": st.none() | CLASS_NAMES,
+        "voxel_size": st.none() | st.tuples(*[st.floats(0.1, 1e4)] * 3),
+        "window": st.none() | st.tuples(st.floats(0, 10), st.floats(11, 1e6)),
+        "invert": st.booleans(),
+        "classes": st.dictionaries(CLASS_NAMES, st.fixed_dictionaries({}, optional={"color": st.just("#0072b2")})),
+        "detect": st.fixed_dictionaries({}, optional={"score": st.floats(0.01, 0.99), "batch": st.integers(1, 64)}),
+        "link": st.fixed_dictionaries({}, optional={"method": st.sampled_from(["overlap", "centre"])}),
+    },
+)
+
+
+@settings(max_examples=20)
+@given(CONFIGS)
+def test_any_configuration_comes_back_from_its_file(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "round ü.yaml"
+    config = parse(data)
+    write(path, config)
+    assert read(path) == config
+    assert list(read(path).classes) == list(config.classes)
+    before = path.read_bytes()
+    write(path, read(path))
+    assert path.read_bytes() == before
