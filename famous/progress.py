@@ -12,6 +12,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 
 class Bars:
@@ -55,11 +56,12 @@ class Bars:
         """Replace the bar by a line with the outcome."""
         self._drop()
         if self._console.is_terminal:
-            self._console.print(f"[green]✓[/] {stage:<8} {note}", highlight=False)
+            line = Text.assemble(("✓", "green"), f" {stage:<8} {note}")  # not markup: a path may hold brackets
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a note at once, in a pipe as well."""
-        self._console.print(f"note: {text}", markup=False)
+        self._console.print(f"note: {text}", markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def _drop(self) -> None:
         if self._task is not None:
@@ -69,9 +71,9 @@ class Bars:
 
 def as_duration(seconds: float) -> str:
     """Write a time as people do: 42 s, 3 min 5 s, 2 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
