@@ -87,7 +87,9 @@ def make_app(room: Room, policy: Policy) -> Guard:
         ClientDisconnect: _gone,
         Exception: _unexpected,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=faults), policy)
+    app = Starlette(routes=routes, exception_handlers=faults)
+    app.router.redirect_slashes = False
+    return Guard(app, policy)
 
 
 def web_files() -> dict[str, tuple[bytes, str]]:
