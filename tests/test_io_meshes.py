@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from famous.errors import InputError
+from famous.io import meshes
 from famous.io.meshes import SUFFIXES, read_mesh, write_mesh
 from famous.mesh import Mesh, merge
 from famous.surface.isosurface import surface
@@ -181,3 +182,11 @@ def test_no_damage_gives_a_traceback(tmp_path, kind, seed, count):
     path.write_bytes(content)
     with contextlib.suppress(InputError):
         assert isinstance(read_mesh(path), Mesh)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10**6])
+def test_a_mesh_written_in_parts_has_the_same_bytes(tmp_path, monkeypatch, rows):
+    mesh = box_mesh((2, 3, 4))
+    whole = write_mesh(tmp_path / "a.ply", mesh).read_bytes()
+    monkeypatch.setattr(meshes, "ROWS", rows)
+    assert write_mesh(tmp_path / "b.ply", mesh).read_bytes() == whole

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from famous.errors import InputError
-from famous.measure import measure_instance
+from famous.masks import PackedMask
+from famous.measure import measure_instance, morphology
 from famous.measure.morphology import COLUMNS, hull_volume, sphericity
 from famous.mesh import Mesh
 from famous.surface.isosurface import surface
@@ -185,3 +186,28 @@ def test_real_fusiform_vesicles(shared_data):
         assert 0 < row["solidity"] <= 1
         assert 0 < row["sphericity"] < 1
         assert all(row[f"bb_min_{a}_um"] < row[f"centroid_{a}_um"] < row[f"bb_max_{a}_um"] for a in "zyx")
+
+
+@pytest.mark.parametrize("points", [4, 50, 1000])
+@pytest.mark.parametrize("make", [ball, torus, tube])
+def test_a_hull_of_hulls_is_the_hull(monkeypatch, points, make):
+    vertices = surface(voxelize(make(), SBEM).mask, voxel_size=SBEM).vertices
+    whole = hull_volume(vertices)
+    monkeypatch.setattr(morphology, "HULL_POINTS", points)
+    assert hull_volume(vertices) == pytest.approx(whole, rel=1e-12)
+
+
+def test_parts_of_a_hull_that_lie_in_one_plane_are_kept(monkeypatch):
+    grid = np.indices((5, 6, 7)).reshape(3, -1).T * 1.0
+    monkeypatch.setattr(morphology, "HULL_POINTS", 42)  # one plane
+    assert hull_volume(grid) == pytest.approx(4 * 5 * 6)
+
+
+def test_a_packed_mask_measures_as_the_array():
+    mask = voxelize(torus(), SBEM).mask
+    packed = PackedMask(mask.shape)
+    for z, image in enumerate(mask):
+        packed.put(z, image)
+    rows = [measure_instance(m, Mesh.empty(), voxel_size=SBEM, offset=(3, 2, 1)) for m in (mask, packed)]
+    assert rows[0]["voxels"] == mask.sum()
+    assert str(rows[0]) == str(rows[1])

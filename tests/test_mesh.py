@@ -161,3 +161,11 @@ def test_volume_of_a_tetrahedron(seed):
     mesh = Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])).outward()
     assert mesh.volume_nm3 == pytest.approx(abs(np.linalg.det(corners[1:] - corners[0])) / 6, abs=1e-6)
     assert mesh.is_watertight
+
+
+@pytest.mark.parametrize("faces", [1, 5, 1000])
+def test_sizes_are_summed_up_over_parts(monkeypatch, faces):
+    monkeypatch.setattr("famous.mesh.FACES", faces)
+    mesh = merge([box_mesh((2, 3, 4)).translated((1e5, 0, 0)), box_mesh((1, 1, 2)).reversed()])
+    assert mesh.volume_nm3 == pytest.approx(24 - 2)
+    assert mesh.area_nm2 == pytest.approx(2 * (6 + 8 + 12) + 2 * (1 + 2 + 2))
