@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import * as geometry from "./geometry.js";
 
 const DROPPED_PX = 48; // side on the screen of a box made by key when none was drawn before
+const SAVING_MS = 3000; // patience with edits that are on their way
 const DUPLICATE_PX = 10; // how far a duplicate lies from its original
 
 /** "one box", "3 boxes" */
@@ -139,6 +140,7 @@ export class Actions {
     const was = this.pending !== null;
     this.pending = null;
     if (was) this.view.draft = null;
+    this.view.invalidate("overlay");
     return was;
   }
 
@@ -265,11 +267,18 @@ export class Actions {
     const [from, to] = keys;
     const ids = from === store.z || to === store.z ? this.selected().map(({ id }) => id) : [];
     return this.once("interpolate", async () => {
+      await this.saved();
       const { boxes } = await api.interpolate(from, to, ids.length ? ids : null);
       if (!boxes.length) return this.refuse(`No box of slice ${from} has a partner of its class on slice ${to}.`);
       const made = store.addBoxes(`interpolate between slices ${from} and ${to}`, boxes);
       return store.say(`Made ${count(made.length)} on the slices between ${from} and ${to}.`);
     });
+  }
+
+  /** The server interpolates what it has: let what was just drawn get there first. */
+  async saved() {
+    const end = performance.now() + SAVING_MS;
+    while (this.store.saved !== "saved" && performance.now() < end) await new Promise((done) => setTimeout(done, 30));
   }
 
   /** The two labelled slices to interpolate between, or null. @returns {[number, number]|null} */
@@ -346,8 +355,8 @@ export class Actions {
   nextSlice() {
     return this.once("next", async () => {
       const { z, reason } = await api.next(this.store.z);
-      this.store.goTo(z);
-      if (reason) this.store.say(`Slice ${z}: ${reason}`);
+      if (z !== null) this.store.goTo(z);
+      if (reason) this.store.say(z === null ? reason : `Slice ${z}: ${reason}`);
     });
   }
 

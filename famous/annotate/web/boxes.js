@@ -8,7 +8,8 @@ import { handleSpots, onScreen } from "./geometry.js";
 const CASING = "rgba(0,0,0,0.7)";
 const DASHES = { ghost: [2, 4], proposal: [7, 5] };
 const HANDLE_PX = 9;
-const LABEL_FROM_PX = 34; // boxes narrower than this on the screen have no label unless selected or under the cursor
+const LETTER_PX = 6.6; // about a letter's width: a label that is wider than its box is left out unless asked for
+const TINT_TO_PX = 160; // larger boxes are not tinted, so that their grey values can be judged
 const FONT = "600 12px system-ui, sans-serif";
 
 /** Rectangle on the screen with its lines on the middle of pixels, so that they are sharp. */
@@ -34,9 +35,10 @@ export function isSeen(box, frame, screen) {
 export function drawBox(context, box, frame, { color, isSelected = false, isHovered = false }) {
   const [x, y, wide, high] = sharp(box, frame);
   context.setLineDash([]);
-  if (isSelected || isHovered) {
+  const tint = (isSelected ? 0.16 : 0.1) * (1 - Math.max(wide, high) / TINT_TO_PX);
+  if ((isSelected || isHovered) && tint > 0) {
     context.fillStyle = color;
-    context.globalAlpha = isSelected ? 0.14 : 0.08;
+    context.globalAlpha = tint;
     context.fillRect(x, y, wide, high);
     context.globalAlpha = 1;
   }
@@ -67,9 +69,9 @@ export function drawHandles(context, box, frame, color) {
 /** A box of a neighbour slice: faint dots. */
 export function drawGhost(context, box, frame, color) {
   const [x, y, wide, high] = sharp(box, frame);
-  context.globalAlpha = 0.6;
+  context.globalAlpha = 0.75;
   context.setLineDash([]);
-  line(context, x, y, wide, high, "rgba(0,0,0,0.35)", 2.5);
+  line(context, x, y, wide, high, "rgba(0,0,0,0.45)", 2.5);
   context.setLineDash(DASHES.ghost);
   line(context, x, y, wide, high, color, 1.5);
   context.globalAlpha = 1;
@@ -97,9 +99,9 @@ export function drawBand(context, box, frame, color) {
   context.setLineDash([]);
 }
 
-/** Whether a box has room for its label on the screen. */
-export function hasRoom(box, frame) {
-  return (box.x1 - box.x0) * frame.scale >= LABEL_FROM_PX;
+/** Whether a label is no wider than its box on the screen. */
+export function hasRoom(box, frame, text) {
+  return (box.x1 - box.x0) * frame.scale >= text.length * LETTER_PX + 10;
 }
 
 /** Words at the upper left corner of a box; inside it where the screen ends above. */
@@ -145,17 +147,19 @@ export function drawDoneMark(context, screen) {
   context.textBaseline = "alphabetic";
 }
 
-/** Fine lines through the cursor while a box is being drawn, or the place that the cuts go through. */
-export function drawCross(context, px, py, screen) {
-  context.setLineDash([]);
-  for (const [style, thick] of [["rgba(0,0,0,0.35)", 3], ["rgba(255,255,255,0.55)", 1]]) {
-    context.strokeStyle = style;
-    context.lineWidth = thick;
-    context.beginPath();
-    context.moveTo(Math.round(px) + 0.5, 0);
-    context.lineTo(Math.round(px) + 0.5, screen.height);
-    context.moveTo(0, Math.round(py) + 0.5);
-    context.lineTo(screen.width, Math.round(py) + 0.5);
-    context.stroke();
-  }
+/** Words in the middle of the screen; none for null. */
+export function drawNotice(context, screen, text) {
+  if (!text) return;
+  context.font = "14px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const wide = Math.min(context.measureText(text).width + 40, screen.width - 20);
+  const [x, y] = [screen.width / 2, screen.height / 2];
+  context.fillStyle = "rgba(16,18,22,0.85)";
+  context.beginPath();
+  context.roundRect(x - wide / 2, y - 20, wide, 40, 6);
+  context.fill();
+  context.fillStyle = "#fff";
+  context.fillText(text, x, y, wide - 24);
+  context.textBaseline = "alphabetic";
 }

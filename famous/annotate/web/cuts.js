@@ -8,6 +8,7 @@ import { lookUpTable } from "./pyramid.js";
 const HALF = 64; // slices and samples to each side of the cursor
 const EVERY_MS = 90; // between two questions
 const AGAIN_MS = [200, 300, 500, 800, 1500]; // while slices are missing
+const SQUARE_PX = 3; // larger pixels are shown as squares
 const MOST_DPR = 3;
 
 /**
@@ -178,7 +179,7 @@ class Pane {
     const toY = (z) => high / 2 + (z - middle - 0.5) * down;
     if (this.cut) {
       const { cols, rows, from, step, z0 } = this.cut;
-      context.imageSmoothingEnabled = across * step < 1 || down < 1;
+      context.imageSmoothingEnabled = across * step < SQUARE_PX;
       context.drawImage(this.picture, toX(from), toY(z0), cols * step * across, rows * down);
     }
     this.paintBoxes(context, at, toX, toY);

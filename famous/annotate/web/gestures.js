@@ -104,7 +104,7 @@ export function marquee(actions, from) {
     },
     cancel() {
       done();
-      store.select(before);
+      store.select(before.filter((id) => store.boxes.get(id)?.z === store.z));
     },
   };
 }

@@ -15,6 +15,7 @@ export function paintOverlay(context, view, store) {
   proposals(context, view, store);
   boxes(context, view, store);
   band(context, view, store);
+  draw.drawNotice(context, view.screen, view.notice());
   if (store.done.has(store.z)) draw.drawDoneMark(context, view.screen);
   const size = store.stack.voxel_size_nm;
   drawScaleBar(context, view.screen, (size ? size[2] : 1) / view.frame.scale, Boolean(size));
@@ -43,9 +44,9 @@ function proposals(context, view, store) {
     const color = store.colour(box.class);
     const isFocused = box.key === view.proposalKey;
     draw.drawProposal(context, box, view.frame, { color, isFocused, isFaint: box.score < store.proposalThreshold });
-    if (isFocused || draw.hasRoom(box, view.frame)) {
-      draw.drawLabel(context, box, view.frame, `${box.class} ${box.score.toFixed(2)}?`, color);
-    }
+    const whole = `${box.class} ${box.score.toFixed(2)}`;
+    const text = isFocused || draw.hasRoom(box, view.frame, whole) ? whole : box.score.toFixed(2);
+    if (isFocused || draw.hasRoom(box, view.frame, text)) draw.drawLabel(context, box, view.frame, text, color);
   }
 }
 
@@ -60,8 +61,9 @@ function boxes(context, view, store) {
   }
   for (const box of drawn) {
     const isNear = isSelected(box) || box.id === view.hovered;
-    if (isNear || (view.showsLabels && draw.hasRoom(box, view.frame))) {
-      draw.drawLabel(context, box, view.frame, label(box, isSelected(box)), store.colour(box.class));
+    const text = label(box, isSelected(box));
+    if (isNear || (view.showsLabels && draw.hasRoom(box, view.frame, text))) {
+      draw.drawLabel(context, box, view.frame, text, store.colour(box.class));
     }
   }
   const gripped = view.gripped();

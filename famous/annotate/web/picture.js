@@ -8,6 +8,7 @@ import { fromTheMiddle, levelFor, visibleTiles } from "./pyramid.js";
  */
 
 const HOLD_MS = 160; // so long the slice before stays whole, rather than a coarse picture of the new one
+const WAIT_MS = 700; // after that the slice before is dimmed, and a word says that the new one is awaited
 const NEAREST_FROM = 2; // screen pixels per slice pixel from which on pixels are seen as squares
 
 export class Picture {
@@ -19,6 +20,8 @@ export class Picture {
     this.turnedAt = 0;
     this.z = -1;
     this.asked = "";
+    /** Nothing of the slice itself can be seen, for so long that it must be said. */
+    this.isWaiting = false;
   }
 
   /**
@@ -38,6 +41,7 @@ export class Picture {
     context.fillStyle = scene.background;
     context.fillRect(0, 0, context.canvas.width, context.canvas.height);
     context.imageSmoothingEnabled = scene.frame.scale * scene.ratio < NEAREST_FROM;
+    this.isWaiting = false;
     const isWhole = this.isWhole(scene, scene.z, level);
     if (isWhole) {
       this.held = scene.z;
@@ -50,11 +54,21 @@ export class Picture {
 
   paintMeanwhile(context, scene, level, now) {
     const isNew = this.held !== null && this.held !== scene.z;
-    const top = this.tiles.pyramid.levels - 1;
-    const hasCoarse = this.tiles.has({ z: scene.z, level: top, row: 0, col: 0 });
-    const holds = isNew && now - this.turnedAt < HOLD_MS;
-    if (isNew && (holds || !hasCoarse)) this.paintLevels(context, scene, this.held, level);
-    if (!holds) this.paintLevels(context, scene, scene.z, level);
+    const hasCoarse = this.tiles.has({ z: scene.z, level: this.tiles.pyramid.levels - 1, row: 0, col: 0 });
+    const passed = now - this.turnedAt;
+    const isFaulty = this.tiles.faultOn(scene.z) !== null;
+    this.isWaiting = !hasCoarse && (isFaulty || this.held === null || passed > WAIT_MS);
+    if (isNew && !isFaulty && (passed < HOLD_MS || !hasCoarse)) this.paintLevels(context, scene, this.held, level);
+    if (isNew && this.isWaiting) this.dim(context, scene);
+    if (!isNew || passed >= HOLD_MS) this.paintLevels(context, scene, scene.z, level);
+  }
+
+  /** What is seen is another slice: show that it is not the one meant. */
+  dim(context, { background }) {
+    context.globalAlpha = 0.65;
+    context.fillStyle = background;
+    context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    context.globalAlpha = 1;
   }
 
   /** Paint what there is of a slice, the finest on top. */

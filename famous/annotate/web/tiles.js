@@ -19,7 +19,7 @@ export class Tiles {
   /**
    * @param {{bits: number, offset: number, scale: number}} coding grey value = offset + scale · tile value
    * @param {{side: number, levels: number}} pyramid
-   * @param {{onArrival: (tile: Tile) => void, onFault: (text: string) => void}} hooks
+   * @param {{onArrival: (tile: Tile) => void, onFault: () => void}} hooks
    */
   constructor(coding, pyramid, hooks) {
     this.coding = coding;
@@ -32,7 +32,7 @@ export class Tiles {
     this.inFlight = new Map();
     /** @type {Map<string, {place: Place, isAhead: boolean}>} in the order of their worth */
     this.wanted = new Map();
-    /** @type {Map<string, number>} when a place failed */
+    /** @type {Map<string, {at: number, text: string|null}>} when a place failed, and why; null: no server */
     this.faults = new Map();
     this.version = 0;
     this.table = new Uint32Array(0);
@@ -116,8 +116,8 @@ export class Tiles {
   }
 
   isFaulty(key) {
-    const since = this.faults.get(key);
-    return since !== undefined && performance.now() - since < RETRY_MS;
+    const fault = this.faults.get(key);
+    return fault !== undefined && performance.now() - fault.at < RETRY_MS;
   }
 
   async fetch(key, place, isAhead) {
@@ -138,10 +138,9 @@ export class Tiles {
   }
 
   failed(key, isAhead, fault) {
-    const isNew = !this.faults.has(key);
-    this.faults.set(key, performance.now());
     const isAway = fault instanceof TypeError; // no server: the page says so elsewhere
-    if (isNew && !isAhead && !isAway) this.hooks.onFault(fault.message);
+    this.faults.set(key, { at: performance.now(), text: isAway ? null : fault.message });
+    if (!isAhead) this.hooks.onFault();
     setTimeout(() => this.pump(), RETRY_MS + 50);
   }
 
@@ -180,6 +179,11 @@ export class Tiles {
       return { grey: this.coding.offset + this.coding.scale * tile.values[i * tile.width + j], level };
     }
     return null;
+  }
+
+  /** Why the server has no picture of a slice, or null. */
+  faultOn(z) {
+    return this.faults.get(keyOf({ z, level: this.pyramid.levels - 1, row: 0, col: 0 }))?.text ?? null;
   }
 
   /** Abort everything; the tiles are of no use any more. */

@@ -11,6 +11,7 @@ import { Tiles } from "./tiles.js";
 const MOST_SCALE = 64; // screen pixels per slice pixel
 const FIT_MARGIN_PX = 24;
 const ZOOM_MS = 55; // a zoom has gone 63 % of its way after so long
+const AGAIN_MS = 100; // while tiles are awaited: what is shown meanwhile changes with time
 const REST_MS = 120; // the cursor rests: worth a full-size tile for its grey value
 
 export class View {
@@ -81,7 +82,7 @@ export class View {
       this.stamp = stamp;
       this.slice = { height, width };
       this.tiles?.close();
-      const hooks = { onArrival: (tile) => this.arrived(tile), onFault: (text) => this.store.say(text, "error") };
+      const hooks = { onArrival: (tile) => this.arrived(tile), onFault: () => this.invalidate() };
       this.tiles = new Tiles(coding, { side: pyramid.tile, levels: pyramid.levels }, hooks);
       this.picture = new Picture(this.tiles);
       this.resize();
@@ -256,7 +257,8 @@ export class View {
     const { picture, overlay } = this.dirty;
     this.dirty = { picture: false, overlay: false };
     if (picture || isResized) this.paintPicture(now);
-    if (overlay || isResized) this.paintOver();
+    if (overlay || isResized || this.dirty.overlay) this.paintOver();
+    this.dirty.overlay = false;
     if (this.frame !== this.told) this.store.emit("view", (this.told = this.frame));
     if (this.goal) this.invalidate();
   }
@@ -283,12 +285,19 @@ export class View {
   paintPicture(now) {
     const { frame, screen, slice, ratio, background } = this;
     const scene = { z: this.store.z, depth: this.store.stack.shape[0], frame, screen, slice, ratio, background };
+    const wasWaiting = this.picture.isWaiting;
     const isFinal = this.picture.paint(this.context, scene, now);
-    if (!isFinal) setTimeout(() => this.invalidate("picture"), 40);
-    else if (!this.isReady) {
-      this.isReady = true;
-      performance.mark("famous:first-paint");
-    }
+    if (this.picture.isWaiting !== wasWaiting) this.dirty.overlay = true;
+    clearTimeout(this.again);
+    if (!isFinal) this.again = setTimeout(() => this.invalidate("picture"), AGAIN_MS);
+    if (isFinal && !this.isReady) performance.mark("famous:first-paint");
+    this.isReady ||= isFinal;
+  }
+
+  /** What to say in place of a slice that cannot be seen yet, or null. */
+  notice() {
+    if (!this.picture?.isWaiting) return null;
+    return this.tiles.faultOn(this.store.z) ?? `Slice ${this.store.z} is being read …`;
   }
 
   paintOver() {
