@@ -52,7 +52,7 @@ export class Clock {
 
   /** Send what has gathered; what does not arrive waits for the next time. */
   async post() {
-    for (const [z, seconds] of this.unsent) {
+    for (const [z, seconds] of [...this.unsent]) {
       if (seconds < 1) continue;
       this.unsent.delete(z);
       try {
@@ -65,7 +65,7 @@ export class Clock {
 
   close() {
     this.tick(performance.now());
-    for (const [z, seconds] of this.unsent) {
+    for (const [z, seconds] of [...this.unsent]) {
       if (seconds >= 1 && api.beaconTime(z, Math.round(seconds * 10) / 10)) this.unsent.delete(z);
     }
     this.store.queue.abandon();

@@ -27,9 +27,9 @@ function openHelp(keys) {
 }
 
 function listOf(keys) {
-  const pairs = keys.flatMap(({ keys: chords, does }) => {
-    const marks = chords.split(" / ").flatMap((chord, i) => (i ? [" ", el("kbd", { text: chord })] : [el("kbd", { text: chord })]));
-    return [el("dt", {}, ...marks), el("dd", { text: does })];
+  const pairs = keys.map(({ keys: chords, does }) => {
+    const marks = chords.split(" / ").map((chord) => el("kbd", { text: chord }));
+    return el("div", {}, el("dt", {}, ...marks), el("dd", { text: does }));
   });
   return el("dl", { class: "keys" }, ...pairs);
 }

@@ -8,7 +8,7 @@ import { duration, short, voxels } from "./words.js";
 export function attachStatus(store, view) {
   const draw = oncePerFrame(() => show(store, view));
   for (const event of ["state", "slice", "cursor", "time", "window", "view"]) store.on(event, draw);
-  $("open-voxels").addEventListener("click", () => openSetup(store, { only: "voxels" }));
+  $("open-voxels").addEventListener("click", () => openSetup(store, store.classes.length ? { only: "voxels" } : {}));
   show(store, view);
 }
 
@@ -28,8 +28,8 @@ function show(store, view) {
 /** @param {import("./store.js").Store} store */
 function place(store, { x, y }) {
   const size = store.stack.voxel_size_nm;
-  const pixels = `z ${store.z}  y ${Math.floor(y)}  x ${Math.floor(x)}`;
+  const pixels = `z ${store.z}   y ${Math.floor(y)}   x ${Math.floor(x)}`;
   if (!size) return pixels;
   const um = [store.z, y, x].map((value, axis) => ((value * size[axis]) / 1000).toFixed(2));
-  return `${pixels}  ·  ${um.join(", ")} µm`;
+  return `${pixels}   ·   ${um.join(", ")} µm`;
 }

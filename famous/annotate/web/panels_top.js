@@ -56,7 +56,8 @@ function show(store) {
   const number = $("slice-number");
   set(number, "max", last);
   if (document.activeElement !== number) number.value = store.z;
-  write($("slice-of"), `of 0 … ${last}`);
+  write($("slice-of"), `/ ${last}`);
+  set($("slice-of"), "title", `Slices are counted from 0 to ${last}`);
   $("previous-slice").disabled = store.z === 0;
   $("next-in-z").disabled = store.z === last;
   const done = store.done.has(store.z);
