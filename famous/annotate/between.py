@@ -17,7 +17,7 @@ _NEVER = 1e6  # cost of two boxes that are not one organelle
 class BetweenParams:
     """Which boxes of two key slices are one organelle."""
 
-    distance: float = 0.5  # longest way of the centre, in mean sides of the two boxes (square roots of their areas)
+    distance: float = 0.75  # longest way of the centre, in mean sides of the two boxes (square roots of their areas)
     growth: float = 4.0  # largest ratio of their areas
 
     def __post_init__(self) -> None:
