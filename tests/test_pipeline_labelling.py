@@ -143,7 +143,8 @@ def test_what_cannot_be_proposed_is_said(project):
 
 @pytest.mark.usefixtures("know_all")
 def test_weak_boxes_are_proposed_too_whatever_the_run_keeps(project, oracle, monkeypatch):
-    rows = np.array([[10, 10, 30, 30, 0.06, 0], [50, 50, 70, 70, 0.04, 0]], np.float32)
+    mito = oracle.class_names.index("mitochondrion")
+    rows = np.array([[10, 10, 30, 30, 0.06, mito], [50, 50, 70, 70, 0.04, mito]], np.float32)
     monkeypatch.setattr(type(oracle), "__call__", lambda self, images: [rows for _ in images])
     strict = replace(project.config.detect, score=0.8, class_scores={"mitochondrion": 0.9})
     strict = replace(project, config=replace(project.config, detect=strict))

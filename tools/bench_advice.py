@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from famous.annotate.advice import Look, difference, disagreement, image_features, next_slice, turn, uncertainty
 from famous.detect import Detector, DetectParams, detect_slice
 from famous.stack import Stack
+from famous.yolo.card import read_card
 from famous.yolo.params import TrainParams
 from famous.yolo.runtime import load_detector, packaged_detector
 from famous.yolo.score import match
@@ -90,18 +91,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
     parser.add_argument("--model", type=Path, help="a model folder; its slices of that stack are left out")
     parser.add_argument("--train", type=int, default=0, help="slices to fine-tune on first")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of fine-tuning")
+    parser.add_argument("--epochs", type=int, default=120, help="of fine-tuning")
     options = parser.parse_args()
     for name in options.set:
         stack, boxes, *_ = {"lucchi": lucchi, "vnc": vnc}[name](options.data)
         with tempfile.TemporaryDirectory() as scratch:
             folder = options.model or packaged_detector()
-            trained: list[int] = []
+            card = read_card(folder)
+            trained = sorted({*card.slices, *card.validation_slices}) if card.stack == stack.name else []
             if options.train:
                 folder = Path(scratch) / "model"
                 trained = np.linspace(0, len(stack) // 2 - 1, options.train + 2).round().astype(int)[1:-1].tolist()
                 weights = str(options.data / "weights" / "yolo26n.pt")
-                params = TrainParams(weights=weights, minutes=options.minutes, input_px=512, validate=False)
+                params = TrainParams(weights=weights, epochs=options.epochs, input_px=512, validate=False)
                 train(stack, boxes, trained, folder=folder, params=params)
             detector = load_detector(folder, device="cpu")
             began = time.time()
