@@ -25,6 +25,7 @@ FAILING = {
     "mesh": ("mesh", "cell.tif"),
     "measure": ("measure", "cell.tif"),
     "export": ("export", "cell.tif", "--format", "stl"),
+    "annotate": ("annotate", "cell.tif"),
     "info": ("info", "cell.tif"),
     "demo": ("demo", "--out", "full"),
     "boxes import": ("boxes", "import", "cell.tif", "labels"),

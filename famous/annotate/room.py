@@ -93,12 +93,12 @@ class Room:
     def setup(self, body: bodies.Setup) -> dict[str, Any]:
         """Settle the voxel size and the classes."""
         if body.voxel_size_nm is not None:
-            self._stack = self.desk.settle(voxel_size_nm=body.voxel_size_nm)
+            self._settle(voxel_size_nm=body.voxel_size_nm)
         return self._write(lambda: self.labelling.set_classes(body.classes))[1] | {"stack": self._stack_facts()}
 
     def show(self, body: bodies.Shown) -> dict[str, Any]:
         """Settle the grey window."""
-        self._stack = self.desk.settle(window=(body.low, body.high), inverted=body.inverted)
+        self._settle(window=(body.low, body.high), inverted=body.inverted)
         return {"stack": self._stack_facts()}
 
     def histogram(self) -> dict[str, Any]:
@@ -196,7 +196,13 @@ class Room:
             if outside is not None:
                 self.labelling.take_in(outside)
             self._stamp = stamp
-            self._save(again=outside is None)
+            self._save(again=outside is None and not self.labelling.snapshot().is_alike(Snapshot()))
+
+    def _settle(self, **what: Any) -> None:
+        with self._writing:
+            self.look_outside()
+            self._stack = self.desk.settle(**what)
+            self._stamp = self.desk.stamp()
 
     def _write(self, work: Callable[[], Result]) -> tuple[Result, dict[str, Any]]:
         """Do what changes the labelling, and save: the answer goes out when everything is on the disk."""

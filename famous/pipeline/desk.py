@@ -83,12 +83,15 @@ class _Work:
         self._proposer = Proposer(lambda: self._project)
         self._adviser = self._proposer.adviser(lambda: self._names)
         self._model: Model | None = None
+        self._opening: threading.Thread | None = None
         self._asked: str | None = None  # version of the model that was opened last, or is being opened
         self.training = training_job(lambda: self._project)
 
     def close(self) -> None:
-        self._adviser.close()
         self.training.close()
+        self._adviser.close()
+        if self._opening is not None:
+            self._opening.join()  # a program that ends while a library is being loaded is aborted by the system
 
     def settle(
         self,
@@ -170,7 +173,8 @@ class _Work:
                 self._model, self._asked = None, None
             elif version != self._asked:
                 self._asked = version
-                threading.Thread(target=self._open_model, name="famous model", daemon=True).start()
+                self._opening = threading.Thread(target=self._open_model, name="famous model", daemon=True)
+                self._opening.start()
             return self._model
 
     def _open_model(self) -> None:
@@ -192,12 +196,9 @@ class _Work:
         return Download(name, content, tuple(notes))
 
     def take(self, name: str, content: bytes, kind: str | None) -> Taken:
-        found = import_upload(self._project, name, content, kind)
-        notes = list(found.notes)
-        if (found.annotations.boxes["score"] < 1).any():
-            notes.append("the boxes' scores were left out: a box that is taken in counts as certain")
+        found = import_upload(self._project, name, content, kind, class_names=self._names)
         snapshot = _snapshot(found.annotations, list(found.annotations.classes), self._project.config.classes)
-        return Taken(snapshot, tuple(notes))
+        return Taken(snapshot, tuple(found.notes))
 
     @property
     def _yaml(self) -> Path:
