@@ -60,7 +60,7 @@ def read(path: Path, rows: Rows) -> None:
 def read_done(path: Path, rows: Rows) -> dict[int, bool]:
     """Read which slices are done from a table with the columns z and done."""
     found: dict[int, bool] = {}
-    for line in read_lines(path, ("z", "done"), rows):
+    for line in read_lines(path, ("z", "done"), rows, blank=("done",)):
         with rows.row(line.where):
             z = check_slice(whole(line.cells["z"], "z"), rows.shape)
             said = line.cells["done"].lower()
@@ -104,12 +104,18 @@ def beside(path: Path, table: str) -> Path:
     return path.with_name(f"{table}{path.suffix}" if path.stem == "boxes" else f"{path.stem}_{table}{path.suffix}")
 
 
-def read_lines(path: Path, columns: Sequence[str], rows: Rows, *, optional: Sequence[str] = ()) -> Iterator[Line]:
-    """Read a CSV file row by row; what is wrong with the file or a row's number of cells becomes a broken row."""
+def read_lines(
+    path: Path, columns: Sequence[str], rows: Rows, *, optional: Sequence[str] = (), blank: Sequence[str] = ()
+) -> Iterator[Line]:
+    """Read a CSV file row by row; what is wrong with the file or a row's number of cells becomes a broken row.
+
+    The header may lack the `optional` columns; a row may leave the `blank` ones empty at its end.
+    """
     with rows.row(path.name):
         lines = ["" if line.lstrip().startswith("#") else line for line in read_text(path).split("\n")]
         first = next((line for line in lines if line.strip()), "")
-        delimiter = max(",;\t", key=first.count)
+        own = _delimiter(path)  # of a header of one column; its names may hold the other signs
+        delimiter = max((own, *",;\t"), key=first.count)
         reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True, skipinitialspace=True)
         header: list[str] | None = None
         for place, cells in _records(reader, path):
@@ -121,7 +127,7 @@ def read_lines(path: Path, columns: Sequence[str], rows: Rows, *, optional: Sequ
                 extra = [name for name in header if name not in (*columns, *optional)]
                 if extra:
                     rows.notes.append(f"{path.name}: the columns {extra} were not read")
-            elif len(cells) > len(header) or len(cells) < len(columns):
+            elif len(cells) > len(header) or len(cells) < len(columns) - len(blank):
                 rows.broken(place, f"found {len(cells)} cells, expected {len(header)}: {', '.join(header)}")
             else:
                 yield Line(place, dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True)))
@@ -158,9 +164,13 @@ def _unsay(slices: Path, annotations: Annotations) -> None:
         write_done(slices, {z: True for z in old & annotations.done})
 
 
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
 def _write_table(path: Path, header: list[str], lines: list[list[str]]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n", delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    writer = csv.writer(text, lineterminator="\n", delimiter=_delimiter(path))
     writer.writerow(header)
     writer.writerows(lines)
     write_text(path, text.getvalue())
