@@ -1,5 +1,6 @@
 """`famous doctor`: what is installed, and how to mend what is missing."""
 
+import importlib
 import importlib.util
 import shutil
 import sys
@@ -51,18 +52,23 @@ def _try(name: str, look: Callable[[], str], mend: str, *, needed: bool = True) 
     try:
         return Finding(name, True, look(), needed=needed)
     except Exception as error:
-        problem = " ".join(str(error).split())[:160] if isinstance(error, FamousError | OSError) else "not installed"
-        if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
-            problem = f"does not load: {' '.join(str(error).split())[:160]}"
+        said = " ".join(str(error).split())[:160] or type(error).__name__
+        if isinstance(error, ModuleNotFoundError):
+            problem = "not installed"
+        else:  # also what another version of a library below it causes: AttributeError, RuntimeError …
+            problem = said if isinstance(error, FamousError | OSError) else f"does not load: {said}"
         return Finding(name, False, problem, mend, needed)
 
 
 def _version(name: str) -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     if importlib.util.find_spec(name) is None:
         raise ModuleNotFoundError(name)
-    return version(name)
+    try:
+        return version(name)
+    except PackageNotFoundError:  # of a package with another name, as onnxruntime-gpu
+        return str(getattr(importlib.import_module(name), "__version__", "here"))
 
 
 def _torch() -> str:
