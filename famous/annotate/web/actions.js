@@ -7,6 +7,11 @@ const DROPPED_PX = 48; // side on the screen of a box made by key when none was 
 const SAVING_MS = 3000; // patience with edits that are on their way
 const DUPLICATE_PX = 10; // how far a duplicate lies from its original
 
+const HINTS = {
+  hand: "Hand: drag moves the slice. H or Esc: draw again",
+  window: "Contrast: drag across; brightness: up and down. W or Esc: draw again",
+};
+
 /** "one box", "3 boxes" */
 const count = (number, noun = "box", plural = `${noun}es`) => (number === 1 ? `one ${noun}` : `${number} ${plural}`);
 
@@ -194,6 +199,8 @@ export class Actions {
   /** Take up a tool, or lay it down again. */
   use(tool) {
     this.tool = this.tool === tool ? "draw" : tool;
+    this.view.hint = HINTS[this.tool] ?? null;
+    this.view.invalidate("overlay");
     this.store.emit("tool", this.tool);
   }
 
@@ -255,7 +262,7 @@ export class Actions {
     const fresh = store.boxesOn(from).filter((box) => !here.some((own) => own.class === box.class && geometry.sameBox(own, box)));
     if (!fresh.length) return this.refuse(`All boxes of slice ${from} are here already.`);
     const copies = fresh.map(({ id, ...box }) => ({ ...box, z: store.z }));
-    store.select(store.addBoxes(`copy ${count(fresh.length)} from slice ${from}`, copies));
+    store.addBoxes(`copy ${count(fresh.length)} from slice ${from}`, copies);
     return store.say(`Copied ${count(fresh.length)} from slice ${from}.`);
   }
 

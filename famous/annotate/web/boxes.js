@@ -147,19 +147,18 @@ export function drawDoneMark(context, screen) {
   context.textBaseline = "alphabetic";
 }
 
-/** Words in the middle of the screen; none for null. */
-export function drawNotice(context, screen, text) {
+/** Words round a point of the screen, no wider than there is room; none for null. */
+export function drawWords(context, text, x, y, room) {
   if (!text) return;
   context.font = "14px system-ui, sans-serif";
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const wide = Math.min(context.measureText(text).width + 40, screen.width - 20);
-  const [x, y] = [screen.width / 2, screen.height / 2];
+  const wide = Math.min(context.measureText(text).width + 32, room);
   context.fillStyle = "rgba(16,18,22,0.85)";
   context.beginPath();
-  context.roundRect(x - wide / 2, y - 20, wide, 40, 6);
+  context.roundRect(x - wide / 2, y - 17, wide, 34, 6);
   context.fill();
   context.fillStyle = "#fff";
-  context.fillText(text, x, y, wide - 24);
+  context.fillText(text, x, y, wide - 20);
   context.textBaseline = "alphabetic";
 }

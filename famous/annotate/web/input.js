@@ -32,6 +32,7 @@ export function attachInput(view, store) {
 
 function attachPointer(view, store, actions) {
   const { canvas } = view;
+  canvas.style.touchAction = "none"; // fingers are ours
   const pressed = new Map();
   let gesture = null;
   const pointOf = (event) => {

@@ -35,13 +35,13 @@ function pan(actions, event) {
 export const KEYS = [
   mouse("Drag", "draw a box of the current class"),
   mouse("Click", "select the box or proposal"),
-  mouse("Drag a handle or edge", "resize the selected box"),
-  mouse("Drag in a selected box", "move it (with Alt: draw inside it)"),
+  mouse("Drag a handle", "resize the selected box; edges work too"),
+  mouse("Drag inside", "move the selected boxes; with Alt draw inside them"),
   mouse("Shift+Click", "select one more, or one less"),
   mouse("Shift+Drag", "select all boxes touched"),
-  mouse("Wheel, pinch", "zoom to the cursor"),
-  mouse("Alt+Wheel, Shift+Wheel", "previous or next slice"),
-  mouse("Middle or right drag, Space+Drag, two fingers", "move the slice"),
+  mouse("Wheel / Pinch", "zoom to the cursor"),
+  mouse("Alt+Wheel / Shift+Wheel", "previous or next slice"),
+  mouse("Middle drag / Right drag / Space+Drag", "move the slice"),
   mouse("Click in a cut", "go to that slice"),
 
   box("1 … 9", "class of the selected boxes, else of the next one", (a, event) => a.classify(digitOf(event))),

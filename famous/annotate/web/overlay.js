@@ -15,7 +15,8 @@ export function paintOverlay(context, view, store) {
   proposals(context, view, store);
   boxes(context, view, store);
   band(context, view, store);
-  draw.drawNotice(context, view.screen, view.notice());
+  draw.drawWords(context, view.notice(), view.screen.width / 2, view.screen.height / 2, view.screen.width - 20);
+  draw.drawWords(context, view.hint, view.screen.width / 2, 28, view.screen.width - 20);
   if (store.done.has(store.z)) draw.drawDoneMark(context, view.screen);
   const size = store.stack.voxel_size_nm;
   drawScaleBar(context, view.screen, (size ? size[2] : 1) / view.frame.scale, Boolean(size));

@@ -39,6 +39,8 @@ export class View {
     /** @type {string|null} the box just drawn: it has handles, but is not selected, so that keys mean the next box */
     this.fresh = null;
     this.proposalKey = null;
+    /** @type {string|null} words at the top: which tool is in hand */
+    this.hint = null;
     this.showsGhosts = true;
     this.showsLabels = true;
     this.goal = null;
