@@ -89,9 +89,9 @@ class _Work:
 
     def close(self) -> None:
         self.training.close()
-        self._adviser.close()
         if self._opening is not None:
             self._opening.join()  # a program that ends while a library is being loaded is aborted by the system
+        self._adviser.close()
 
     def settle(
         self,
