@@ -179,7 +179,7 @@ def test_handles_never_lie_on_one_another(call: Call, side: int, scale: float) -
     spots = call("geometry", "handleSpots", box(50, 50, 50 + side, 50 + side), {**FRAME, "scale": scale})
     for i, one in enumerate(spots):
         for other in spots[:i]:
-            assert max(abs(one["x"] - other["x"]), abs(one["y"] - other["y"])) >= 10
+            assert max(abs(one["x"] - other["x"]), abs(one["y"] - other["y"])) > 2 * 7, "more than twice the reach"
 
 
 def test_the_nearest_handle_is_gripped_within_ten_pixels(call: Call) -> None:
