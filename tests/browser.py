@@ -45,7 +45,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 def serve_web(context: Any, origin: str = "http://127.0.0.1:9") -> str:
     """Answer this origin with the page's own files, without a server; `/` is an empty page. Returns the origin."""
-    kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+    kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 
     def answer(route: Any) -> None:
         name = route.request.url.removeprefix(origin).partition("?")[0].removeprefix("/web/")

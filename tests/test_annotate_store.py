@@ -1,6 +1,7 @@
-"""The page's store in a real browser, against a server that the test scripts: nothing is lost, nothing is said too early."""
+"""The page's store in a real browser, against a scripted server: nothing is lost, nothing is said too early."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,69 +9,7 @@ import pytest
 from tests.browser import serve_web
 
 ORIGIN = "http://127.0.0.1:9"
-SERVER = """() => {
-  // A server in the page: a log of edits, idempotent by id, that can be away, behind, or refuse.
-  const boxes = new Map(), done = new Set(), ids = new Set(), calls = [];
-  const server = {
-    away: false, loseAnswers: 0, refuse: null, fail: 0, revision: 0, boxes, done, calls, classes: [{name: "mito", color: "#e69f00"}, {name: "er", color: "#56b4e9"}],
-    history: [], undone: [], model: null, training: {state: "idle"}, proposals: [], voxels: [40, 5, 5], times: [],
-  };
-  const inverse = (c) => c.op === "add" ? {op: "remove", box: c.box} : c.op === "remove" ? {op: "add", box: c.box} : {...c, from: c.to, to: c.from};
-  const make = (c) => {
-    if (c.op === "add") boxes.set(c.box.id, c.box);
-    if (c.op === "remove") boxes.delete(c.box.id);
-    if (c.op === "change") boxes.set(c.id, {...boxes.get(c.id), ...c.to});
-    if (c.op === "done") c.to ? done.add(c.z) : done.delete(c.z);
-    if (c.op === "classes") server.classes = c.to;
-  };
-  server.take = (edit) => {
-    if (ids.has(edit.id)) return;
-    ids.add(edit.id); edit.changes.forEach(make); server.history.push(edit); server.undone = []; server.revision += 1;
-  };
-  server.state = () => ({
-    stack: {name: "phantom", shape: [30, 200, 300], voxel_size_nm: server.voxels, window: [0, 255], inverted: false, bits: 8, offset: 0, scale: 1},
-    classes: server.classes, boxes: [...boxes.values()], done: [...done], proposed: [3, 9, 20], seconds: {}, ...turn(), presets: {}, palette: ["#e69f00"],
-    model: server.model, training: server.training, formats: ["yolo"], pyramid: {tile: 512, levels: 1},
-  });
-  const turn = () => ({revision: server.revision, undo: server.history.at(-1)?.label ?? null, redo: server.undone.at(-1)?.label ?? null});
-  const reply = (status, body) => new Response(JSON.stringify(body), {status, headers: {"Content-Type": "application/json"}});
-  const step = (from, to, turned) => {
-    const edit = from.pop();
-    if (!edit) return reply(422, {error: "there is nothing to take back"});
-    const changes = turned ? edit.changes.map(inverse).reverse() : edit.changes;
-    changes.forEach(make); to.push(edit); server.revision += 1;
-    return reply(200, {...turn(), changes});
-  };
-  const routes = {
-    "/api/state": () => reply(200, server.state()),
-    "/api/pulse": () => reply(200, {revision: server.revision, training: server.training, model: server.model}),
-    "/api/edits": ({base, edits}) => {
-      const isKnown = edits.every(({id}) => ids.has(id));
-      if (base !== server.revision && !isKnown) return reply(409, {error: "stale", revision: server.revision});
-      const bad = edits.find(({label}) => label === server.refuse);
-      if (bad) return reply(422, {error: "it does not fit", edit: bad.id});
-      edits.forEach(server.take);
-      return reply(200, turn());
-    },
-    "/api/undo": ({base}) => base === server.revision ? step(server.history, server.undone, true) : reply(409, {error: "stale"}),
-    "/api/redo": ({base}) => base === server.revision ? step(server.undone, server.history, false) : reply(409, {error: "stale"}),
-    "/api/propose": ({z}) => reply(200, {z, model: server.model?.version, boxes: server.proposals, unknown: {axon: 2}}),
-    "/api/time": (body) => { server.times.push(body); return reply(200, {}); },
-    "/api/window": (body) => { server.window = body; return reply(200, {}); },
-  };
-  globalThis.fetch = async (path, {body} = {}) => {
-    const name = path.split("?")[0];
-    if (server.away) throw new TypeError("Failed to fetch");
-    if (server.gate) await server.gate;
-    if (name === "/api/edits" && server.fail > 0) { server.fail -= 1; return reply(503, {error: "the disk is full"}); }
-    const content = body ? JSON.parse(body) : undefined;
-    calls.push({name, content});
-    const answer = routes[name](content);
-    if (name === "/api/edits" && server.loseAnswers > 0) { server.loseAnswers -= 1; throw new TypeError("Failed to fetch"); }
-    return answer;
-  };
-  globalThis.server = server;
-}"""
+SERVER = (Path(__file__).parent / "scripted_server.js").read_text(encoding="utf-8")
 OPEN = """async ({entry}) => {
   const { Store } = await import(entry);
   const store = new Store();
@@ -80,7 +19,8 @@ OPEN = """async ({entry}) => {
   await store.start();
   clearTimeout(store.sync.timer);
   store.sync.schedule = () => {};  // the test itself says when the heart beats
-  globalThis.quiet = async () => { await new Promise((go) => setTimeout(go)); await store.sync.chain; await new Promise((go) => setTimeout(go)); };
+  globalThis.quiet = async () => { await new Promise((go) => setTimeout(go)); await store.sync.chain;
+  await new Promise((go) => setTimeout(go)); };
   globalThis.box = (z, y, x, more = {}) => ({z, y0: y, x0: x, y1: y + 10, x1: x + 12, class: "mito", ...more});
 }"""
 
@@ -112,7 +52,8 @@ def test_an_edit_applies_at_once_and_is_saved_only_when_the_server_said_so(tab: 
         const [id] = store.addBoxes("draw box", [box(3, 20, 30)]);
         const before = [store.boxes.size, store.saved, server.boxes.size];
         open(); server.gate = null; await quiet();
-        return {before, after: [store.saved, server.boxes.get(id).x1, store.revision, store.undoLabel], left: Object.keys(localStorage).filter((key) => key.includes("unsent"))};
+        return {before, after: [store.saved, server.boxes.get(id).x1, store.revision, store.undoLabel],
+          left: Object.keys(localStorage).filter((key) => key.includes("unsent"))};
         """,
     )
     assert found == {"before": [1, "saving", 0], "after": ["saved", 42, 1, "draw box"], "left": []}
@@ -122,7 +63,8 @@ def test_boxes_are_clipped_to_the_slice_and_refused_below_three_pixels(tab: Any)
     found = run(
         tab,
         """
-        const ids = store.addBoxes("draw", [{z: 3, y0: -7.4, x0: 290.2, y1: 12.6, x1: 333, class: "mito"}, {z: 3, y0: 5, x0: 5, y1: 7, x1: 50, class: "mito"}]);
+        const ids = store.addBoxes("draw", [{z: 3, y0: -7.4, x0: 290.2, y1: 12.6, x1: 333, class: "mito"}, {z: 3,
+          y0: 5, x0: 5, y1: 7, x1: 50, class: "mito"}]);
         await quiet();
         return [ids.length, [...server.boxes.values()], said];
         """,
@@ -150,7 +92,8 @@ def test_edits_wait_in_order_while_the_server_is_away_and_go_when_it_is_back(tab
         await quiet();
         const away = [store.saved, store.boxes.get(one).x0, store.done.has(3), server.revision];
         server.away = false; await store.sync.pulse(); await quiet();
-        return {away, labels: server.history.map(({label}) => label), box: server.boxes.get(one), done: [...server.done], saved: store.saved};
+        return {away, labels: server.history.map(({label}) => label), box: server.boxes.get(one),
+          done: [...server.done], saved: store.saved};
         """,
     )
     assert found["away"] == ["offline (3 waiting)", 40, True, 0]
@@ -164,7 +107,8 @@ def test_the_wait_between_two_tries_grows_and_ends_with_the_first_answer(tab: An
         """
         delete store.sync.schedule;
         const waits = []; const real = setTimeout;
-        globalThis.setTimeout = (act, wait, ...rest) => wait >= 500 ? (waits.push(wait), 0) : real(act, wait, ...rest);
+        globalThis.setTimeout = (act, wait, ...rest) => wait >= 500 ? (waits.push(wait), 0) : real(act, wait,
+          ...rest);
         server.away = true; for (let i = 0; i < 8; i += 1) await store.sync.pulse();
         server.away = false; await store.sync.pulse();
         return waits.filter((wait, i) => wait !== waits[i - 1]);
@@ -183,7 +127,9 @@ def test_an_answer_that_was_lost_does_no_edit_twice(tab: Any) -> None:
         const lost = [store.saved, server.revision];
         store.changeBoxes("move", new Map([[id, {y0: 15}]]));
         await store.sync.pulse(); await quiet();
-        return {lost, labels: server.history.map(({label}) => label), same: JSON.stringify([...store.boxes.values()]) === JSON.stringify([...server.boxes.values()]), saved: store.saved, y0: store.boxes.get(id).y0};
+        return {lost, labels: server.history.map(({label}) => label),
+          same: JSON.stringify([...store.boxes.values()]) === JSON.stringify([...server.boxes.values()]),
+            saved: store.saved, y0: store.boxes.get(id).y0};
         """,
     )
     assert found == {
@@ -200,7 +146,8 @@ def test_edits_unsent_at_a_reload_are_sent_by_the_next_page(tab: Any) -> None:
     open_store(tab)
     found = run(
         tab,
-        """ await quiet(); return [store.boxes.size, server.boxes.size, store.saved, said[0], Object.keys(localStorage).filter((key) => key.includes("unsent"))]; """,
+        """ await quiet(); return [store.boxes.size, server.boxes.size, store.saved, said[0],
+          Object.keys(localStorage).filter((key) => key.includes("unsent"))]; """,
     )
     assert found == [2, 2, "saved", "Unsaved when this page was last closed: 1 edit. Sending now.", []]
 
@@ -229,7 +176,8 @@ def test_the_later_of_two_tabs_is_told_and_loses_no_edit(tab: Any) -> None:
         server.take({id: "x", label: "other", changes: [{op: "add", box: {id: "other-1", ...box(3, 90, 90)}}]});
         store.addBoxes("draw", [box(3, 20, 30)]);
         await quiet();
-        return {boxes: [store.boxes.size, server.boxes.size], saved: store.saved, said, labels: server.history.map(({label}) => label)};
+        return {boxes: [store.boxes.size, server.boxes.size], saved: store.saved, said,
+          labels: server.history.map(({label}) => label)};
         """,
     )
     assert found["boxes"] == [2, 2]
@@ -249,7 +197,8 @@ def test_an_edit_that_no_longer_fits_is_named_and_the_others_are_kept(tab: Any) 
         store.changeBoxes("move one", new Map([[one, {x0: 25}]]));
         store.changeBoxes("move two", new Map([[two, {x0: 55}]]));
         await quiet();
-        return {ids: [...store.boxes.keys()].length, two: [store.boxes.get(two).x0, server.boxes.get(two).x0], said: said.join(" "), saved: store.saved};
+        return {ids: [...store.boxes.keys()].length, two: [store.boxes.get(two).x0, server.boxes.get(two).x0],
+          said: said.join(" "), saved: store.saved};
         """,
     )
     assert found["ids"] == 1
@@ -276,7 +225,8 @@ def test_an_edit_that_the_server_refuses_is_taken_back_with_a_word(tab: Any) -> 
         tab,
         """
         server.refuse = "bad";
-        store.addBoxes("good", [box(3, 20, 30)]); store.addBoxes("bad", [box(3, 60, 60)]); store.addBoxes("fine", [box(3, 90, 90)]);
+        store.addBoxes("good", [box(3, 20, 30)]); store.addBoxes("bad", [box(3, 60, 60)]);
+        store.addBoxes("fine", [box(3, 90, 90)]);
         await quiet();
         return [server.history.map(({label}) => label), store.boxes.size, said, store.saved];
         """,
@@ -323,7 +273,8 @@ def test_undo_and_redo_wait_for_what_is_on_its_way_and_show_their_slice(tab: Any
         await store.undo();
         const undone = [store.boxes.size, server.boxes.size, store.z, store.redoLabel];
         await store.redo();
-        return {undone, redone: [store.boxes.size, server.boxes.size, store.undoLabel, store.redoLabel], saved: store.saved};
+        return {undone, redone: [store.boxes.size, server.boxes.size, store.undoLabel, store.redoLabel],
+          saved: store.saved};
         """,
     )
     assert found == {"undone": [0, 0, 9, "draw"], "redone": [1, 1, "draw", None], "saved": "saved"}
@@ -344,7 +295,8 @@ def test_undo_while_the_server_is_away_takes_back_what_was_never_sent(tab: Any) 
         await store.undo();  // "one" may have arrived: only the server can tell
         const kept = store.boxes.size;
         server.away = false; await store.sync.pulse(); await quiet();
-        return {undone, redone, kept, labels: server.history.map(({label}) => label), same: store.boxes.size === server.boxes.size};
+        return {undone, redone, kept, labels: server.history.map(({label}) => label),
+          same: store.boxes.size === server.boxes.size};
         """,
     )
     assert found == {"undone": 1, "redone": 2, "kept": 1, "labels": ["one"], "same": True}
@@ -370,19 +322,28 @@ def test_a_new_model_proposes_by_itself_and_only_what_is_not_boxed(tab: Any) -> 
         tab,
         """
         store.addBoxes("draw", [box(3, 20, 30)]); await quiet();
-        server.proposals = [{y0: 21, x0: 30, y1: 30, x1: 42, class: "mito", score: 0.9}, {y0: 90, x0: 90, y1: 99, x1: 99, class: "mito", score: 0.4}, {y0: 120, x0: 90, y1: 130, x1: 99, class: "er", score: 0.8}];
+        server.proposals = [{y0: 21, x0: 30, y1: 30, x1: 42, class: "mito", score: 0.9}, {y0: 90, x0: 90, y1: 99,
+          x1: 99, class: "mito", score: 0.4}, {y0: 120, x0: 90, y1: 130, x1: 99, class: "er", score: 0.8}];
         server.model = {version: "v1", kind: "trained", classes: ["mito", "er"]};
         server.training = {state: "running", epoch: 2, epochs: 9};
         await store.sync.pulse();
-        await new Promise((go) => { const stop = store.on("proposals", () => store.proposals.length && (stop(), go())); });
+        const unasked = store.proposals.length;
+        const epoch = store.training.epoch;
+        server.training = {state: "done", map50: 0.8};
+        server.model = {...server.model, version: "v2"};
+        await store.sync.pulse();
+        await new Promise((go) => { const stop = store.on("proposals", () => store.proposals.length && (stop(),
+          go())); });
         const scores = store.proposals.map(({score}) => score);
         store.proposalThreshold = 0.5;
         const ids = store.acceptProposals(store.assistant.good.map(({key}) => key));
         store.rejectProposals(store.proposals.map(({key}) => key));
         await quiet();
-        return {scores, left: store.proposals.length, box: server.boxes.get(ids[0]), unknown: store.assistant.unknown, epoch: store.training.epoch, label: store.undoLabel};
+        return {scores, left: store.proposals.length, box: server.boxes.get(ids[0]),
+          unknown: store.assistant.unknown, epoch, unasked, label: store.undoLabel};
         """,
     )
+    assert found["unasked"] == 0
     assert found["scores"] == [0.8, 0.4]
     assert found["left"] == 0
     assert found["box"] == {"id": found["box"]["id"], "z": 3, "y0": 120, "x0": 90, "y1": 130, "x1": 99, "class": "er"}
@@ -396,7 +357,8 @@ def test_classes_are_added_renamed_and_kept_while_boxes_have_them(tab: Any) -> N
         store.addBoxes("draw", [box(3, 20, 30)]);
         const kept = store.setClasses("remove mito", store.classes.filter(({name}) => name !== "mito"));
         store.setClass("mito"); store.renameClass("mito", "mitochondrion");
-        return {kept, names: store.classes.map(({name}) => name), current: store.className, box: store.boxesOn(3)[0].class, said};
+        return {kept, names: store.classes.map(({name}) => name), current: store.className,
+          box: store.boxesOn(3)[0].class, said};
         """,
     )
     assert found == {
@@ -414,7 +376,8 @@ def test_time_is_counted_where_the_user_is_and_only_while_something_is_done(tab:
         """
         const {clock} = store; const t = performance.now();
         clock.lastTick = t; clock.lastInput = t; clock.lastPost = t + 1e9;
-        clock.tick(t + 1000, true); clock.tick(t + 2000, true); clock.tick(t + 3000, false); clock.tick(t + 30_000, true);
+        clock.tick(t + 1000, true); clock.tick(t + 2000, true); clock.tick(t + 3000, false);
+        clock.tick(t + 30_000, true);
         const counted = store.seconds.get(3);
         clock.lastTick = t + 40_000; await clock.post();
         server.away = true; clock.add(3, 4); await clock.post(); server.away = false; await clock.post();
@@ -479,7 +442,8 @@ def test_the_table_of_counts_is_what_is_labelled(tab: Any) -> None:
         tab,
         """
         const {asTsv, countTable} = await import("/web/counts.js");
-        store.addBoxes("draw", [box(3, 20, 30), box(3, 60, 60, {class: "er"}), box(9, 5, 5)]); store.setDone(3, true); store.seconds.set(9, 4.25);
+        store.addBoxes("draw", [box(3, 20, 30), box(3, 60, 60, {class: "er"}), box(9, 5, 5)]);
+        store.setDone(3, true); store.seconds.set(9, 4.25);
         return asTsv(countTable(store));
         """,
     )

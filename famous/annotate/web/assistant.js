@@ -15,6 +15,7 @@ export class Assistant {
     this.training = { state: "idle" };
     this.threshold = 0.25;
     this.automatic = false; // propose on every slice that is opened
+    this.awaited = false; // a training has ended, its model is not here yet
     this.asking = null; // the slice that is being asked for
     this.unknown = {}; // classes that the model found last and the stack lacks → how often
   }
@@ -45,17 +46,19 @@ export class Assistant {
       if (before === "running") this.tellEnd(training);
     }
     if (JSON.stringify(model) === JSON.stringify(this.model) || model === undefined) return;
-    const fresh = this.store.ready && model && model.version !== this.model?.version;
+    const isNew = model && (this.model ? model.version !== this.model.version : this.awaited);
     this.model = model;
     this.unknown = {};
     this.pile.clear();
     this.store.emit("model");
     this.store.emit("proposals");
-    if (fresh) this.propose({ quiet: true });
+    if (model) this.awaited = false;
+    if (isNew && this.store.ready) this.propose({ quiet: true });
   }
 
   tellEnd({ state, message, map50 }) {
     const result = typeof map50 === "number" ? ` mAP50 ${map50.toFixed(2)} on its own check slices.` : "";
+    this.awaited = state === "done";
     if (state === "done") this.store.say(`The model is trained.${result}`);
     if (state === "failed") this.store.say(`Training failed: ${message ?? "no reason given"}`, "error");
   }

@@ -11,6 +11,8 @@
 /** What a change finds: "fits", "made" (it is already so), or a reason in words. */
 export const FITS = "fits";
 export const MADE = "made";
+/** Shortest side of a box. */
+export const SMALLEST_PX = 3;
 
 /** @param {Labelling} labelling @returns {Labelling} */
 export function copy({ boxes, done, classes }) {
@@ -117,6 +119,19 @@ export function sliceOf(changes, boxes) {
     else if (change.op === "change" && boxes.has(change.id)) slices.add(boxes.get(change.id).z);
   }
   return slices.size === 1 ? [...slices][0] : null;
+}
+
+/**
+ * A box in whole pixels within its slice, with or without an id.
+ * @param {Omit<Box, "id"> & {id?: string}} box
+ * @param {[number, number, number]} shape of the stack
+ * @returns {Box|null} null where less than SMALLEST_PX is left of a side
+ */
+export function clipped({ id, z, y0, x0, y1, x1, class: name }, [, height, width]) {
+  const within = (value, limit) => Math.max(0, Math.min(limit, Math.round(value)));
+  const box = { z, y0: within(y0, height), x0: within(x0, width), y1: within(y1, height), x1: within(x1, width), class: name };
+  if (Math.min(box.y1 - box.y0, box.x1 - box.x0) < SMALLEST_PX) return null;
+  return id ? { id, ...box } : box;
 }
 
 /** @param {Box} box @param {Partial<Box>} fields */

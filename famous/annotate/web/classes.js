@@ -1,6 +1,6 @@
 /** One class in a dialog: its name, colour and place, or out with it. */
 
-import { openDialog } from "./dialogs.js";
+import { onEnter, openDialog } from "./dialogs.js";
 import { el, set } from "./dom.js";
 
 const LONGEST = 100;
@@ -54,7 +54,7 @@ export function openClass(store, name) {
     dialog.close();
     change(store, name, { name: wanted, color: colour.value });
   };
-  field.addEventListener("keydown", (event) => event.key === "Enter" && keep());
+  onEnter(field, keep);
   const content = [el("label", { class: "row" }, el("span", { text: "Name" }), field), fault, colour];
   if (entry) content.push(...moreOf(store, name, () => dialog.close()));
   const buttons = [el("button", { class: "main", id: "keep-class", text: entry ? "Keep" : "Add", on: { click: keep } })];

@@ -42,3 +42,12 @@ export function confirmDialog(title, text, yes) {
     const dialog = openDialog(title, [el("p", { text })], { buttons: [refuse, agree], onClose: () => resolve(answer) });
   });
 }
+
+/** Do something on Enter; its press is then over, and does not click what has the focus next. */
+export function onEnter(element, act) {
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    act();
+  });
+}

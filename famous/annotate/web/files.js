@@ -5,7 +5,7 @@ import { openDialog } from "./dialogs.js";
 import { el } from "./dom.js";
 import { plural } from "./words.js";
 
-const NAMES = { yolo: "YOLO", yolo_mark: "YOLO_mark", coco: "COCO", cvat: "CVAT" };
+const NAMES = { yolo: "YOLO", yolo_mark: "YOLO_mark", coco: "COCO", cvat: "CVAT", csv: "CSV" };
 const SAVE_SOON_MS = 30_000; // how long the browser may take to fetch the download
 
 /** @param {import("./store.js").Store} store */
@@ -38,12 +38,10 @@ function importPart(store, notes) {
   const button = el("button", { id: "import", text: "Import", disabled: true });
   file.addEventListener("change", () => (button.disabled = !file.files.length));
   button.addEventListener("click", () => busy(button, notes, async () => {
-    if (!(await store.settled())) throw new Error("The server is away: try again when it is back.");
-    const { boxes, notes: said = [] } = await api.import(file.files[0], format.value);
-    await store.refresh();
+    const { boxes, notes: said = [] } = await store.between(() => api.import(file.files[0], format.value));
     return [`${plural(boxes, "box", "boxes")} imported; Undo takes them back.`, said];
   }));
-  const text = "A file, or a folder as a zip. It becomes one edit that can be undone.";
+  const text = "A file, or a folder as a zip. On the slices that it speaks of its boxes replace yours, as one edit that Undo takes back.";
   return el("fieldset", {}, el("legend", { text: "Import" }), el("p", { class: "muted", text }), el("div", { class: "row" }, file), el("div", { class: "row" }, format, button));
 }
 

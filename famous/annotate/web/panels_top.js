@@ -64,14 +64,12 @@ function show(store) {
   set($("done-switch"), "aria-checked", String(done));
   write($("done-label"), done ? "Slice is done" : "Slice done");
   set($("done-switch"), "title", `${$("done-word").textContent} (D)`);
-  showStep("undo", "Undo", store.undoLabel ?? unsentLabel(store), "Ctrl+Z");
-  showStep("redo", "Redo", store.redoLabel ?? store.withdrawn.at(-1)?.label, "Ctrl+Shift+Z");
+  const { undo, redo } = store.history.labels;
+  showStep("undo", "Undo", undo, "Ctrl+Z");
+  showStep("redo", "Redo", redo, "Ctrl+Shift+Z");
   showSaved(store);
   write($("open-train"), store.training?.state === "running" ? "Training …" : "Train");
 }
-
-/** What undo takes back first while it is still on its way. */
-const unsentLabel = (store) => store.queue.entries.at(-1)?.edit.label;
 
 function showStep(id, word, label, key) {
   const button = $(id);

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { freeColour, nameFault } from "./classes.js";
-import { openDialog } from "./dialogs.js";
+import { onEnter, openDialog } from "./dialogs.js";
 import { $, el, icon } from "./dom.js";
 import { plural } from "./words.js";
 
@@ -47,15 +47,14 @@ export function openSetup(store, { only } = {}) {
   const later = el("button", { class: "quiet", text: asksClasses ? "Look around first" : "Later", on: { click: () => dialog.close() } });
   const main = el("button", { class: "main", id: "begin", text: asksClasses ? "Begin" : "Keep", on: { click: begin } });
   const dialog = openDialog(asksClasses ? "What do you want to label?" : "Voxel size", parts, { id: "setup-dialog", buttons: only ? [main] : [later, main] });
-  dialog.addEventListener("keydown", (event) => event.key === "Enter" && event.target.matches("input[type=number]") && begin());
+  for (const field of voxels?.fields ?? []) onEnter(field, begin);
 }
 
 /** @returns {Promise<boolean>} whether the server took it */
 async function send(store, fault, classes, voxels) {
   try {
-    await store.settled();
-    await api.setup({ classes: classes ? classes.value() : store.classes, voxel_size_nm: voxels ? voxels.value() : null });
-    await store.refresh();
+    const size = voxels ? voxels.value() : null;
+    await store.between(() => api.setup({ classes: classes ? classes.value() : store.classes, voxel_size_nm: size }));
     return true;
   } catch (error) {
     fault.textContent = error.message;
@@ -81,10 +80,10 @@ class VoxelFields {
     const labels = this.fields.map((field, axis) => el("label", {}, el("span", { text: "zyx"[axis] }), field));
     const note = sizes ? "Boxes stay as they are; lengths and volumes change." : "The file does not say how large a voxel is.";
     this.part = el("fieldset", {}, el("legend", { text: "Voxel size in nm" }), el("p", { class: "muted", text: note }), el("div", { class: "sizes" }, ...labels), this.hint);
-    this.fields[1].addEventListener("change", () => {
-      if (!this.fields[2].value) this.fields[2].value = this.fields[1].value;
-      this.tell();
-    });
+    const [, y, x] = this.fields;
+    let isOwn = Boolean(sizes);
+    x.addEventListener("input", () => (isOwn = true));
+    y.addEventListener("input", () => isOwn || (x.value = y.value)); // pixels are nearly always square
     for (const field of this.fields) field.addEventListener("input", () => this.tell());
     this.tell();
   }
@@ -130,9 +129,7 @@ class ClassRows {
     const field = el("input", { type: "text", value: name, maxlength: 100, placeholder: "for example mitochondrion", "aria-label": "Name of the class", autocomplete: "off" });
     const remove = el("button", { type: "button", class: "quiet icon", "aria-label": "Remove this row", on: { click: () => row.remove() } }, icon("close"));
     const row = el("div", { class: "row" }, colour, field, remove);
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && field.value.trim()) this.add(this.fresh()).focus();
-    });
+    onEnter(field, () => field.value.trim() && this.add(this.fresh()).focus());
     this.rows.append(row);
     return field;
   }

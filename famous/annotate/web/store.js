@@ -5,8 +5,9 @@
  */
 
 import { api } from "./api.js";
-import { FITS, MADE, apply, copy, follow, fromState, sliceOf } from "./changes.js";
+import { FITS, MADE, SMALLEST_PX, apply, clipped, copy, follow, fromState, sliceOf } from "./changes.js";
 import { Clock } from "./clock.js";
+import { History } from "./history.js";
 import { randomHex, uuid } from "./ids.js";
 import { Assistant } from "./assistant.js";
 import { recall, remember } from "./memory.js";
@@ -14,8 +15,6 @@ import { Queue } from "./queue.js";
 import { ShownAs } from "./shown_as.js";
 import { Sync } from "./sync.js";
 import { plural, rebased } from "./words.js";
-
-const SMALLEST_PX = 3; // side of a box
 
 export class Store {
   constructor() {
@@ -28,7 +27,7 @@ export class Store {
     this.shown = copy(this.confirmed);
     this.revision = 0;
     this.undoLabel = this.redoLabel = null;
-    this.withdrawn = []; // unsent edits undone while the server is away
+    this.history = new History(this);
     this.stack = this.className = this.cursor = null;
     this.proposed = this.palette = this.formats = [];
     this.presets = {};
@@ -45,12 +44,15 @@ export class Store {
   get boxes() {
     return this.shown.boxes;
   }
+
   get done() {
     return this.shown.done;
   }
+
   get classes() {
     return this.shown.classes;
   }
+
   get saved() {
     return this.sync ? this.sync.word : "saving";
   }
@@ -68,7 +70,7 @@ export class Store {
     for (const listener of this.listeners.get(event) ?? []) listener(detail);
   }
 
-  /** Tell the user. @param {string} text @param {"info"|"warn"|"error"} [kind] */
+  /** @param {string} text @param {"info"|"warn"|"error"} [kind] */
   say(text, kind = "info") {
     this.emit("say", { text, kind });
   }
@@ -129,7 +131,7 @@ export class Store {
   /** Say what became of the unsent edits when another tab was first. */
   tellRebased(ahead, lost) {
     const own = this.queue.entries.filter(({ tried }) => tried).length;
-    if (ahead > own || lost.length) this.say(rebased(this.queue.size, lost), lost.length ? "warn" : "info");
+    if (ahead > own || lost.length) this.sayOnce(rebased(this.queue.size, lost), lost.length ? "warn" : "info");
   }
 
   /** Show the confirmed labelling with the unsent edits on it; drop those that no longer fit. */
@@ -189,9 +191,17 @@ export class Store {
     return this.sync.run(() => this.sync.drain());
   }
 
-  /** Load the server's state anew. @returns {Promise<boolean>} whether it came */
-  refresh() {
-    return this.sync.run(() => this.sync.reload({ quiet: true }));
+  /**
+   * Let the server change the labelling by itself, between two edits, and load what it has made.
+   * @template T @param {() => Promise<T>} call @returns {Promise<T>}
+   */
+  between(call) {
+    return this.sync.run(async () => {
+      if (!(await this.sync.drain())) throw new Error("The server is away: try again when it is back.");
+      const answer = await call();
+      await this.sync.reload({ quiet: true });
+      return answer;
+    });
   }
 
   /** The server has undone or redone something. */
@@ -293,7 +303,7 @@ export class Store {
       this.say(`${label}: ${verdict}.`, "warn");
       return false;
     }
-    this.withdrawn = withdrawn;
+    this.history.withdrawn = withdrawn;
     this.queue.push(edit);
     if (!this.queue.kept) this.sayOnce("This browser keeps nothing for the page: stay here until it says saved.", "warn");
     this.changed();
@@ -344,32 +354,19 @@ export class Store {
     return made;
   }
 
-  /** A box in whole pixels within the slice, or null where too little is left. */
-  clip({ id, z, y0, x0, y1, x1, class: name }) {
-    const [, height, width] = this.stack.shape;
-    const within = (value, limit) => Math.max(0, Math.min(limit, Math.round(value)));
-    const box = { z, y0: within(y0, height), x0: within(x0, width), y1: within(y1, height), x1: within(x1, width), class: name };
-    if (Math.min(box.y1 - box.y0, box.x1 - box.x0) >= SMALLEST_PX) return id ? { id, ...box } : box;
-    this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
-    return null;
+  /** The box within the slice; null, with a word, where too little is left. */
+  clip(box) {
+    const inside = clipped(box, this.stack.shape);
+    if (!inside) this.say(`A box needs ${SMALLEST_PX} pixels on each side within the slice.`, "warn");
+    return inside;
   }
 
   undo() {
-    const last = this.queue.entries.at(-1);
-    if (this.sync.away && last && !last.tried) {
-      this.queue.drop(new Set([last.edit.id]));
-      this.withdrawn.push(last.edit);
-      this.rebuild();
-      return Promise.resolve();
-    }
-    return this.sync.step("undo");
+    return this.history.undo();
   }
 
   redo() {
-    const edit = this.withdrawn.pop();
-    if (!edit) return this.sync.step("redo");
-    this.commit(edit.label, edit.changes, this.withdrawn);
-    return Promise.resolve();
+    return this.history.redo();
   }
 
   // ------------------------------------------------------------------ the model

@@ -1,6 +1,6 @@
 /** The dialog that starts a training. */
 
-import { openDialog } from "./dialogs.js";
+import { onEnter, openDialog } from "./dialogs.js";
 import { el } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { learnable } from "./panels_model.js";
@@ -18,7 +18,7 @@ export function openTraining(store) {
     dialog.close();
     store.assistant.train(minutes.valueAsNumber);
   };
-  minutes.addEventListener("keydown", (event) => event.key === "Enter" && slices && start());
+  onEnter(minutes, () => slices && start());
   const hint = slices < FEW ? [el("p", { class: "note warn", text: advice(slices) })] : [];
   const content = [
     el("p", { text: `The model learns from ${words}. It trains in the background: go on labelling meanwhile. When it is ready its proposals for the slice come by themselves.` }),
