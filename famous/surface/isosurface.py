@@ -34,7 +34,7 @@ class IsosurfaceParams:
     smooth_steps: float = 1.0  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
     volume_tolerance: float = 0.002  #: relative difference to the voxels' volume at which the level is good enough
-    max_faces: int = 1_000_000  #: an instance that would have more is binned first, which keeps its volume
+    max_faces: int = 500_000  #: an instance that would have more is binned first, which keeps its volume
 
     def __post_init__(self) -> None:
         for name, low in (("smooth_steps", 0.0), ("coarse_z", 1.0), ("volume_tolerance", 1e-6), ("max_faces", 1000)):
