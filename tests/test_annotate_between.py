@@ -98,6 +98,12 @@ def test_two_neighbours_are_not_swapped():
     assert corners(found, 2) == [[0, 6, 20, 26], [0, 26, 20, 46]]
 
 
+def test_of_two_possible_pairings_the_one_that_overlaps_most():
+    """Two bodies that lie half over one another and stand still: each could also be the other."""
+    boxes = table(*((z, 0, x, 20, x + 20, "mito") for z in (0, 2) for x in (0, 10)))
+    assert interpolate(boxes, 0, 2)[["first", "last"]].to_numpy().tolist() == [[0, 2], [1, 3]]
+
+
 def test_small_bodies_that_no_longer_overlap_are_paired_by_their_distance():
     """A vesicle of 10 px: a way of 7.2 px is short enough, one of 7.8 px is not."""
     start = (0, 50, 50, 60, 60, "vesicle")
