@@ -207,6 +207,17 @@ def test_the_adviser_sees_with_the_model(project, oracle, monkeypatch):
     assert look.disagreement == pytest.approx((apart + same + doubt) / 3, abs=1e-6)
 
 
+@pytest.mark.usefixtures("know_all")
+def test_the_model_is_shown_the_slice_turned_by_half_a_turn(project, oracle, monkeypatch):
+    shown = []
+    monkeypatch.setattr(type(oracle), "__call__", lambda self, images: [shown.append(images[0]), np.zeros((0, 6))][1:])
+    proposer = Proposer(lambda: project)
+    for turned in (False, True):
+        proposer.found(5, CLASSES, turned=turned)
+    assert (shown[1] == np.rot90(shown[0], 2)).all()
+    assert (shown[0] != shown[1]).any()
+
+
 def test_names_are_matched_as_people_mean_them():
     names = ["mitochondrion", "early endosome", "lysosome", "lysosome"]
     columns = {"z": [0] * 4, "y0": [0] * 4, "x0": [0, 20, 40, 60], "y1": [9] * 4, "x1": [9, 29, 49, 69]}
