@@ -55,7 +55,7 @@ def estimate(project: Project, session: Session, *, will_train: bool = False) ->
     depth, height, width = project.stack.shape
     slice_mb = height * width * 4 / 2**20
     classes = max(1, len(project.config.classes))
-    found, seconds, due = 0, 0.0, training or session.again or not detect.stage_of(project).is_done
+    found, seconds, due = 0.0, 0.0, training or session.again or not detect.stage_of(project).is_done
     if due:
         detector = detect.open_detector(detect.weights_of(project), session.device)
         classes = max(classes, len(detector.class_names))
@@ -65,7 +65,8 @@ def estimate(project: Project, session: Session, *, will_train: bool = False) ->
             table = detect_slice(slab, z, detector, voxel_size=project.voxel_size, params=project.config.detect)
             seconds, found = time.perf_counter() - started, len(table)
     elif not is_finished(project):
-        found = len(read_parquet(project.detected)) // max(1, depth)
+        found = len(read_parquet(project.detected)) / depth
+        seconds = 1 / len(chosen)  # a second for what there is to do besides, so that it does not count as done
     return Estimate(
         slices=len(chosen) if due else 0,
         seconds=seconds * len(chosen) + found * depth * SECONDS_PER_BOX,
