@@ -1,0 +1,121 @@
+"""What is told of a stack: what is known, what is done, what comes next; and nothing is written."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from famous.errors import InputError
+from famous.pipeline import manifest
+from famous.pipeline.info import describe, gather
+from famous.pipeline.project import Choices, open_project
+
+pytestmark = pytest.mark.usefixtures("know_all")
+
+
+def opened(folder, data, **choices):
+    path = folder / "a b.tif"
+    tifffile.imwrite(path, data, metadata=None, photometric="minisblack")
+    return open_project(str(path), Choices(save=False, **choices))
+
+
+def test_everything_that_is_known_is_told_in_order(finished):
+    found = gather(finished)
+    told = describe(finished, found)
+    assert list(told)[:7] == ["stack", "slices", "slice", "voxel size", "extent", "window", "folder"]
+    assert list(told)[8:] == list(manifest.ORDER)
+    assert told["slice"] == "160 × 160 uint8"
+    assert told["extent"] == "0.384 × 2.56 × 2.56 µm (z, y, x)"
+    assert told["folder"] == str(finished.folder)
+    assert all(set(record) == {"seconds", "peak_memory_mb"} for record in found["stages"].values())
+
+
+def test_a_stack_of_one_voxel(tmp_path):
+    project = opened(tmp_path, np.full((1, 1, 1), 3, np.uint16), voxel_size=(1, 2, 3))
+    found = gather(project)
+    assert (found["slices"], found["shape"], found["dtype"]) == (1, (1, 1, 1), "uint16")
+    assert found["extent_um"] == (0.001, 0.002, 0.003)
+    assert describe(project, found)["extent"] == "0.001 × 0.002 × 0.003 µm (z, y, x)"
+
+
+def test_what_is_unknown_is_none_and_has_no_line(tmp_path):
+    project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8))
+    found = gather(project)
+    assert found["voxel_size_nm"] is found["extent_um"] is found["next"] is None
+    told = describe(project, found)
+    assert "extent" not in told
+    assert "next" not in told
+    assert told["voxel size"] == "unknown; give --voxel-size Z Y X"
+    assert told["folder"].endswith("a b.famous (not made yet)")
+    assert {told[stage] for stage in manifest.ORDER} == {"not done"}
+    assert not project.folder.exists()
+
+
+def test_a_turned_window_is_told(tmp_path):
+    project = opened(tmp_path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), invert=True)
+    found = gather(project)
+    assert found["inverted"] is True
+    assert describe(project, found)["window"].endswith(", inverted")
+    assert found["window"][0] < found["window"][1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "finished_slices", "said"),
+    [
+        ("", "", "nothing yet"),
+        ("1,0,0,5,5,a\n", "", "1 boxes, 0 slices done"),
+        ("", "3,1\n1,1\n", "0 boxes, 2 slices done"),
+        ("1,0,0,5,5,a\n1,0,0,6,5,a\n2,0,0,5,5,b\n", "1,1\n2,0\n", "3 boxes, 1 slices done"),
+    ],
+)
+def test_the_labelling_is_counted(done, lines, finished_slices, said):
+    done.annotations.mkdir()
+    (done.annotations / "boxes.csv").write_text("z,y0,x0,y1,x1,class_name\n" + lines)
+    (done.annotations / "slices.csv").write_text("z,done\n" + finished_slices)
+    found = gather(done)
+    assert describe(done, found)["labelled"] == said
+    assert found["slices_done"] == sorted(found["slices_done"])
+
+
+def test_a_broken_labelling_is_named(done):
+    done.annotations.mkdir()
+    (done.annotations / "boxes.csv").write_text("nonsense")
+    with pytest.raises(InputError, match=r"boxes\.csv"):
+        gather(done)
+
+
+@pytest.mark.parametrize(
+    ("gone", "command"),
+    [("instances", "measure"), ("meshes", "mesh"), ("boxes", "link"), ("extracted", "extract"), ("detected", "detect")],
+)
+def test_the_next_command_is_that_of_the_first_stage_that_is_missing(done, gone, command):
+    path = getattr(done, gone)
+    path.rename(path.with_name("gone"))
+    found = gather(done)
+    assert f"run `famous {command} " in found["next"]
+    assert command in found["stages"]  # it was done once
+    assert describe(done, found)["next"] == found["next"]
+
+
+def test_times_and_memory_are_those_of_the_manifest(done):
+    data = json.loads(done.manifest.read_text())
+    data["stages"]["link"].update(seconds=3725.25, peak_memory_mb=12345.6)
+    done.manifest.write_text(json.dumps(data))
+    found = gather(done)
+    assert found["stages"]["link"] == {"seconds": 3725.25, "peak_memory_mb": 12345.6}
+    assert describe(done, found)["link"] == "done in 3725.2 s, peak memory 12,346 MB"
+
+
+def test_a_broken_manifest_is_named_with_the_way_out(done):
+    done.manifest.write_text(
+        '{"stages": {"link": {"fingerprint": "a", "parameters": {}, "inputs": {}, "seconds": "x"}}}'
+    )
+    with pytest.raises(InputError, match=r"manifest\.json: not a manifest"):
+        gather(done)
+
+
+def test_looking_changes_nothing(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
+    describe(finished, gather(finished))
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")} == before
