@@ -343,6 +343,12 @@ def test_tables_put_back_by_hand_to_what_they_were_before_the_last_edit_win(star
     assert open_log(tmp_path, old).snapshot().is_alike(old)
 
 
+def test_colours_and_the_order_of_classes_are_taken_in_too(started, tmp_path):
+    started.mark_saved(1)
+    other = (NUCLEUS, MITO.model_copy(update={"color": "#010203"}))
+    assert open_log(tmp_path, tables(started, classes=other)).snapshot().classes == other
+
+
 def test_a_log_that_cannot_be_written_takes_nothing(started, tmp_path, monkeypatch):
     log = tmp_path / "edits.jsonl"
     before = log.read_bytes()

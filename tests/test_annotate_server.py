@@ -184,6 +184,14 @@ def test_a_tile_is_sent_once(browser):
     assert other.status_code == 200
 
 
+def test_only_the_slice_that_is_looked_at_has_its_neighbours_fetched(browser, room, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(room.images, "prefetch", looked_at.append)
+    browser.get("/tiles/3/1/0/0")
+    browser.get("/tiles/4/1/0/0", headers={"X-Ahead": "1"})
+    assert looked_at == [3]
+
+
 @pytest.mark.parametrize("path", ["/tiles/6/0/0/0", "/tiles/0/9/0/0", "/tiles/0/0/2/0", "/tiles/0/0/999999999/0"])
 def test_a_tile_that_is_not_there_is_a_404(path, browser):
     assert browser.get(path).status_code == 404

@@ -203,7 +203,8 @@ def _tile(room: Room, request: Request) -> Response:
         tile = room.images.tile(z, level, row, col)
     except IndexError as error:
         raise HTTPException(404, str(error)) from error
-    room.images.prefetch(z)
+    if "x-ahead" not in request.headers:  # the page fetches neighbours too, without looking at them
+        room.images.prefetch(z)
     height, width = tile.shape
     return _raw(_bytes(tile), headers | {"X-Shape": f"{height},{width}"})
 
