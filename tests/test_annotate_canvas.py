@@ -319,15 +319,15 @@ def test_keys_and_wheel_turn_the_slices(hands: Hands) -> None:
 
 
 def test_boxes_are_copied_from_the_last_labelled_slice(hands: Hands) -> None:
-    hands.add((10, 10, 30, 30), z=1)
-    hands.add((50, 50, 70, 70), z=4)
+    for z, corners in (0, (90, 90, 99, 99)), (1, (10, 10, 30, 30)), (3, (50, 50, 70, 70)):
+        hands.add(corners, z=z)
     hands.press("c")
-    assert hands.boxes() == [[10, 10, 30, 30, MITO]], "from below"
+    assert hands.boxes() == [[10, 10, 30, 30, MITO]], "the nearest below"
     hands.press("c")
     assert len(hands.boxes()) == 1, "not twice"
     hands.ask("() => famous.store.goTo(0)")
     hands.press("c")
-    assert hands.boxes() == [[10, 10, 30, 30, MITO]], "else from above"
+    assert hands.boxes() == [[90, 90, 99, 99, MITO], [10, 10, 30, 30, MITO]], "else from above, beside what is there"
 
 
 def test_boxes_are_interpolated_between_two_key_slices(hands: Hands) -> None:
