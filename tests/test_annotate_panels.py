@@ -158,7 +158,7 @@ def test_the_contrast_ends_are_dragged_typed_and_set_by_themselves(app: Any) -> 
     app.click("#auto-window")
     assert app.evaluate("[famous.store.window.low, famous.store.window.high]") == pytest.approx([100, 151], abs=1.5)
     app.click("#invert")
-    assert app.get_attribute("#invert", "aria-pressed") == "true"
+    app.wait_for_selector("#invert[aria-pressed=true]")
     app.wait_for_function("server.window?.inverted === true")
 
 

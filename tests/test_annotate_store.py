@@ -448,3 +448,73 @@ def test_the_table_of_counts_is_what_is_labelled(tab: Any) -> None:
         """,
     )
     assert found == "slice\tdone\tmito\ter\tall\tseconds\n3\tyes\t1\t1\t2\t0.0\n9\tno\t1\t0\t1\t4.3\n"
+
+
+def test_a_lost_answer_and_another_tab_at_once_lose_nothing_and_double_nothing(tab: Any) -> None:
+    found = run(
+        tab,
+        """
+        server.loseAnswers = 1;
+        const [id] = store.addBoxes("draw", [box(3, 20, 30)]); await quiet();
+        server.take({id: "x", label: "other", changes: [{op: "add", box: {id: "other-1", ...box(3, 90, 90)}}]});
+        store.changeBoxes("move", new Map([[id, {y0: 15}]]));
+        await store.sync.pulse(); await quiet();
+        const sorted = (boxes) => JSON.stringify([...boxes.values()].map((one) => Object.entries(one).sort()).sort());
+        return {labels: server.history.map(({label}) => label), same: sorted(store.boxes) === sorted(server.boxes),
+          saved: store.saved, y0: server.boxes.get(id).y0, lost: said.filter((text) => text.includes("not be kept"))};
+        """,
+    )
+    assert found == {"labels": ["draw", "other", "move"], "same": True, "saved": "saved", "y0": 15, "lost": []}
+
+
+VERDICTS = [
+    ('{op: "add", box: {id: "new", ...place}}', "fits"),
+    ('{op: "add", box: {id: "a", ...place}}', "made"),
+    ('{op: "add", box: {id: "new", ...place, class: "axon"}}', "the class axon is gone"),
+    ('{op: "remove", box: {id: "a", ...place}}', "fits"),
+    ('{op: "remove", box: {id: "b", ...place}}', "made"),
+    ('{op: "remove", box: {id: "a", ...place, x0: 3}}', "the box was changed meanwhile"),
+    ('{op: "change", id: "a", from: {x0: 2}, to: {x0: 5}}', "fits"),
+    ('{op: "change", id: "a", from: {x0: 5}, to: {x0: 2}}', "made"),
+    ('{op: "change", id: "a", from: {x0: 9}, to: {x0: 5}}', "the box was changed meanwhile"),
+    ('{op: "change", id: "b", from: {x0: 2}, to: {x0: 5}}', "the box was deleted meanwhile"),
+    ('{op: "done", z: 1, from: true, to: false}', "fits"),
+    ('{op: "done", z: 1, from: false, to: true}', "made"),
+    ('{op: "classes", from: classes, to: [classes[0]]}', "fits"),
+    ('{op: "classes", from: classes, to: []}', "there are boxes of the class mito"),
+    ('{op: "classes", from: [], to: [classes[0]]}', "the classes were changed meanwhile"),
+    ('{op: "rename", from: "er", to: "ER"}', "fits"),
+    ('{op: "rename", from: "gone", to: "er"}', "made"),
+    ('{op: "rename", from: "er", to: "mito"}', "a class mito exists already"),
+]
+
+
+def test_whether_a_change_fits_is_decided_by_what_is_there(tab: Any) -> None:
+    changes = ", ".join(change for change, _ in VERDICTS)
+    found = run(
+        tab,
+        """
+        const {check} = await import("/web/changes.js");
+        const place = {z: 1, y0: 1, x0: 2, y1: 9, x1: 9, class: "mito"};
+        const {classes} = server;
+        const labelling = {boxes: new Map([["a", {id: "a", ...place}]]), done: new Set([1]), classes};
+        return ["""
+        + changes
+        + """].map((change) => check(labelling, change));
+        """,
+    )
+    assert found == [verdict for _, verdict in VERDICTS]
+
+
+def test_an_edit_is_made_whole_or_not_at_all(tab: Any) -> None:
+    found = run(
+        tab,
+        """
+        const [id] = store.addBoxes("draw", [box(3, 20, 30)]);
+        const made = store.commit("both", [{op: "change", id, from: {y0: 20}, to: {y0: 25}},
+          {op: "change", id: "nobody", from: {y0: 1}, to: {y0: 2}}]);
+        await quiet();
+        return [made, store.boxes.get(id).y0, server.revision];
+        """,
+    )
+    assert found == [False, 20, 1]

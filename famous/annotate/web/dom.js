@@ -20,10 +20,13 @@ export function el(tag, { text, on = {}, data = {}, ...attributes } = {}, ...chi
   return element;
 }
 
-/** Set an attribute; false, null and undefined take it away. */
+/** Set an attribute where it differs; false, null and undefined take it away. */
 export function set(element, name, value) {
-  if (value === false || value === null || value === undefined) element.removeAttribute(name);
-  else element.setAttribute(name, value === true ? "" : String(value));
+  const isOff = value === false || value === null || value === undefined;
+  const text = isOff ? null : value === true ? "" : String(value);
+  if (element.getAttribute(name) === text) return;
+  if (isOff) element.removeAttribute(name);
+  else element.setAttribute(name, text);
 }
 
 /** @param {string} name of a symbol in index.html @returns {SVGElement} */
