@@ -55,10 +55,14 @@ class Tables:
 
     def __init__(self, snapshot=None):
         self.snapshot, self.stamp, self.fault = snapshot, 0, None
+        self.is_full = False  # the disk: only the table of slices that are done still fits
 
     def write(self, snapshot):
         if self.fault:
             raise InputError(self.fault)
+        if self.is_full:
+            self.snapshot, self.stamp = dataclasses.replace(self.snapshot, done=snapshot.done), self.stamp + 1
+            raise InputError("boxes.csv: the disk is full")
         self.snapshot, self.stamp = snapshot, self.stamp + 1
 
     def read(self):

@@ -338,6 +338,19 @@ def test_an_edit_whose_tables_cannot_be_written_is_saved_when_it_is_sent_again(s
     assert list(tables.snapshot.boxes) == ["t-1"]
 
 
+def test_tables_that_were_written_in_part_are_not_taken_for_somebody_elses(started, tables):
+    drawn = (add(), {"op": "done", "z": 1, "from": False, "to": True})
+    tables.is_full = True
+    assert send(started, 1, *drawn).status_code == 503
+    assert tables.snapshot.done == {1}
+    assert tables.snapshot.boxes == {}
+    assert started.get("/api/pulse").json()["revision"] == 2
+    tables.is_full = False
+    assert send(started, 1, *drawn).json()["revision"] == 2
+    assert list(tables.snapshot.boxes) == ["t-1"]
+    assert started.get("/api/state").json()["undo"] == "draw box"
+
+
 def test_a_restart_gives_the_same_state(tmp_path, tables):
     desk = make_desk(tmp_path, tables)
     with room_of(desk) as room, serving(room) as port, client(port) as browser:

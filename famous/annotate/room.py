@@ -221,7 +221,8 @@ class Room:
             self.desk.save(self.labelling.snapshot())
         except FamousError as error:
             raise SaveError(str(error)) from error
-        self._stamp = self.desk.stamp()
+        finally:
+            self._stamp = self.desk.stamp()  # also of what was written in part: nobody else did that
         self.labelling.mark_saved(revision)
 
     def _turn(self) -> dict[str, Any]:
