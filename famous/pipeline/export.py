@@ -1,9 +1,11 @@
 """`famous export`: the results of a run as files that other programs open."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from famous.errors import InputError
+from famous.files import atomic_path
 from famous.io.glb import MeshNode, write_glb
 from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh, write_mesh
@@ -39,12 +41,16 @@ def export(
     """
     if kind not in FORMATS:
         raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
+    rows: dict[int, dict[str, object]] = {}
     if kind == "tiff":
         link.stage_of(project).require()
     else:
         measured, _ = measure_stage(project)  # asks for the meshes
         if kind == "csv":
             measured.require()
+        elif kind == "glb" and measured.is_done:  # else the table is of an earlier run: its ids are others
+            table = read_csv(project.instances)
+            rows = {int(row["id"]): {str(key): item for key, item in row.items()} for row in table.to_dict("records")}
     folder = out or project.folder / "export" / kind
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +62,8 @@ def export(
         return _tables(project, folder, overwrite)
     listed = extents(read_parquet(project.boxes))
     if kind == "glb":
-        return [_scenes(project, listed, _free(folder / f"{Path(project.stack.name).stem}.glb", overwrite))]
+        path = _free(folder / f"{Path(project.stack.name).stem}.glb", overwrite)
+        return [_scenes(project, listed, path, rows)]
     return _meshes(project, listed, folder, (kind, per_class, overwrite))
 
 
@@ -78,10 +85,10 @@ def _meshes(project: Project, listed: list[Extent], folder: Path, choice: tuple[
         return written
     for extent in listed:
         path = _free(folder / slug(extent.class_name) / f"{extent.name}.{kind}", overwrite)
-        path.parent.mkdir(parents=True, exist_ok=True)
         source = mesh_path(project.meshes, extent)
         if kind == "ply":
-            shutil.copyfile(source, path)
+            with atomic_path(path) as temporary:
+                shutil.copyfile(source, temporary)
         else:
             write_mesh(path, read_mesh(source), class_name=extent.class_name, instance=extent.instance)
         written.append(path)
@@ -91,22 +98,14 @@ def _meshes(project: Project, listed: list[Extent], folder: Path, choice: tuple[
     return written
 
 
-def _scenes(project: Project, listed: list[Extent], path: Path) -> Path:
-    table = read_csv(project.instances) if project.instances.exists() else None
-    rows = (
-        {}
-        if table is None
-        else {int(row["id"]): {str(key): value for key, value in row.items()} for row in table.to_dict("records")}
-    )
+def _scenes(project: Project, listed: list[Extent], path: Path, rows: dict[int, dict[str, object]]) -> Path:
+    def nodes(class_name: str) -> Iterator[MeshNode]:
+        for extent in listed:
+            if extent.class_name == class_name:
+                yield MeshNode(extent.name, read_mesh(mesh_path(project.meshes, extent)), rows.get(extent.instance, {}))
+
     names = sorted({extent.class_name for extent in listed})
-    scenes = {
-        name: (
-            MeshNode(extent.name, read_mesh(mesh_path(project.meshes, extent)), rows.get(extent.instance, {}))
-            for extent in listed
-            if extent.class_name == name
-        )
-        for name in names
-    }
+    scenes = {name: nodes(name) for name in names}
     chosen = {name: entry.color for name, entry in project.config.classes.items()}
     return write_glb(path, scenes, colours=class_colours(names, chosen))
 

@@ -1,0 +1,210 @@
+"""Exports: what other programs open agrees with the run, and nothing that is there is replaced unasked."""
+
+import json
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import trimesh
+
+from famous.errors import InputError
+from famous.files import PARTIAL_SUFFIX
+from famous.io.label_store import LabelStore
+from famous.io.tables import read_csv, read_parquet
+from famous.pipeline import export as export_module
+from famous.pipeline.export import FORMATS, export
+from famous.pipeline.mesh import run_mesh
+from famous.pipeline.project import open_project
+from famous.pipeline.stage import Session
+from tests.cells import write_cell
+from tests.test_pipeline_faults import changed
+
+pytestmark = pytest.mark.usefixtures("know_all")
+MESHES = ("stl", "obj", "ply")
+
+
+def gltf_of(path):
+    data = path.read_bytes()
+    return json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
+
+
+# ---- what is in them ----
+
+
+@pytest.mark.parametrize("kind", MESHES)
+def test_every_organelle_is_a_file_of_its_volume(finished, tmp_path, kind):
+    rows = read_csv(finished.instances).set_index("id")
+    written = export(finished, kind, out=tmp_path / "a ü")
+    assert len(written) == len(rows)
+    for path in written:
+        assert path.parent.name == path.stem.rpartition("_")[0]
+        row = rows.loc[int(path.stem.rpartition("_")[2])]
+        mesh = trimesh.load(path)
+        assert mesh.volume == pytest.approx(row["volume_mesh_um3"], rel=1e-3)
+        assert path.parent.name == row["class"].replace(" ", "_")
+
+
+def test_ply_is_copied_to_the_byte(finished, tmp_path):
+    for path in export(finished, "ply", out=tmp_path):
+        assert path.read_bytes() == (finished.meshes / path.parent.name / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", MESHES)
+def test_a_file_a_class_holds_the_volume_of_the_class(finished, tmp_path, kind):
+    volumes = read_csv(finished.instances).groupby("class")["volume_mesh_um3"].sum()
+    written = export(finished, kind, out=tmp_path, per_class=True)
+    assert [path.stem.replace("_", " ") for path in written] == list(volumes.index)
+    for path, volume in zip(written, volumes, strict=True):
+        assert trimesh.load(path).volume == pytest.approx(volume, rel=1e-3)
+
+
+def test_glb_has_the_measures_of_each_organelle(finished, tmp_path):
+    (path,) = export(finished, "glb", out=tmp_path)
+    assert path.name == "cell.glb"
+    rows = read_csv(finished.instances).set_index("id")
+    content = gltf_of(path)
+    nodes = content["nodes"]
+    assert sorted(node["extras"]["id"] for node in nodes) == sorted(rows.index)
+    for scene in content["scenes"]:  # every class has its own organelles
+        assert {nodes[index]["extras"]["class"] for index in scene["nodes"]} == {scene["name"]}
+    assert [scene["name"] for scene in content["scenes"]] == sorted(rows["class"].unique())
+    for node in nodes:
+        assert node["extras"]["volume_mesh_um3"] == pytest.approx(rows.loc[node["extras"]["id"], "volume_mesh_um3"])
+
+
+def test_glb_takes_no_measures_of_an_earlier_run(done, tmp_path):
+    other = changed(done, mesh={"method": "shrinkwrap"})
+    run_mesh(other, Session())
+    assert done.instances.exists()  # the table is there still, of meshes that are gone
+    nodes = gltf_of(export(other, "glb", out=tmp_path)[0])["nodes"]
+    assert nodes
+    assert all("extras" not in node or "volume_mesh_um3" not in node["extras"] for node in nodes)
+    assert export(other, "stl", out=tmp_path / "stl")
+    with pytest.raises(InputError, match="run `famous measure"):
+        export(other, "csv")
+
+
+def test_tables_are_those_of_the_run(finished, tmp_path):
+    instances, boxes = export(finished, "csv", out=tmp_path)
+    assert instances.read_bytes() == finished.instances.read_bytes()
+    stored = read_parquet(finished.boxes)
+    again = pd.read_csv(boxes)
+    assert list(again.columns) == list(stored.columns)
+    assert again["instance"].tolist() == stored["instance"].tolist()
+
+
+def test_a_label_stack_a_class_with_the_ids_of_the_table(finished, tmp_path):
+    rows = read_csv(finished.instances)
+    store = LabelStore.open(finished.labels)
+    written = export(finished, "tiff", out=tmp_path)
+    assert [path.stem for path in written] == [name.replace(" ", "_") for name in store.classes]
+    for name, path in zip(store.classes, written, strict=True):
+        labels = tifffile.imread(path)
+        ids, voxels = np.unique(labels[labels > 0], return_counts=True)
+        own = rows[rows["class"] == name].sort_values("id")
+        assert ids.tolist() == own["id"].tolist()
+        assert voxels.tolist() == own["voxels"].tolist()
+
+
+# ---- where they go ----
+
+
+def test_without_a_place_they_go_into_the_folder_of_the_stack(done):
+    for kind in FORMATS:
+        assert all(done.folder / "export" / kind in path.parents for path in export(done, kind))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_replaced_unasked_and_then_all_of_it(finished, tmp_path, kind):
+    written = export(finished, kind, out=tmp_path)
+    written[-1].write_bytes(b"mine")
+    with pytest.raises(InputError, match="is there already; --overwrite replaces it, --out writes elsewhere"):
+        export(finished, kind, out=tmp_path)
+    assert written[-1].read_bytes() == b"mine"
+    export(finished, kind, out=tmp_path, overwrite=True)
+    assert written[-1].stat().st_size > 50
+    assert not list(tmp_path.rglob(f"*{PARTIAL_SUFFIX}*"))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_place_that_is_a_file_is_named(finished, tmp_path, kind):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(InputError, match=r"--out .*file.*: no folder can be made there"):
+            export(finished, kind, out=place)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", MESHES)
+def test_a_file_in_the_place_of_a_classs_folder_is_named(finished, tmp_path, kind):
+    (tmp_path / "mitochondrion").write_text("mine")
+    with pytest.raises(InputError, match=r"mitochondrion.* cannot be written"):
+        export(finished, kind, out=tmp_path, overwrite=True)
+    assert (tmp_path / "mitochondrion").read_text() == "mine"
+
+
+def test_the_meshes_of_the_run_can_be_exported_onto_themselves(done):
+    before = {path: path.read_bytes() for path in done.meshes.rglob("*.ply")}
+    with pytest.raises(InputError, match="is there already"):
+        export(done, "ply", out=done.meshes)
+    export(done, "ply", out=done.meshes, overwrite=True)
+    assert {path: path.read_bytes() for path in done.meshes.rglob("*.ply")} == before
+
+
+def test_overwriting_removes_organelles_that_are_gone_and_nothing_else(finished, tmp_path):
+    mine = [tmp_path / "notes.stl", tmp_path / "nucleus" / "mine.stl", tmp_path / "nucleus" / "nucleus_00001.obj"]
+    stale = tmp_path / "nucleus" / "nucleus_00099.stl"
+    deeper = tmp_path / "a" / "b" / "nucleus_00098.stl"
+    for path in (*mine, stale, deeper):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    export(finished, "stl", out=tmp_path)
+    assert stale.exists()
+    export(finished, "stl", out=tmp_path, overwrite=True)
+    assert not stale.exists()
+    assert all(path.read_text() == "x" for path in (*mine, deeper))
+
+
+def test_a_full_disk_leaves_no_half_file(finished, tmp_path, monkeypatch):
+    def full(source, target):
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export_module.shutil, "copyfile", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        export(finished, "ply", out=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+# ---- when they may be made ----
+
+
+@pytest.mark.parametrize("kind", ["", "STL", "blend", "csv "])
+def test_an_unknown_format_is_named_before_anything_is_made(finished, tmp_path, kind):
+    with pytest.raises(InputError, match=f"--format: found '{kind}', expected one of stl, obj, ply, glb, tiff, csv"):
+        export(finished, kind, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_before_a_run_there_is_nothing_to_export(tmp_path, kind):
+    project = open_project(str(write_cell(tmp_path)))
+    with pytest.raises(InputError, match=r"is not done yet; run `famous"):
+        export(project, kind, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("gone", "kind"), [("labels", "tiff"), ("meshes", "glb"), ("instances", "csv")])
+def test_what_is_gone_is_asked_for_by_its_command(done, gone, kind):
+    path = getattr(done, gone)
+    path.rename(path.with_name("gone"))
+    with pytest.raises(InputError, match="run `famous"):
+        export(done, kind)
+
+
+def test_labels_need_no_meshes(done, tmp_path):
+    done.instances.unlink()
+    done.meshes.rename(tmp_path / "gone")
+    assert export(done, "tiff", out=tmp_path / "tiff")
