@@ -57,9 +57,13 @@ def weights_of(project: Project) -> Path:
     """Return the folder of the detector to run: named, else trained on this stack, else the one that ships."""
     if project.config.weights is not None:
         path = Path(project.config.weights)
+        expected = "expected a model folder with best.onnx and card.json"
         if not path.exists():
-            raise InputError(f"weights: found nothing at {path}, expected a model folder with best.onnx and card.json")
-        return path if path.is_dir() else path.parent
+            raise InputError(f"weights: found nothing at {path}, {expected}")
+        folder = path if path.is_dir() else path.parent
+        if not (folder / "card.json").is_file():
+            raise InputError(f"weights: found no card.json in {folder}, {expected}")
+        return folder
     return project.model if (project.model / "card.json").exists() else packaged_detector()
 
 
