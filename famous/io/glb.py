@@ -30,11 +30,12 @@ _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 
 @dataclass(frozen=True)
 class MeshNode:
-    """One organelle: `name` as it is shown (`late_endosome_00042`), and its row of the table as extras."""
+    """One organelle: `name` as it is shown (`late_endosome_00042`), its row of the table, and its id."""
 
     name: str
     mesh: Mesh
     row: Mapping[str, object] = field(default_factory=dict)
+    instance: int = 0  # 0 where there is none
 
 
 def write_glb(
@@ -105,7 +106,7 @@ class _Document:
         self.lists["meshes"].append({"name": node.name, "primitives": [primitive]})
         entry: dict[str, object] = {"name": node.name, "mesh": len(self.lists["meshes"]) - 1}
         if node.row:
-            entry["extras"] = {key: _plain(value) for key, value in node.row.items()}
+            entry["extras"] = {key: plain_value(value) for key, value in node.row.items()}
         self.scene_nodes.append(len(self.lists["nodes"]))
         self.lists["nodes"].append(entry)
 
@@ -139,21 +140,27 @@ class _Document:
         return struct.pack("<4sII", b"glTF", 2, length) + b"".join(parts)
 
 
-def to_linear(colour: str) -> tuple[float, float, float]:
-    """Turn `#rrggbb`, as screens show it, into the linear red, green and blue (0 … 1) that glTF wants."""
+def to_screen(colour: str) -> tuple[float, float, float]:
+    """Turn `#rrggbb` into red, green and blue (0 … 1) as screens show them; InputError where it is none."""
     try:
         screen = bytes.fromhex(colour.removeprefix("#"))
     except ValueError:
         screen = b""
     if len(screen) != 3 or not colour.startswith("#"):
         raise InputError(f"colour: found {colour!r}, expected #rrggbb")
+    red, green, blue = (value / 255 for value in screen)
+    return red, green, blue
+
+
+def to_linear(colour: str) -> tuple[float, float, float]:
+    """Turn `#rrggbb`, as screens show it, into the linear red, green and blue (0 … 1) that glTF and Blender want."""
     red, green, blue = (
-        round(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4, 6) for c in (value / 255 for value in screen)
+        round(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4, 6) for c in to_screen(colour)
     )
     return red, green, blue
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> bool | int | float | str | None:
     """Return what JSON can hold: numpy scalars as Python's, what is not finite as null, the rest as text."""
     if isinstance(value, np.generic):
         value = value.item()

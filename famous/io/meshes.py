@@ -6,22 +6,33 @@ PLY and STL are binary, OBJ is text; the same mesh gives the same bytes. GLB is 
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.files import atomic_path
-from famous.io.glb import MeshNode, write_glb
+from famous.files import atomic_path, write_json, write_text
+from famous.io.glb import MeshNode, plain_value, to_screen, write_glb
 from famous.io.tables import read_bytes
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, zyx_to_xyz
 
-__all__ = ["SUFFIXES", "MeshNode", "read_mesh", "write_glb", "write_mesh"]
+__all__ = [
+    "SIDE_CAR",
+    "SUFFIXES",
+    "MeshNode",
+    "read_mesh",
+    "write_glb",
+    "write_material",
+    "write_mesh",
+    "write_side_car",
+]
 
 SUFFIXES = (".ply", ".stl", ".obj")
+SIDE_CAR = "meshes.json"
 CREATED = "made by famous; unit micrometre; axes x y z"
 
 ROWS = 1 << 16  # of a PLY file that are made at a time
@@ -39,10 +50,13 @@ _PLY_HEADER = re.compile(
 _FAULTS = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError, struct.error)
 
 
-def write_mesh(path: str | Path, mesh: Mesh, *, class_name: str = "", instance: int = 0) -> Path:
+def write_mesh(
+    path: str | Path, mesh: Mesh, *, class_name: str = "", instance: int = 0, material: str | None = None
+) -> Path:
     """Write one mesh atomically; the suffix chooses PLY, STL or OBJ.
 
-    `instance` is the organelle's id, 0 for a file that holds several. Class and id stand in the file's comments.
+    `instance` is the organelle's id, 0 for a file that holds several. Class and id stand in the file's comments. An OBJ
+    takes its colour from the MTL file named `material`, which lies beside it.
 
     Raises
     ------
@@ -53,8 +67,45 @@ def write_mesh(path: str | Path, mesh: Mesh, *, class_name: str = "", instance: 
     _require_suffix(path)
     about = [CREATED, f"class {_plain(class_name)}" if class_name else "", f"instance {instance}" if instance else ""]
     encode = {".ply": _ply, ".stl": _stl, ".obj": _obj}[path.suffix.lower()]
+    if material is not None and encode is _obj:
+        encode = partial(_obj, use=f"mtllib {_plain(material)}\nusemtl {_word(class_name)}\n")
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.writelines(encode(mesh, [line for line in about if line]))
+    return path
+
+
+def write_side_car(folder: str | Path, files: Mapping[str, Mapping[str, object]]) -> Path:
+    """Write `meshes.json`, which says what the formats cannot: the unit, the axes, and each file's row.
+
+    Parameters
+    ----------
+    files
+        Path of a mesh below the folder, with `/` → what is known of it; numbers that are not finite become null.
+    """
+    known = {name: {key: plain_value(value) for key, value in row.items()} for name, row in files.items()}
+    content = {"unit": "micrometre", "axes": ["x", "y", "z"], "made_by": "famous", "files": known}
+    path = Path(folder) / SIDE_CAR
+    write_json(path, content)
+    return path
+
+
+def write_material(path: str | Path, class_name: str, colour: str) -> Path:
+    """Write the MTL file of one class, whose material `write_mesh` names in an OBJ; `colour` is `#rrggbb`.
+
+    The format does not say what its numbers mean; they are written as screens show them, as most programs do.
+    """
+    path = Path(path)
+    shown = " ".join(f"{value:.6g}" for value in to_screen(colour))
+    lines = [
+        f"# {CREATED}",
+        f"newmtl {_word(class_name)}",
+        f"Kd {shown}",
+        "Ka 0 0 0",
+        "Ks 0.04 0.04 0.04",
+        "Ns 60",
+        "d 1",
+    ]
+    write_text(path, "\n".join(lines) + "\n")
     return path
 
 
@@ -92,6 +143,11 @@ def _require_suffix(path: Path) -> None:
 def _plain(text: str) -> str:
     """One line of ASCII, as headers want it."""
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _word(class_name: str) -> str:
+    """Name a material: one word, since the format ends a name at the first space."""
+    return _plain(class_name).replace(" ", "_") or "organelle"
 
 
 def _turned(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -169,12 +225,12 @@ def _read_stl(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return joined, faces[~collapsed]
 
 
-def _obj(mesh: Mesh, about: list[str]) -> Iterator[bytes]:
+def _obj(mesh: Mesh, about: list[str], use: str = "") -> Iterator[bytes]:
     vertices, faces = _turned(mesh)
     lines = "".join(f"# {line}\n" for line in [*about, f"{len(vertices)} vertices, {len(faces)} faces"])
     points = "v %.9g %.9g %.9g\n" * len(vertices) % tuple(vertices.ravel().tolist())
     corners = "f %d %d %d\n" * len(faces) % tuple((faces + 1).ravel().tolist())
-    yield (lines + points + corners).encode("ascii")
+    yield (lines + use + points + corners).encode("ascii")
 
 
 def _read_obj(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
