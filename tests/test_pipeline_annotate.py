@@ -370,7 +370,10 @@ def test_a_kill_while_edits_stream_in_loses_none_that_was_answered(stack):
             assert [found["id"] for found in page.get("/api/state").json()["boxes"]] == sent
             rows = (stack.parent / "cell.famous" / "annotations" / "boxes.csv").read_text().splitlines()
             assert len(rows) == 1 + len(sent)
-            assert stop(process, signal.SIGTERM)[0] == 0
+            process.send_signal(signal.SIGINT)
+            code, _, err = stop(process, signal.SIGINT)  # an impatient user
+            assert code in (0, 130)  # the second may come when the server has ended already
+            assert "Traceback" not in err
 
 
 @pytest.fixture

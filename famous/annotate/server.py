@@ -148,6 +148,7 @@ def make_server(app: ASGIApp, on_start: Callable[[], None] = lambda: None) -> "S
             access_log=False,
             ws="none",
             http="h11",
+            lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
