@@ -1,0 +1,203 @@
+"""Stage link: labels are the boxes looked up, streamed blocks give what the whole gives, ids are those of tables."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from famous.io.label_store import LabelStore
+from famous.io.tables import read_parquet, write_parquet
+from famous.link import slice_overlaps
+from famous.pipeline import link as stage
+from famous.pipeline.link import BlockOverlaps, BlockPainter, group_images, look_up_tables, run_link, stage_of
+from famous.pipeline.parts import blocks
+from famous.pipeline.stage import Session
+from famous.voxels import VoxelSize
+from tests.test_pipeline import Log, tree_hash
+from tests.test_pipeline_faults import KilledError, changed, kill_in
+
+pytestmark = pytest.mark.usefixtures("know_all")
+DEPTH, SIDE = 13, 12
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Boxes of two classes, random, in a store of 13 slices; some slices have none."""
+    made = LabelStore.create(tmp_path / "l.ome.zarr", ["a", "b c"], (DEPTH, SIDE, SIDE), VoxelSize(4, 4, 4))
+    rng = np.random.default_rng(1)
+    box = 0
+    for z in range(DEPTH):
+        for name in made.classes:
+            image = np.zeros((SIDE, SIDE), np.uint32)
+            for _ in range(0 if z in (3, 4) else 3):
+                box += 1
+                y, x = rng.integers(0, SIDE - 5, 2)
+                image[y : y + 5, x : x + 5] = box
+            made.write_boxes(name, z, image)
+    return made
+
+
+def described(store):
+    """What the boxes of a store are: (present, boxes below each slice)."""
+    present, below, seen = set(), [0], 0
+    for z in range(DEPTH):
+        for name in store.classes:
+            image = store.read_boxes(name, z)
+            if image.any():
+                present.add((name, z))
+                seen = max(seen, int(image.max()))
+        below.append(seen)
+    return frozenset(present), tuple(below)
+
+
+def overlap_worker(store, groups, reach):
+    present, below = described(store)
+    return BlockOverlaps(store.path, groups, reach, below, present)
+
+
+# ---- streamed = whole ----
+
+
+@pytest.mark.parametrize("reach", [1, 2, 5, 20])
+@pytest.mark.parametrize("groups", [[["a"], ["b c"]], [["a", "b c"]]])
+def test_overlaps_of_blocks_are_those_of_the_whole(store, groups, reach):
+    worker = overlap_worker(store, groups, reach)
+    present, _ = described(store)
+    whole = pd.concat(
+        [slice_overlaps(group_images(store, group, range(DEPTH), present), reach=reach) for group in groups],
+        ignore_index=True,
+    )
+    assert len(whole) > 10
+    for size in (1, 4, DEPTH, 50):
+        found = pd.concat([worker(block) for block in blocks(DEPTH, size)], ignore_index=True)
+        keys = ["a", "b"]
+        pd.testing.assert_frame_equal(
+            found.sort_values(keys, ignore_index=True), whole.sort_values(keys, ignore_index=True)
+        )
+
+
+def test_a_block_without_boxes_or_classes_has_a_table(store):
+    for worker, block in ((overlap_worker(store, [["a"]], 1), range(3, 5)), (overlap_worker(store, [], 1), range(13))):
+        found = worker(block)
+        assert len(found) == 0
+        assert list(found.columns) == ["a", "b", "pixels"]
+
+
+def test_exclusive_classes_are_seen_as_one_image(store):
+    present, _ = described(store)
+    images = dict(group_images(store, ["a", "b c"], range(DEPTH), present))
+    assert sorted(images) == [z for z in range(DEPTH) if z not in (3, 4)]
+    for z, image in images.items():
+        assert (image == np.maximum(store.read_boxes("a", z), store.read_boxes("b c", z))).all()
+    assert list(group_images(store, [], range(DEPTH), present)) == []
+    assert [z for z, _ in group_images(store, ["a"], range(DEPTH), frozenset({("a", 7)}))] == [7]
+
+
+def test_labels_are_the_boxes_looked_up(store):
+    present, below = described(store)
+    rng = np.random.default_rng(2)
+    lut = {name: rng.integers(0, 5, below[-1] + 1).astype(np.uint32) for name in store.classes}
+    for values in lut.values():
+        values[0] = 0
+    worker = pickle.loads(pickle.dumps(BlockPainter(store.path, [["a"], ["b c"]], lut, present)))
+    assert worker(range(2, 6))["z"].tolist() == [2, 3, 4, 5]
+    for z in range(DEPTH):
+        for name in store.classes:
+            expected = lut[name][store.read_boxes(name, z)] if 2 <= z < 6 else 0
+            assert (store.read_labels(name, z) == expected).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.sampled_from("abc"), st.integers(0, 2**31)), unique_by=lambda row: row[0])
+)
+def test_look_up_tables_hold_every_box_once(rows):
+    linked = pd.DataFrame(rows, columns=["box", "class_name", "instance"]).astype({"box": "uint32"})
+    luts = look_up_tables(linked, ["a", "b", "c", "d"])
+    size = max((box for box, *_ in rows), default=0) + 1
+    assert all(lut.shape == (size,) and lut.dtype == np.uint32 and lut[0] == 0 for lut in luts.values())
+    for box, name, instance in rows:
+        assert {other: int(lut[box]) for other, lut in luts.items()} == {n: instance * (n == name) for n in "abcd"}
+
+
+# ---- the stage ----
+
+
+def test_labels_tables_and_ids_agree(finished):
+    table = read_parquet(finished.boxes)
+    store = LabelStore.open(finished.labels)
+    instances = sorted(set(table["instance"]) - {0})
+    assert instances == list(range(1, len(instances) + 1))
+    assert not table[["instance", "class_name"]].drop_duplicates().query("instance > 0")["instance"].duplicated().any()
+    luts = look_up_tables(table, list(store.classes))
+    for name in store.classes:
+        for z in range(24):
+            assert (store.read_labels(name, z) == luts[name][store.read_boxes(name, z)]).all()
+
+
+@pytest.mark.parametrize("block", [1, 5, 100])
+def test_the_size_of_a_block_does_not_change_a_byte(done, monkeypatch, block):
+    before = tree_hash(done.labels) | {"table": done.boxes.read_bytes()}
+    monkeypatch.setattr(stage, "BLOCK", block)
+    run_link(done, Session(again=True))
+    assert tree_hash(done.labels) | {"table": done.boxes.read_bytes()} == before
+
+
+@pytest.mark.parametrize("block", [0, 2, 5])
+def test_a_killed_linking_goes_on_and_ends_alike(done, monkeypatch, block):
+    before = tree_hash(done.labels) | {"table": done.boxes.read_bytes()}
+    monkeypatch.setattr(stage, "BLOCK", 4)
+    with monkeypatch.context() as patch:
+        kill_in(patch, stage, block)
+        with pytest.raises(KilledError):
+            run_link(done, Session(again=True))
+    run_link(done, Session())
+    assert tree_hash(done.labels) | {"table": done.boxes.read_bytes()} == before
+
+
+def test_labels_of_an_earlier_linking_do_not_shine_through(done):
+    run_link(changed(done, link={"method": "centre"}), Session())
+    strict = dataclasses.replace(done.config.link.overlap, instance_score=1.0)
+    table = run_link(changed(done, link={"overlap": strict}), Session())
+    assert (table["instance"] == 0).all()
+    store = LabelStore.open(done.labels)
+    assert not any(store.read_labels(name, z).any() for name in store.classes for z in range(24))
+    assert any(store.read_boxes(name, z).any() for name in store.classes for z in range(24))
+
+
+def test_no_box_is_no_instance(done):
+    write_parquet(done.extracted, read_parquet(done.extracted).iloc[:0])
+    for method in ("overlap", "centre"):
+        log = Log()
+        table = run_link(changed(done, link={"method": method}), Session(log, again=True))
+        assert len(table) == 0
+        assert "instance" in table
+        assert log.said[-1] == ("end", "link", "0 instances from 0 boxes")
+
+
+def test_boxes_without_pixels_join_nothing(done):
+    table = read_parquet(done.extracted)
+    write_parquet(done.extracted, table.assign(pixels=np.int64(0)))
+    linked = run_link(done, Session(again=True))
+    store = LabelStore.open(done.labels)
+    assert not any(store.read_labels(name, z).any() for name in store.classes for z in range(24))
+    assert len(linked) == len(table)
+
+
+def test_knobs_of_the_other_method_do_not_count(done):
+    assert stage_of(done).is_done
+    other = dataclasses.replace(done.config.link.centre, layers=3)
+    assert stage_of(changed(done, link={"centre": other})).is_done
+    own = dataclasses.replace(done.config.link.overlap, gap_nm=1.0)
+    assert not stage_of(changed(done, link={"overlap": own})).is_done
+    assert not stage_of(changed(done, link={"method": "centre"})).is_done
+
+
+def test_done_before_reads_the_table(done):
+    log = Log()
+    table = run_link(done, Session(log))
+    pd.testing.assert_frame_equal(table, read_parquet(done.boxes))
+    assert log.said == [("end", "link", f"{table['instance'].max()} instances, done before")]
