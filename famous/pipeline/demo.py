@@ -45,10 +45,13 @@ def run_demo(folder: Path, session: Session) -> dict[str, Path]:
         If the folder holds something else.
     """
     stack = folder / "cell.tif"
-    sweep_partials(folder)
-    if folder.exists() and any(folder.iterdir()) and not stack.exists():
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name a folder with --out")
+    begun = f".{stack.name}."  # of the demo's own stack, which a kill left half-written
+    if folder.exists() and not stack.exists() and any(not e.name.startswith(begun) for e in folder.iterdir()):
         raise InputError(f"{folder}: is there and holds something else; name another one with --out")
     folder.mkdir(parents=True, exist_ok=True)
+    sweep_partials(folder)
     if not stack.exists():
         _write_stack(stack, session)
     project = open_project(str(stack))
