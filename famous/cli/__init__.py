@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from famous import __version__
-from famous.cli import annotate, boxes, run, stages
+from famous.cli import annotate, boxes, run, stages, view
 from famous.cli.console import err, out
 from famous.errors import FamousError
 
 #: Modules with a function `register(app)`, in the order of the help.
-GROUPS = (run, stages, annotate, boxes)
+GROUPS = (run, stages, view, annotate, boxes)
 
 app = typer.Typer(
     help="From a volume-EM stack and about 20 box-labelled slices to measured, watertight organelle meshes.",

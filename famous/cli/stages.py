@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
 
-Export = Literal["stl", "obj", "ply", "glb", "tiff", "csv"]
+Export = Literal["stl", "obj", "ply", "glb", "blend", "precomputed", "tiff", "csv"]
 PANEL = "One stage at a time"
 
 
@@ -158,9 +158,20 @@ def _measure(project: "Project", session: "Session") -> Answer:
 
 def export(
     stack: options.StackArgument,
-    kind: Annotated[Export, typer.Option("--format", "-f", help="For Blender: glb; for Fiji: tiff.")],
+    kind: Annotated[
+        Export, typer.Option("--format", "-f", help="For Blender: glb or blend; Fiji: tiff; neuroglancer: precomputed.")
+    ],
     to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to.")] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="One mesh file a class.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--render", metavar="PNG", help="With blend: render a figure of the scene, too.")
+    ] = None,
+    size: Annotated[
+        tuple[int, int], typer.Option("--pixels", metavar="W H", help="Width and height of the figure.", min=16)
+    ] = (1600, 1200),
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Light paths a pixel of the figure: fewer are faster, and noisier.")
+    ] = 96,
     overwrite: options.OverwriteOption = False,
     folder: options.FolderOption = None,
     as_json: options.JsonOption = False,
@@ -169,10 +180,20 @@ def export(
 
     Example: famous export cell.tif --format stl
     """
+    from famous.io.blend import RenderParams
     from famous.pipeline.export import export as export_run
+    from famous.pipeline.export import render, require_free
 
+    if picture is not None and kind != "blend":
+        raise typer.BadParameter(f"a figure is made with --format blend, not {kind}", param_hint="--render")
+    params = RenderParams(*size, samples)
+    if picture is not None:
+        require_free(picture, overwrite)
     project = options.Common(folder=folder).open(stack)
-    files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite)
+    with Bars(err) as bars:
+        files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
+        if picture is not None:
+            files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
     shown = files[0] if len(files) == 1 else files[0].parent if files else "nothing to write"
     data = {"folder": project.folder, "format": kind, "files": files}
     Answer(data, (f"{len(files):,} files, {shown}",)).say(as_json)

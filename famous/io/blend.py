@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +51,7 @@ class Setting:
     """What stands round the organelles: the stack's size (z, y, x) in nm, and how a figure is rendered."""
 
     stack_nm: tuple[float, float, float]
-    render: RenderParams = RenderParams()
+    render: RenderParams = field(default_factory=RenderParams)
 
 
 def write_blend(
@@ -90,14 +90,12 @@ def write_blend(
         size = [side / NM_PER_UM for side in reversed(setting.stack_nm)]
         bar = scale_bar_um(max(size))
         text = f"{bar:g} µm" if bar >= 1 else f"{bar * NM_PER_UM:g} nm"
-        render = {"width": setting.render.width_px, "height": setting.render.height_px}
         job |= {
             "work": "build",
             "path": str(temporary.absolute()),
             "box": [[0.0, 0.0, 0.0], size],
             "scale_bar": [bar, text],
-            "render": render | {"samples": setting.render.samples},
-        }
+        } | _render(setting.render)
         done = 0
         for kind, value in _ask(command, job, path):
             if kind == "object":
@@ -107,16 +105,34 @@ def write_blend(
 
 
 def render_blend(
-    scene: str | Path, path: str | Path, on_samples: Callable[[int, int], None] = lambda done, total: None
+    scene: str | Path,
+    path: str | Path,
+    params: RenderParams | None = None,
+    on_samples: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Render a Blender file to a PNG, atomically, as F12 in Blender does; `on_samples` is told how far it is."""
+    """Render a Blender file to a PNG, atomically, as F12 in Blender does.
+
+    Parameters
+    ----------
+    params
+        Other pixels and samples than those in the file.
+    on_samples
+        Is told how many samples of how many are done.
+
+    Raises
+    ------
+    MissingError
+        If there is no Blender.
+    InputError
+        If the suffix is not .png, or Blender cannot open the scene or write the picture.
+    """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected .png")
     command = find_blender()
     with atomic_path(path) as temporary:
         job = {"work": "draw", "scene": str(Path(scene).absolute()), "path": str(temporary.absolute())}
-        for kind, value in _ask(command, job, path):
+        for kind, value in _ask(command, job | _render(params), path):
             if kind == "sample":
                 on_samples(*value)
     return path
@@ -127,6 +143,12 @@ def scale_bar_um(longest_um: float) -> float:
     target = max(longest_um, 1e-9) * BAR_SHARE
     power = 10.0 ** math.floor(math.log10(target))
     return round(next(step for step in STEPS if step * power <= target * (1 + 1e-9)) * power, 12)
+
+
+def _render(params: RenderParams | None) -> dict[str, Any]:
+    if params is None:
+        return {}
+    return {"render": {"width": params.width_px, "height": params.height_px, "samples": params.samples}}
 
 
 def find_blender() -> list[str]:

@@ -239,6 +239,8 @@ def draw(job: dict[str, Any]) -> None:
 
     bpy.ops.wm.open_mainfile(filepath=job["scene"])
     scene = bpy.context.scene
+    if "render" in job:
+        settle(scene, job["render"])
     scene.render.filepath = job["path"]
     scene.render.use_file_extension = False
     bpy.ops.render.render(write_still=True)

@@ -1,0 +1,57 @@
+"""Looking at a run in the browser: view."""
+
+import os
+import sys
+import threading
+import webbrowser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from famous.cli import options
+from famous.cli.annotate import has_browser
+from famous.cli.console import Answer, err, note
+
+if TYPE_CHECKING:
+    from famous.pipeline.view import View
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Results")(view)
+
+
+def view(
+    stack: options.StackArgument,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port; by default a free one.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    voxel_size: options.VoxelSizeOption = None,
+    invert: options.InvertOption = None,
+    folder: options.FolderOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show the slices, labels and meshes in neuroglancer.
+
+    Example: famous view cell.tif
+    """
+    from famous.pipeline.annotate import Door
+    from famous.pipeline.view import run_view
+
+    project = options.Common(voxel_size, invert, folder=folder).open(stack)
+
+    def on_start(shown: "View") -> None:
+        note([*shown.notes, *([shown.warning] if shown.warning else [])])
+        lines = [f"see {project.stack.name} at  {shown.url}", "Ctrl-C ends the server"]
+        if "SSH_CONNECTION" in os.environ:
+            lines.insert(
+                1, f"from your own machine first: ssh -N -L {shown.port}:127.0.0.1:{shown.port} <this machine>"
+            )
+        data = {"folder": project.folder, "url": shown.url, "host": shown.host, "port": shown.port}
+        Answer(data, tuple(lines)).say(as_json)
+        sys.stdout.flush()
+        if not no_browser and has_browser():
+            threading.Thread(target=webbrowser.open, args=(shown.url,), daemon=True).start()
+
+    run_view(project, Door(host, port), on_start)
+    err.print("the server has ended")
