@@ -33,7 +33,7 @@ class PhantomParams:
     gamma: float = 1.0  # the detector's; above 1 darkens
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or any(int(n) != n or n < 1 for n in self.shape):
+        if len(self.shape) != 3 or any(not _is_whole(n) or n < 1 for n in self.shape):
             raise InputError(f"phantom: found shape {self.shape}, expected three whole numbers (z, y, x) above 0")
         for knob in fields(self):
             value = getattr(self, knob.name)
@@ -42,10 +42,10 @@ class PhantomParams:
         for name in ("touching", "missing", "contrast_jumps"):
             if getattr(self, name) > 1:
                 raise InputError(f"phantom: {name}: found {getattr(self, name)}, expected a fraction in 0 … 1")
-        if isinstance(self.seed, bool) or int(self.seed) != self.seed or self.seed < 0:
+        if isinstance(self.seed, bool) or not _is_whole(self.seed) or self.seed < 0:
             raise InputError(f"phantom: seed: found {self.seed!r}, expected a whole number from 0 up")
-        if self.subslices < 1 or self.gamma == 0:
-            raise InputError("phantom: subslices and gamma must be above 0")
+        if self.subslices < 1 or not _is_whole(self.subslices) or self.gamma == 0:
+            raise InputError("phantom: subslices must be a whole number above 0, and gamma above 0")
 
     @property
     def extent_nm(self) -> tuple[float, float, float]:
@@ -59,6 +59,10 @@ class PhantomParams:
         if self.nucleus_radius_nm is not None:
             return self.nucleus_radius_nm
         return min(max(0.28 * max(self.extent_nm[1:]), 1100.0), 3500.0)
+
+
+def _is_whole(number: float) -> bool:
+    return math.isfinite(number) and int(number) == number
 
 
 #: the stack in data/
