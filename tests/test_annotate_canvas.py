@@ -513,7 +513,7 @@ def test_cuts_run_through_the_cursor_and_a_click_in_them_turns_the_slices(hands:
       const pane = document.getElementById('cut-xz');
       const context = pane.getContext('2d');
       const ratio = pane.width / pane.clientWidth;
-      const down = (pane.clientWidth / 129) * (30 / 4);
+      const down = (pane.clientWidth / 81) * (30 / 4);
       const row = (k) => (pane.clientHeight / 2 + k * down) * ratio;
       return [-1, 1, 2].map((k) => context.getImageData(pane.width / 2 + 9, row(k), 1, 1).data[0]);
     }"""
@@ -523,7 +523,7 @@ def test_cuts_run_through_the_cursor_and_a_click_in_them_turns_the_slices(hands:
         assert time.monotonic() < end, f"{found}, expected {wanted}: one slice is 30 nm, one pixel 4 nm"
         hands.page.wait_for_timeout(50)
     pane = hands.page.locator("#cut-xz").bounding_box()
-    down = pane["width"] / 129 * 30 / 4
+    down = pane["width"] / 81 * 30 / 4
     hands.mouse.click(pane["x"] + 20, pane["y"] + pane["height"] / 2 + 2 * down)
     hands.until("famous.store.z", 4)
 
@@ -539,3 +539,34 @@ def test_a_stack_without_a_voxel_size_is_measured_in_pixels(browser: Any, tmp_pa
         )
         assert size == pytest.approx([2, 2], abs=0.01), "as sharp as the screen"
         context.close()
+
+
+def test_a_drag_held_at_the_edge_moves_the_slice(hands):
+    """A box may be larger than what is on the screen; one that begins at the edge does not move anything."""
+    hands.ask("() => { famous.view.zoomBy(6); famous.view.place({ ...famous.view.frame, left: 0, top: 0 }); }")
+    right, bottom = hands.ask("() => famous.view.toImage(famous.view.screen.width, famous.view.screen.height)")
+    hands.mouse.move(*hands.at(20, 20))
+    hands.mouse.down()
+    hands.mouse.move(*hands.at(60, 60))
+    hands.mouse.move(*hands.at(right - 0.5, bottom - 0.5))
+    hands.until(f"famous.view.band.box.x1 > {right + 30} && famous.view.band.box.y1 > {bottom + 30}")
+    hands.mouse.up()
+    ((y0, x0, y1, x1, _),) = hands.boxes()
+    assert (y0, x0) == (20, 20)
+    assert (y1 > bottom + 30, x1 > right + 30) == (True, True)
+    still = hands.ask("() => famous.view.frame.left")
+    hands.page.wait_for_timeout(50)
+    assert hands.ask("() => famous.view.frame.left") == still
+
+
+def test_at_the_slices_own_edge_nothing_moves(hands):
+    """The whole slice is on the screen: there is no more of it beyond."""
+    before = hands.ask("() => ({ ...famous.view.frame })")
+    hands.mouse.move(*hands.at(300, 300))
+    hands.mouse.down()
+    for x, y in ((400, 400), (590, 690), (600, 2000)):
+        hands.mouse.move(*hands.at(x, y))
+        hands.page.wait_for_timeout(30)
+    hands.mouse.up()
+    assert hands.ask("() => ({ ...famous.view.frame })") == before
+    assert hands.boxes() == [[300, 300, 700, 600, MITO]]

@@ -220,6 +220,26 @@ def test_cuts_show_the_voxels_round_one():
         assert cuts.missing == cuts.unreadable == ()
 
 
+def test_cuts_may_be_wider_than_they_are_tall():
+    array = ramp(30, 80, 90)
+    with Images(Stack(array), ImagesParams(cut_across=20)) as images:
+        for across in (20, 1000):
+            images.cuts(12, 40, 50, 2, across)
+            settle(images)
+            cuts = images.cuts(12, 40, 50, 2, across)
+            np.testing.assert_array_equal(cuts.xz, array[10:15, 40, 30:71])
+            np.testing.assert_array_equal(cuts.yz, array[10:15, 20:61, 50])
+
+
+def test_the_first_slice_is_fetched_before_it_is_asked_for():
+    volume = Volume(ramp())
+    with Images(Stack(volume)) as images:
+        images.begin(4)
+        settle(images)
+        images.tile(4, 0, 0, 0)
+        assert volume.read == [4]
+
+
 def test_cuts_end_at_the_stacks_faces():
     array = ramp(5, 8, 9, np.uint8)
     with Images(Stack(array)) as images:
@@ -280,7 +300,7 @@ def test_all_slices_of_a_cut_fit_into_memory():
         cuts = finished_cuts(images, 20, 50, 50, 1000)
         assert cuts.step_px == 2
         assert cuts.missing == ()
-        assert cuts.xz.shape == (21, 21)
+        assert cuts.xz.shape == (21, 50)
         assert images._reduced.nbytes <= 120_000
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import httpx
 import numpy as np
@@ -54,6 +55,7 @@ def test_the_state_is_what_the_page_needs_to_begin(browser):
     assert state == {
         "stack": {
             "name": "ramp",
+            "fingerprint": "f" * 64,
             "shape": list(SHAPE),
             "voxel_size_nm": [30, 4, 4],
             "window": [0, 6300],
@@ -381,9 +383,42 @@ def test_the_page_is_served_from_a_list_made_at_the_start(room, tmp_path):
         for path, (content, kind) in web.items():
             answer = browser.get(f"/web/{path}")
             assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, content, kind)
-        assert browser.get("/").content == web["index.html"][0]
+        index = browser.get("/")
+        (version,) = set(re.findall(r"/web/([0-9a-f]{16})/", index.text))
+        assert index.text.replace(f"/web/{version}/", "/web/") == web["index.html"][0].decode()
+        assert index.headers["cache-control"] == "no-cache"
+        fixed, loose = (browser.get(f"/web/{part}main.js") for part in (f"{version}/", ""))
+        assert fixed.content == loose.content == web["main.js"][0]
+        assert "immutable" in fixed.headers["cache-control"]
+        assert loose.headers["cache-control"] == "no-cache"
         assert browser.get("/web/nothing.js").status_code == 404
         assert browser.get("/favicon.ico").status_code == 204
+
+
+def test_the_page_names_every_module_so_that_they_load_at_once():
+    """Else the browser learns of each only from the one before it: six requests after one another."""
+    web = web_files()
+    named = re.findall(r'<link rel="modulepreload" href="/web/([^"]+)">', web["index.html"][0].decode())
+    needed, seen = ["main.js"], set()
+    while needed:
+        name = needed.pop()
+        if name not in seen:
+            seen.add(name)
+            needed += re.findall(r'from "\./([^"]+)"', web[name][0].decode())
+    assert sorted([*named, "main.js"]) == sorted(seen)
+    assert seen == {name for name in web if name.endswith(".js")}
+
+
+def test_cuts_may_be_wider_than_tall(started):
+    for query, width in (("half=1", 3), ("half=1&across=20", 41)):
+        answer = started.get(f"/cuts?z=2&y=100&x=100&{query}")
+        assert json.loads(answer.headers["x-cuts"])["xz"] == [3, width]
+    assert started.get("/cuts?z=2&y=1&x=1&half=1&across=x").status_code == 400
+
+
+def test_the_stack_is_named_by_its_voxels(started):
+    """Two stacks of one name and shape keep what is unsent apart."""
+    assert started.get("/api/state").json()["stack"]["fingerprint"] == "f" * 64
 
 
 def test_two_connections_at_once_lose_no_edit(started):

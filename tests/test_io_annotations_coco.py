@@ -48,7 +48,7 @@ def test_round_trip_keeps_everything(tmp_path):
     assert back.boxes.equals(scored.boxes)
     assert (back.done, back.classes) == (scored.done, scored.classes)
     assert len(notes) == 1
-    assert "1 slices have boxes but are not done (7)" in notes[0]
+    assert "1 slice has boxes but is not done (7)" in notes[0]
 
 
 def test_what_is_written_is_coco(tmp_path):

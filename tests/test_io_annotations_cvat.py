@@ -61,7 +61,7 @@ def test_round_trip_keeps_everything_but_scores(tmp_path):
     assert back.boxes.equals(labelling().boxes)
     assert (back.done, back.classes) == ({3, 5}, labelling().classes)
     assert notes[0] == "CVAT XML holds no scores: those of 1 boxes were left out"
-    assert "1 slices have boxes but are not done (7)" in notes[1]
+    assert "1 slice has boxes but is not done (7)" in notes[1]
 
 
 def test_what_is_written_is_cvat(tmp_path):

@@ -208,7 +208,7 @@ def test_what_yolo_cannot_hold_is_told(tmp_path):
     scored = Annotations(labelling().boxes.assign(score=0.5), frozenset({3}), labelling().classes)
     notes = write_boxes(tmp_path, "yolo", scored, shape=SHAPE)
     assert notes[1] == "YOLO holds no scores: those of 3 boxes were left out"
-    assert notes[2].startswith("1 slices have boxes but are not done (7); done.csv keeps them apart")
+    assert notes[2].startswith("1 slice has boxes but is not done (7); done.csv keeps them apart")
     assert read_boxes(tmp_path, shape=SHAPE).annotations.done == {3}
 
 

@@ -29,7 +29,8 @@ class ImagesParams:
     slice_bytes: int = 512 * 2**20  # slices with their pyramids; the slice being looked at is held whatever its size
     cut_bytes: int = 400 * 2**20  # slices reduced for the cuts
     memory_share: float = 1 / 16  # of the machine's memory, for each of the two above where that is less
-    cut_half: int = 64  # slices and samples to each side in a cut, at most
+    cut_half: int = 64  # slices to each side in a cut, at most
+    cut_across: int = 256  # samples to each side in a cut, at most
     cut_side_px: int = 2048  # longest side of a slice held for the cuts
     ahead: int = 3  # slices fetched in the direction in which the user moves
     behind: int = 1  # slices fetched on the other side
@@ -123,20 +124,22 @@ class Images:
         with self._sampling:
             return make_histogram(self._sample, self.bits, self.stack.window)
 
-    def cuts(self, z: int, y: int, x: int, half: int) -> Cuts:
-        """Return the cuts through a voxel, up to 2 · half + 1 slices by 2 · half + 1 samples; reads no file itself.
+    def cuts(self, z: int, y: int, x: int, half: int, across: int | None = None) -> Cuts:
+        """Return the cuts through a voxel, up to 2 · half + 1 slices by 2 · across + 1 samples; reads no file itself.
 
-        `half` is at most `params.cut_half`. Raises IndexError where the voxel lies outside the stack.
+        `half` is at most `params.cut_half`; `across` (where not given: `half`) at most `params.cut_across`. Raises
+        IndexError where the voxel lies outside the stack.
         """
         depth, height, width = self.stack.shape
         if not (0 <= z < depth and 0 <= y < height and 0 <= x < width):
             raise IndexError(f"{self.stack.name}: voxel {z}, {y}, {x} lies outside {self.stack.shape} (z, y, x)")
+        across = min(max(half if across is None else across, 0), self.params.cut_across)
         half = min(max(half, 0), self.params.cut_half)
         step = 2**self._cut_level
         rows, columns = level_shape(self._plane, self._cut_level)
         zs, ys, xs = (
-            range(max(0, at - half), min(size, at + half + 1))
-            for at, size in ((z, depth), (y // step, rows), (x // step, columns))
+            range(max(0, at - reach), min(size, at + reach + 1))
+            for at, size, reach in ((z, depth, half), (y // step, rows, across), (x // step, columns, across))
         )
         xz = np.zeros((len(zs), len(xs)), dtype=f"u{self.bits // 8}")
         yz = np.zeros((len(zs), len(ys)), dtype=xz.dtype)
@@ -153,6 +156,10 @@ class Images:
         missing = [k for k in missing if k not in unreadable]
         self._depth.replace(self._reduce, sorted(missing, key=lambda k: abs(k - z)))
         return Cuts(xz, yz, zs.start, ys.start * step, xs.start * step, step, tuple(missing), unreadable)
+
+    def begin(self, z: int) -> None:
+        """Fetch the slice that will be looked at first, in the background."""
+        self._neighbours.replace(self._fetch, [z])
 
     def prefetch(self, z: int) -> None:
         """Fetch the neighbours of the slice now looked at, in the background; replaces the call before."""

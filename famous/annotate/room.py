@@ -34,6 +34,7 @@ class Room:
         if self.labelling.revision == 0 and desk.classes:
             self.labelling.set_classes(desk.classes)
         self._save(again=not self.labelling.snapshot().is_alike(outside or Snapshot()))
+        self.images.begin(self._likely_slice())
 
     def close(self) -> None:
         """End everything that runs in the background."""
@@ -198,6 +199,13 @@ class Room:
             self._stamp = stamp
             self._save(again=outside is None and not self.labelling.snapshot().is_alike(Snapshot()))
 
+    def _likely_slice(self) -> int:
+        """Return the slice that the page will probably show first: that of the last box, else the first proposed."""
+        boxes = list(self.labelling.snapshot().boxes.values())
+        if boxes:
+            return boxes[-1].z
+        return int(self.desk.proposed[0]) if self.desk.proposed else len(self._stack) // 2
+
     def _settle(self, **what: Any) -> None:
         with self._writing:
             self.look_outside()
@@ -233,6 +241,7 @@ class Room:
         stack, images = self._stack, self.images
         return {
             "name": stack.name,
+            "fingerprint": self.desk.fingerprint,
             "shape": list(stack.shape),
             "voxel_size_nm": list(stack.voxel_size.zyx) if stack.voxel_size else None,
             "window": [stack.window.low, stack.window.high] if stack.window else None,

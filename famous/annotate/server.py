@@ -1,6 +1,7 @@
 """The labelling server: routes from requests to the room, and how the server runs."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -45,6 +46,7 @@ KINDS = {
     ".png": "image/png",
 }
 MAX_FILE_NAME = 200
+FOREVER = "private, max-age=31536000, immutable"  # for addresses that name a version
 LAST_SECONDS = 5  # that requests in work have when the server ends
 Body = TypeVar("Body", bound=Record)
 Handler = Callable[[Request], Awaitable[Response]]
@@ -53,6 +55,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 def make_app(room: Room, policy: Policy) -> Guard:
     """Make the application that serves one room."""
     web = web_files()
+    version = hashlib.sha256(b"".join(name.encode() + web[name][0] for name in sorted(web))).hexdigest()[:16]
+    content, kind = web["index.html"]
+    page = {"index.html": (content.replace(b"/web/", f"/web/{version}/".encode()), kind)}
     posts: dict[str, tuple[type[Record], Callable[[Any], dict[str, Any]]]] = {
         "/api/edits": (bodies.Edits, room.edit),
         "/api/undo": (bodies.Turn, room.undo),
@@ -67,7 +72,7 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/train/stop": (bodies.Nothing, room.stop_training),
     }
     gets: dict[str, Callable[[Request], Response]] = {
-        "/": partial(_file, web, "index.html"),
+        "/": lambda _: _file(page, "index.html", "no-cache"),
         "/favicon.ico": lambda _: Response(status_code=204),
         "/api/state": lambda _: answer(room.state()),
         "/api/pulse": lambda _: answer(room.pulse()),
@@ -76,7 +81,8 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/export": lambda request: _export(room, request),
         "/tiles/{z}/{level}/{row}/{col}": partial(_tile, room),
         "/cuts": partial(_cuts, room),
-        "/web/{path:path}": lambda request: _file(web, request.path_params["path"], request),
+        f"/web/{version}/{{path:path}}": lambda request: _file(web, request.path_params["path"], FOREVER),
+        "/web/{path:path}": lambda request: _file(web, request.path_params["path"], "no-cache"),
     }
     routes = [Route(path, _post(kind, work), methods=["POST"]) for path, (kind, work) in posts.items()]
     routes += [Route("/api/import", partial(_import, room), methods=["POST"])]
@@ -212,8 +218,9 @@ def _tile(room: Room, request: Request) -> Response:
 
 def _cuts(room: Room, request: Request) -> Response:
     z, y, x, half = (whole(request, name) for name in ("z", "y", "x", "half"))
+    across = whole(request, "across") if "across" in request.query_params else None
     try:
-        cuts = room.images.cuts(z, y, x, half)
+        cuts = room.images.cuts(z, y, x, half, across)
     except IndexError as error:
         raise HTTPException(404, str(error)) from error
     facts = {
@@ -237,11 +244,11 @@ def _raw(content: bytes, headers: dict[str, str]) -> Response:
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-def _file(web: Mapping[str, tuple[bytes, str]], path: str, _request: Request) -> Response:
+def _file(web: Mapping[str, tuple[bytes, str]], path: str, caching: str) -> Response:
     if path not in web:
         raise HTTPException(404, "there is no such file")
     content, kind = web[path]
-    return Response(content, media_type=None, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+    return Response(content, media_type=None, headers={"Content-Type": kind, "Cache-Control": caching})
 
 
 async def _refused(request: Request, fault: HTTPException) -> Response:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from famous.boxes import iou
 from famous.errors import InputError
 from famous.extract.slices import Extractor
 from famous.voxels import VoxelSize
@@ -34,6 +35,7 @@ class SnapParams:
     ring: float = 0.25  # how far beyond the box its surroundings reach, share of its side
     contrast: float = 6.0  # weakest mean step of grey values (0 … 255) across an outline
     clearness: float = 0.2  # the same in standard deviations of the grey values in and round the box
+    alike: float = 0.85  # IoU with the box above which the box stays: the outlines found are not truer than that
 
     def __post_init__(self) -> None:
         if not 0 < self.nearest < 1 < self.farthest:
@@ -68,7 +70,8 @@ def snap(
     -------
     tuple or None
         Corners inside the slice, each side at least 3 px and (to the pixel) `nearest` to `farthest` times what it
-        was. None where no outline is clear enough, or the box has less than 3 px in the slice.
+        was; the box as it is where what is found is so much `alike` that the box may well be the better one. None
+        where no outline is clear enough, or the box has less than 3 px in the slice.
     """
     params = params or SnapParams()
     shape = slab.shape[:2]
@@ -90,7 +93,10 @@ def snap(
     strength = float(step[np.arange(len(path)), path].mean())
     if strength < max(params.contrast, params.clearness * spread):
         return None
-    return _tight(polar, _refined(score, path), corners, shape, params)
+    found = _tight(polar, _refined(score, path), corners, shape, params)
+    if found is not None and iou(np.array([corners]), np.array([found]))[0, 0] >= params.alike:
+        return corners
+    return found
 
 
 def _polarity(grey: NDArray[np.uint8], corners: Corners, mask: NDArray[np.bool_], ring: float) -> int:

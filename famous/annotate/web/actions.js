@@ -317,7 +317,8 @@ export class Actions {
         const which = boxes.length > 1 ? `${count(refused.length)} left as drawn: ` : "";
         this.store.say(which + refused[0].reason.message, "warn");
       }
-      return tight.size && this.store.changeBoxes(`snap ${count(tight.size)}`, tight);
+      const isChanged = this.store.changeBoxes(`snap ${count(tight.size)}`, tight);
+      if (tight.size && !isChanged) this.store.say(tight.size === 1 ? "The box is tight already." : "The boxes are tight already.");
     });
   }
 

@@ -5,7 +5,8 @@
 
 import { lookUpTable } from "./pyramid.js";
 
-const HALF = 64; // slices and samples to each side of the cursor
+const HALF = 64; // slices to each side of the cursor, at most
+const ACROSS = [40, 256]; // samples to each side, least and most
 const EVERY_MS = 90; // between two questions
 const AGAIN_MS = [200, 300, 500, 800, 1500]; // while slices are missing
 const SQUARE_PX = 3; // larger pixels are shown as squares
@@ -34,7 +35,7 @@ export class Cuts {
     for (const event of ["slice", "state"]) store.on(event, () => this.look(view.cursor));
     store.on("window", () => this.panes.forEach((pane) => pane.lookUp()));
     for (const event of ["boxes", "class", "theme"]) store.on(event, () => this.paint());
-    for (const pane of this.panes) new ResizeObserver(() => this.paint()).observe(pane.canvas);
+    for (const pane of this.panes) new ResizeObserver(() => this.resized()).observe(pane.canvas);
     this.look(view.cursor);
   }
 
@@ -52,6 +53,12 @@ export class Cuts {
     this.askSoon(EVERY_MS - (performance.now() - this.askedAt));
   }
 
+  /** Another shape of pane shows more or less of the stack. */
+  resized() {
+    this.paint();
+    if (this.at) this.askSoon(EVERY_MS);
+  }
+
   askSoon(wait) {
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.ask(), Math.max(wait, 0));
@@ -64,7 +71,9 @@ export class Cuts {
     const { x, y, z } = this.at;
     let missing = [];
     try {
-      const answer = await fetch(`/cuts?z=${z}&y=${y}&x=${x}&half=${HALF}`, { priority: "low" });
+      const across = Math.max(...this.panes.map((pane) => pane.across()));
+      const half = Math.max(...this.panes.map((pane) => pane.half()));
+      const answer = await fetch(`/cuts?z=${z}&y=${y}&x=${x}&half=${half}&across=${across}`, { priority: "low" });
       if (!answer.ok) return;
       const head = JSON.parse(answer.headers.get("X-Cuts"));
       this.take(head, await answer.arrayBuffer());
@@ -85,6 +94,8 @@ export class Cuts {
     const blank = new Set([...head.missing, ...(head.unreadable ?? [])]);
     const [[rows, across], [, along]] = [head.xz, head.yz];
     const common = { rows, z0: head.z0, step: head.step_px, blank };
+    if (this.step !== head.step_px) this.askSoon(EVERY_MS); // how much fits is known only now
+    this.step = head.step_px;
     this.panes[0].show({ ...common, cols: across, from: head.x0, values: all.subarray(0, rows * across) });
     this.panes[1].show({ ...common, cols: along, from: head.y0, values: all.subarray(rows * across) });
     this.paint();
@@ -148,11 +159,29 @@ class Pane {
     if (this.at) this.paint(this.at);
   }
 
+  /** How many pixels across a slice is thick. */
+  thickness() {
+    const size = this.store.stack.voxel_size_nm ?? [1, 1, 1];
+    return size[0] / size[this.axis === "x" ? 2 : 1];
+  }
+
+  /** Samples to each side: as many as fill the pane together with `HALF` slices to each side, or the whole depth. */
+  across() {
+    const { clientWidth: wide, clientHeight: high } = this.canvas;
+    const deep = Math.min(HALF, this.store.stack.shape[0] / 2);
+    const fitting = (deep * this.thickness() * (wide / (high || 1))) / (this.cut?.step ?? 1);
+    return Math.round(Math.min(Math.max(fitting, ACROSS[0]), ACROSS[1]));
+  }
+
+  /** Slices to each side that the pane has room for. */
+  half() {
+    return Math.min(HALF, Math.ceil(this.canvas.clientHeight / 2 / this.scales().down) + 1);
+  }
+
   /** Screen pixels per slice pixel across, and per slice down: the same number of nm to each. */
   scales() {
-    const size = this.store.stack.voxel_size_nm ?? [1, 1, 1];
-    const across = this.canvas.clientWidth / ((2 * HALF + 1) * (this.cut?.step ?? 1));
-    return { across, down: (across * size[0]) / size[this.axis === "x" ? 2 : 1] };
+    const across = this.canvas.clientWidth / ((2 * this.across() + 1) * (this.cut?.step ?? 1));
+    return { across, down: across * this.thickness() };
   }
 
   /** The slice at a height of the pane; while dragging, the pane stays where it was gripped. */
@@ -224,9 +253,4 @@ class Pane {
       context.stroke();
     }
   }
-}
-
-/** Fill the page's two panes. @param {object} store @param {import("./view.js").View} view @returns {Cuts} */
-export function attachCuts(store, view) {
-  return new Cuts(view, store, { xz: document.getElementById("cut-xz"), yz: document.getElementById("cut-yz") });
 }

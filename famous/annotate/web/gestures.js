@@ -1,6 +1,6 @@
 /**
  * What a drag does. A gesture is {move(point), end(point), cancel()}; a point is {px, py, x, y}: on the screen in CSS
- * pixels, and in the slice. Nothing is saved before `end`.
+ * pixels, and in the slice. Nothing is saved before `end`. One that `drifts` moves the slice at the canvas's edge.
  */
 
 import * as geometry from "./geometry.js";
@@ -54,6 +54,7 @@ export function drawing(actions, from) {
     view.invalidate("overlay");
   };
   return {
+    drifts: true,
     move(point) {
       const box = isClick(from, point) ? null : geometry.clipped(boxTo(point), view.slice);
       show(box && geometry.area(box) ? { kind: "draw", box } : null);
@@ -90,6 +91,7 @@ export function marquee(actions, from) {
     view.invalidate("overlay");
   };
   return {
+    drifts: true,
     cursor: "crosshair",
     move(point) {
       if (isClick(from, point)) return;
@@ -117,6 +119,7 @@ function changing(actions, from, { label, cursor, fieldsAt, onClick }) {
     view.invalidate("overlay");
   };
   return {
+    drifts: true,
     cursor,
     move: (point) => show(isClick(from, point) && !view.draft ? null : fieldsAt(point)),
     end(point) {

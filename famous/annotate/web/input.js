@@ -1,6 +1,7 @@
 /** Mouse, wheel, fingers and keys on the canvas. */
 
 import { Actions } from "./actions.js";
+import { Drift } from "./drift.js";
 import { boxAt, handleAt } from "./geometry.js";
 import { gestureFor, pinch } from "./gestures.js";
 import { BY_CHORD, KEYS, chordOf } from "./keys.js";
@@ -41,9 +42,11 @@ function attachPointer(view, store, actions) {
     const [x, y] = view.toImage(px, py);
     return { px, py, x, y };
   };
+  const drift = new Drift(view, (point) => gesture?.move(point));
   const stop = () => {
     const was = gesture;
     gesture = null;
+    drift.stop();
     was?.cancel();
     return Boolean(was);
   };
@@ -74,6 +77,7 @@ function attachPointer(view, store, actions) {
     if (pressed.has(event.pointerId)) pressed.set(event.pointerId, point);
     if (gesture?.moveBoth && pressed.size === 2) gesture.moveBoth(...pressed.values());
     else gesture?.move(point);
+    if (gesture?.drifts) drift.follow(point);
     if (event.pointerType !== "touch") view.setPointer(point);
     if (!gesture) hover(view, store, point);
     showCursor(point);
@@ -83,6 +87,7 @@ function attachPointer(view, store, actions) {
     pressed.delete(event.pointerId);
     const was = gesture;
     gesture = null;
+    drift.stop();
     was?.end(point);
     hover(view, store, point);
     showCursor(point);

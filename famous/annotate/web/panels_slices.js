@@ -74,8 +74,8 @@ class SliceList {
     button.disabled = true;
     try {
       const { z, reason } = await api.next(store.z);
-      store.goTo(z);
-      write($("suggest-reason"), reason ? `Slice ${z}: ${reason}` : "");
+      if (z !== null) store.goTo(z);
+      write($("suggest-reason"), reason && z !== null ? `Slice ${z}: ${reason}` : (reason ?? ""));
     } catch (error) {
       store.say(error.message, "warn");
     } finally {

@@ -10,15 +10,16 @@ import { Clock } from "./clock.js";
 import { History } from "./history.js";
 import { randomHex, uuid } from "./ids.js";
 import { Assistant } from "./assistant.js";
+import { Listened } from "./listened.js";
 import { recall, remember } from "./memory.js";
 import { Queue } from "./queue.js";
 import { ShownAs } from "./shown_as.js";
 import { Sync } from "./sync.js";
 import { plural, rebased } from "./words.js";
 
-export class Store {
+export class Store extends Listened {
   constructor() {
-    this.listeners = new Map();
+    super();
     this.tab = randomHex(4);
     this.counter = 0;
     this.epoch = 0; // goes up with whatever changes the labelling
@@ -35,7 +36,6 @@ export class Store {
     this.window = { low: 0, high: 255, inverted: false };
     this.selection = new Set();
     this.z = 0;
-    this.said = new Map();
     this.assistant = new Assistant(this);
     this.clock = new Clock(this);
     this.shownAs = new ShownAs(this);
@@ -57,29 +57,9 @@ export class Store {
     return this.sync ? this.sync.word : "saving";
   }
 
-  /** @param {string} event @param {(detail?: any) => void} listener @returns {() => void} stops listening */
-  on(event, listener) {
-    const all = this.listeners.get(event) ?? new Set();
-    this.listeners.set(event, all.add(listener));
-    return () => all.delete(listener);
-  }
-
-  /** @param {string} event @param {any} [detail] */
   emit(event, detail) {
     if (event === "cursor") this.cursor = detail;
-    for (const listener of this.listeners.get(event) ?? []) listener(detail);
-  }
-
-  /** @param {string} text @param {"info"|"warn"|"error"} [kind] */
-  say(text, kind = "info") {
-    this.emit("say", { text, kind });
-  }
-
-  /** Tell the user, but not the same within a minute. */
-  sayOnce(text, kind) {
-    const now = Date.now();
-    if (now - (this.said.get(text) ?? 0) > 60_000) this.say(text, kind);
-    this.said.set(text, now);
+    super.emit(event, detail);
   }
 
   // ------------------------------------------------------------------ loading
@@ -264,14 +244,9 @@ export class Store {
     return this.bySlice().get(z) ?? [];
   }
 
-  /** Boxes by slice, counted anew only when they changed. @returns {Map<number, object[]>} */
+  /** Boxes by slice, sorted anew only when they changed. @returns {Map<number, object[]>} */
   bySlice() {
-    if (this.slicesOf === this.shown && this.slicesAt === this.epoch) return this.slices;
-    this.slices = new Map();
-    for (const box of this.boxes.values()) {
-      if (this.slices.has(box.z)) this.slices.get(box.z).push(box);
-      else this.slices.set(box.z, [box]);
-    }
+    if (this.slicesOf !== this.shown || this.slicesAt !== this.epoch) this.slices = Map.groupBy(this.boxes.values(), ({ z }) => z);
     [this.slicesOf, this.slicesAt] = [this.shown, this.epoch];
     return this.slices;
   }

@@ -30,4 +30,6 @@ def done_note(annotations: Annotations, how: str) -> list[str]:
     if not unfinished:
         return []
     shown = ", ".join(map(str, unfinished[:10])) + (" …" if len(unfinished) > 10 else "")
+    if len(unfinished) == 1:
+        return [f"1 slice has boxes but is not done ({shown}); {how}; other programs take it as done"]
     return [f"{len(unfinished)} slices have boxes but are not done ({shown}); {how}; other programs take them as done"]
