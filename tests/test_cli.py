@@ -26,6 +26,7 @@ FAILING = {
     "measure": ("measure", "cell.tif"),
     "export": ("export", "cell.tif", "--format", "stl"),
     "annotate": ("annotate", "cell.tif"),
+    "view": ("view", "cell.tif"),
     "info": ("info", "cell.tif"),
     "demo": ("demo", "--out", "full"),
     "boxes import": ("boxes", "import", "cell.tif", "labels"),

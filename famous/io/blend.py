@@ -4,6 +4,7 @@ That Blender is the package `bpy` of this environment, or else the program `blen
 the variable FAMOUS_BLENDER names. Coordinates are the stack's (x, y, z) in µm, z upwards, as in `famous.io.glb`.
 """
 
+import contextlib
 import importlib.util
 import json
 import math
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -92,15 +93,17 @@ def write_blend(
         text = f"{bar:g} µm" if bar >= 1 else f"{bar * NM_PER_UM:g} nm"
         job |= {
             "work": "build",
-            "path": str(temporary.absolute()),
             "box": [[0.0, 0.0, 0.0], size],
             "scale_bar": [bar, text],
+            "path": str(temporary.absolute()),
+            "scratch": scratch,
         } | _render(setting.render)
         done = 0
-        for kind, value in _ask(command, job, path):
-            if kind == "object":
-                on_mesh(value - done)
-                done = value
+        with contextlib.closing(_ask(command, job, path)) as answers:
+            for kind, value in answers:
+                if kind == "object":
+                    on_mesh(value - done)
+                    done = value
     return path
 
 
@@ -130,11 +133,13 @@ def render_blend(
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected .png")
     command = find_blender()
-    with atomic_path(path) as temporary:
-        job = {"work": "draw", "scene": str(Path(scene).absolute()), "path": str(temporary.absolute())}
-        for kind, value in _ask(command, job | _render(params), path):
-            if kind == "sample":
-                on_samples(*value)
+    with tempfile.TemporaryDirectory(prefix="famous-render-") as scratch, atomic_path(path) as temporary:
+        places = {"scene": str(Path(scene).absolute()), "path": str(temporary.absolute()), "scratch": scratch}
+        job: dict[str, Any] = {"work": "draw", **places}
+        with contextlib.closing(_ask(command, job | _render(params), path)) as answers:
+            for kind, value in answers:
+                if kind == "sample":
+                    on_samples(*value)
     return path
 
 
@@ -195,39 +200,33 @@ def _property(value: object) -> bool | int | float | str | None:
     return str(plain) if isinstance(plain, int) and not -(2**31) <= plain < 2**31 else plain
 
 
-def _ask(command: list[str], job: Mapping[str, Any], path: Path) -> Iterable[tuple[str, Any]]:
+def _ask(command: list[str], job: Mapping[str, Any], path: Path) -> Generator[tuple[str, Any], None, None]:
     """Yield what Blender answers while it does the job; it ends with this process, since its stdin ends then."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
     talk: deque[str] = deque(maxlen=12)
     is_done = False
-    try:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    places = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(job["scratch"]))
+    with subprocess.Popen(command, text=True, encoding="utf-8", errors="replace", env=places, **pipes) as process:
         stdin, stdout = _pipes(process)
         try:
-            stdin.write(json.dumps(job) + "\n")
-            stdin.flush()
-        except BrokenPipeError:
-            talk.append("it ended at once")
-        for line in stdout:
-            if line.startswith("@"):
-                kind, value = json.loads(line[1:])
-                is_done = is_done or kind == "done"
-                yield kind, value
-            elif match := _SAMPLE.search(line):
-                yield "sample", (int(match[1]), int(match[2]))
-            elif line.strip():
-                talk.append(line.strip())
-    finally:
-        if not is_done:
-            process.kill()
-        process.wait()
+            with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
+                stdin.write(json.dumps(job) + "\n")
+                stdin.flush()
+            for line in stdout:
+                if line.startswith("@"):
+                    kind, value = json.loads(line[1:])
+                    is_done = is_done or kind == "done"
+                    yield kind, value
+                elif match := _SAMPLE.search(line):
+                    yield "sample", (int(match[1]), int(match[2]))
+                elif line.strip():
+                    talk.append(line.strip())
+        finally:
+            if not is_done:
+                process.kill()
+            process.wait()
+            with contextlib.suppress(OSError):  # what it had not read yet is lost with it
+                stdin.close()
     if not is_done:
         said = "\n  ".join(talk)
         raise InputError(f"{path}: Blender could not write it (exit code {process.returncode}); it said\n  {said}")

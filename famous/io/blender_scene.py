@@ -6,6 +6,8 @@ stdin; when stdin ends, whoever asked for it is gone, and so is this process. An
 
 import json
 import os
+import pathlib
+import shutil
 import sys
 import threading
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 FIGURE = "figure"  # collection of what is no organelle: box, scale bar, camera, light
 LENS_MM = 120.0
 DIRECTION = (0.58, -0.8, 0.44)  # from the middle to the camera, in the stack's x, y and z
+FONT = "Inter.woff2"  # comes with Blender; its 1 is no I
 MARGIN = 1.04  # of the frame round the box
 INK, PAPER = (0.012, 0.014, 0.02, 1.0), (0.93, 0.945, 0.96, 1.0)
 
@@ -90,7 +93,7 @@ def new_material(name: str, colour: tuple[float, ...], **inputs: float) -> Any:
     material.use_nodes = True
     shader = material.node_tree.nodes["Principled BSDF"]
     shader.inputs["Base Color"].default_value = colour
-    for key, value in {"Roughness": 0.42, "Coat Weight": 0.25, "Coat Roughness": 0.3, **inputs}.items():
+    for key, value in {"Roughness": 0.5, "Coat Weight": 0.12, "Coat Roughness": 0.35, **inputs}.items():
         shader.inputs[key].default_value = value
     return material
 
@@ -168,6 +171,10 @@ def label(text: str, place: Any, height: float, material: Any) -> Any:
 
     curve = bpy.data.curves.new(text, "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = text, height, "CENTER", "TOP"
+    font = pathlib.Path(bpy.utils.system_resource("DATAFILES", path="fonts"), FONT)
+    if font.is_file():
+        curve.font = bpy.data.fonts.load(str(font))
+        curve.font.pack()
     curve.materials.append(material)
     thing = bpy.data.objects.new(f"label {text}", curve)
     thing.location = [float(value) for value in place]
@@ -230,7 +237,8 @@ def settle(scene: Any, render: dict[str, Any]) -> None:
     scene.cycles.max_bounces = 6
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
-    scene.render.image_settings.file_format = "PNG"
+    picture = scene.render.image_settings
+    picture.file_format, picture.color_mode, picture.compression = "PNG", "RGB", 90
 
 
 def draw(job: dict[str, Any]) -> None:
@@ -246,23 +254,35 @@ def draw(job: dict[str, Any]) -> None:
     bpy.ops.render.render(write_still=True)
 
 
-def watch() -> None:
-    """End this process when stdin does."""
+def abandon(job: dict[str, Any]) -> None:
+    """End this process, since whoever asked was killed, and remove what they would have removed."""
+    for path in map(pathlib.Path, (job["scratch"], job["path"])):
+        for one in path.parent.iterdir():
+            if not one.name.startswith(path.name):  # Blender writes beside, too
+                continue
+            if one.is_dir():
+                shutil.rmtree(one, ignore_errors=True)
+            else:
+                one.unlink(missing_ok=True)
+    os._exit(1)
+
+
+def watch(job: dict[str, Any]) -> None:
+    """Wait for the end of stdin."""
     while sys.stdin.readline():
         pass
-    os._exit(1)
+    abandon(job)
 
 
 def main() -> None:
     """Do the one job that stdin names."""
-    import bpy
-
     job = json.loads(sys.stdin.readline())
-    threading.Thread(target=watch, daemon=True).start()
-    say("version", bpy.app.version_string)
-    {"build": build, "draw": draw}[job["work"]](job)
-    say("done", True)
-    sys.stdout.flush()
+    threading.Thread(target=watch, args=(job,), daemon=True).start()
+    try:
+        {"build": build, "draw": draw}[job["work"]](job)
+        say("done", True)
+    except BrokenPipeError:
+        abandon(job)
     os._exit(0)  # Blender as a module may crash at its end
 
 

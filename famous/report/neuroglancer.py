@@ -95,8 +95,8 @@ def show(stack: Stack, voxel_size: VoxelSize, layers: Sequence[ClassLayer], addr
         state.position = [side / 2 for side in reversed(stack.shape)]
         longest = max(side * nm for side, nm in zip(stack.shape, voxel_size.zyx, strict=True))
         state.cross_section_scale = max(longest / voxel_size.x / 380, 1e-3)
-        state.projection_scale = longest / voxel_size.x * 1.25
-        state.projection_orientation = [-0.83, 0.26, 0.12, 0.47]  # the slices' z upwards
+        state.projection_scale = longest / voxel_size.x * 1.5
+        state.projection_orientation = [0.477, 0.15, 0.26, 0.826]  # the slice from above, tilted
         state.show_axis_lines = False
         state.hide_cross_section_background_3d = True
         state.show_default_annotations = True
