@@ -9,7 +9,7 @@ from scipy import ndimage
 from famous import boxes as box_table
 from famous import labels
 from famous.errors import ConfigError, InputError
-from famous.link import OverlapParams, link, slice_overlaps
+from famous.link import OverlapParams, link, prune, slice_overlaps
 from famous.voxels import VoxelSize
 from tests import link_phantoms as phantoms
 from tests.link_phantoms import VOXEL, link_volume, paint_instances, pairs, perfect_boxes, table
@@ -146,6 +146,57 @@ def test_ids_of_boxes_do_not_matter(volume, seed):
     ours = link(boxes, slice_overlaps(enumerate(images), reach=3), voxel_size=VOXEL)
     theirs = link(renamed, slice_overlaps(enumerate(renamed_images), reach=3), voxel_size=VOXEL)
     np.testing.assert_array_equal(paint_instances(theirs, renamed_images), paint_instances(ours, images))
+
+
+def pruned(boxes, images, *, reach, length=None, **knobs):
+    """Overlaps as blocks of some slices count and prune them, each reading on as far as pairs reach."""
+    params, depth = OverlapParams(**knobs), len(images)
+    found = []
+    for start in range(0, depth, length or depth):
+        end = start + (length or depth)
+        rows = boxes[boxes["z"].between(start, end + reach - 1)]
+        counted = slice_overlaps(((z, images[z]) for z in range(start, min(end + reach, depth))), reach=reach)
+        kept = prune(rows, counted, voxel_size=VOXEL, params=params)
+        found.append(kept[kept["a"].isin(rows.loc[rows["z"] < end, "box"])])
+    return pd.concat(found, ignore_index=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrays.arrays(np.uint8, (7, 5, 6), elements=st.integers(0, 3)), st.integers(1, 7), st.booleans())
+def test_overlaps_that_are_pruned_in_blocks_change_no_instance(volume, length, strict):
+    boxes, images = perfect_boxes(volume)
+    inside = 0.5 if strict else 0.05
+    knobs = {"gap_nm": 40.0, "bridge_nm": 30.0, "contact": inside, "fragment_inside": inside}
+    every = slice_overlaps(enumerate(images), reach=5)
+    few = pruned(boxes, images, reach=5, length=length, **knobs)
+    whole = link(boxes, every, voxel_size=VOXEL, params=OverlapParams(**knobs))
+    assert instances(link(boxes, few, voxel_size=VOXEL, params=OverlapParams(**knobs))) == instances(whole)
+
+
+@pytest.mark.parametrize("phantom", phantoms.TOGETHER + phantoms.APART)
+def test_phantoms_need_few_overlaps_across_gaps(phantom):
+    volume = phantom()
+    boxes, images = perfect_boxes(volume)
+    every = slice_overlaps(enumerate(images), reach=11)
+    few = pruned(boxes, images, reach=11, length=9)
+    assert instances(link(boxes, few, voxel_size=VOXEL)) == instances(link(boxes, every, voxel_size=VOXEL))
+    assert len(few) < len(every) / 3
+
+
+@pytest.mark.parametrize("phantom", [phantoms.touching_pair, phantoms.unequal_pair])
+def test_pruning_keeps_what_tells_a_wrong_bridge(phantom):
+    boxes, images = perfect_boxes(fused(phantom(), slice(20, 22)))
+    few = pruned(boxes, images, reach=11, length=7)
+    assert link(boxes, few, voxel_size=VOXEL)["instance"].max() == 2
+
+
+def test_pruning_leaves_the_rows_in_their_order_and_takes_empty_tables():
+    boxes, images = perfect_boxes(phantoms.touching_pair())
+    every = slice_overlaps(enumerate(images), reach=4)
+    few = prune(boxes, every, voxel_size=VOXEL)
+    assert few.index.is_monotonic_increasing
+    assert set(few.columns) == {"a", "b", "pixels"}
+    assert prune(boxes[:0], every[:0], voxel_size=VOXEL).empty
 
 
 def test_instances_are_numbered_by_class_then_first_slice_then_position():

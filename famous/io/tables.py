@@ -22,6 +22,7 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 
 def write_parquet(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet atomically, without its index; the same table gives the same bytes."""
+    _use_system_memory()
     buffer = io.BytesIO()
     table.to_parquet(buffer, engine="pyarrow", index=False, compression="zstd")
     write_bytes(path, buffer.getvalue())
@@ -71,11 +72,19 @@ def read_csv(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read Parquet; InputError where it is broken or lacks one of the columns."""
     content = read_bytes(path)
+    _use_system_memory()
     try:
         table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
     except _TABLE_FAULTS as fault:
         raise InputError(f"{path}: found no valid table ({_brief(fault)}), expected a Parquet file") from fault
     return _with_columns(Path(path), table, columns)
+
+
+def _use_system_memory() -> None:
+    """Let arrow give its memory back: the pool it comes with keeps tens of MB for itself."""
+    import pyarrow
+
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 
 def _with_columns(path: Path, table: pd.DataFrame, columns: list[str] | None) -> pd.DataFrame:

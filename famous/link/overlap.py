@@ -97,6 +97,57 @@ def link(
     )
 
 
+def prune(
+    boxes: pd.DataFrame,
+    overlaps: pd.DataFrame,
+    *,
+    voxel_size: VoxelSize,
+    params: OverlapParams | None = None,
+    exclusive: Sequence[Sequence[str]] = (),
+) -> pd.DataFrame:
+    """Leave out the overlaps that `link` will not look at: most of those across a gap.
+
+    A box that a sure pair continues needs no partner beyond a gap, unless it may lie beside a wrong bridge. The result
+    of `link` is the same with and without; only the memory that it takes differs. The tables may be those of a range of
+    slices, if every box in it that has a partner in the slice above or below has that overlap among the rows.
+
+    Parameters
+    ----------
+    boxes, overlaps, params, exclusive
+        As for `link`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `overlaps` that stay, in their order.
+    """
+    params = params or OverlapParams()
+    table = canonical(boxes)
+    pairs = _pairs(table, overlaps, class_groups(table["class_name"], exclusive), params.reach(voxel_size))
+    iou = _iou(pairs, table["pixels"].to_numpy(np.float64))
+    near = np.flatnonzero(pairs.apart == 1)
+    near = near[np.lexsort((pairs.b[near], pairs.a[near]))]
+    sure = assign(pairs.a[near], pairs.b[near], iou[near]) & (iou[near] >= SURE_IOU)
+    continued, begun, opens, closes = (np.zeros(len(table), dtype=np.bool_) for _ in range(4))
+    continued[pairs.a[near[sure]]] = begun[pairs.b[near[sure]]] = True
+    opens[pairs.a[near[~sure]]] = closes[pairs.b[near[~sure]]] = True
+    kept = (pairs.apart == 1) | ~(continued[pairs.a] | begun[pairs.b])
+    kept |= _may_be_ends(pairs, iou, params, voxel_size) & opens[pairs.a] & closes[pairs.b]
+    ids = table["box"].to_numpy(np.uint64)
+    chosen = ids[pairs.a[kept]] << np.uint64(32) | ids[pairs.b[kept]]
+    keys = overlaps["a"].to_numpy(np.uint64) << np.uint64(32) | overlaps["b"].to_numpy(np.uint64)
+    return overlaps[np.isin(keys, chosen)]
+
+
+def _may_be_ends(
+    pairs: Pairs, iou: NDArray[np.float64], params: OverlapParams, voxel_size: VoxelSize
+) -> NDArray[np.bool_]:
+    """Pairs that may be one organelle below and above a wrong bridge."""
+    thickness = math.floor(params.bridge_nm / voxel_size.z + 1e-6)
+    ends: NDArray[np.bool_] = (pairs.apart > 1) & (pairs.apart <= 1 + thickness) & (iou >= SURE_IOU)
+    return ends
+
+
 def _pairs(table: pd.DataFrame, overlaps: pd.DataFrame, group: NDArray[np.intp], reach: int) -> Pairs:
     """Rows of both ends of each overlap, in the canonical order; those of other classes or too far are left out."""
     missing = [name for name in ("a", "b", "pixels") if name not in overlaps.columns]
@@ -153,9 +204,8 @@ def _join(
         open_ = ~joined & (assigned | (inside >= params.fragment_inside))
         if bodies is None:
             track = components(len(area), a[joined], b[joined])
-            thickness = math.floor(params.bridge_nm / voxel_size.z + 1e-6)
-            ends = pairs[(pairs.apart > 1) & (pairs.apart <= 1 + thickness)]
-            open_[open_] = ~wrong_bridges(near[open_], ends[_iou(ends, area) >= SURE_IOU], track, area, z)
+            ends = pairs[_may_be_ends(pairs, _iou(pairs, area), params, voxel_size)]
+            open_[open_] = ~wrong_bridges(near[open_], ends, track, area, z)
             bodies = Bodies(track, area, z, math.floor(params.cross_section_nm / voxel_size.z + 1e-6))
         proposed = np.flatnonzero(open_)
         proposed = proposed[np.lexsort((-near.pixels[proposed], -inside[proposed], ~assigned[proposed]))]

@@ -38,7 +38,7 @@ class BlockExtractor:
         """Write the box ids of these slices; returns columns box, pixels."""
         extractors: dict[str, Extractor] = {name: make_extractor(recipe) for name, recipe in self.recipes.items()}
         store = LabelStore.open(self.store)
-        rows = _boxes(self.table, self.table.stat().st_mtime_ns)
+        rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
         counted = []
         for z, slab in slabs(self.stack, sorted(rows["z"].unique())):
@@ -52,9 +52,13 @@ class BlockExtractor:
         return _as_table(counted)
 
 
+def read_once(table: Path) -> pd.DataFrame:
+    """Read a table once a process, for as long as its file stays as it is."""
+    return _read_once(table, table.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=1)
-def _boxes(table: Path, _changed: int) -> pd.DataFrame:
-    """Read the box table once a process."""
+def _read_once(table: Path, _changed: int) -> pd.DataFrame:
     return read_parquet(table)
 
 

@@ -12,12 +12,13 @@ from famous.config import plain
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import relabel
-from famous.link import centre, overlap, slice_overlaps
+from famous.link import centre, overlap, prune, slice_overlaps
 from famous.pipeline import extract
-from famous.pipeline.extract import groups
+from famous.pipeline.extract import groups, read_once
 from famous.pipeline.parts import Parts, blocks
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
+from famous.voxels import VoxelSize
 
 BLOCK = 32
 
@@ -27,21 +28,26 @@ class BlockOverlaps:
     """Counts the pixels that boxes of neighbouring slices share, for a block of slices; picklable."""
 
     store: Path
+    table: Path  # boxes with their pixels; ids rise with z
     groups: list[list[str]]
-    reach: int
-    boxes_below: tuple[int, ...]  # boxes in the slices below z, for z = 0 … depth; ids rise with z
-    present: frozenset[tuple[str, int]]  # class and slice of every box
+    params: overlap.OverlapParams
+    voxel_size: VoxelSize
+    exclusive: tuple[tuple[str, ...], ...]
 
     def __call__(self, block: range) -> pd.DataFrame:
-        """Return columns a, b, pixels for pairs whose lower slice lies in the block."""
+        """Return columns a, b, pixels for pairs whose lower slice lies in the block, without what no link needs."""
         store = LabelStore.open(self.store)
-        reading = range(block.start, min(block.stop + self.reach, len(self.boxes_below) - 1))
+        reach = self.params.reach(self.voxel_size)
+        reading = range(block.start, min(block.stop + reach, store.shape[0]))
+        rows = read_once(self.table)
+        rows = rows[rows["z"].between(reading.start, reading.stop - 1)]
+        present = classes_and_slices(rows)
         tables = [
-            slice_overlaps(group_images(store, group, reading, self.present), reach=self.reach)
-            for group in self.groups or [[]]
+            slice_overlaps(group_images(store, group, reading, present), reach=reach) for group in self.groups or [[]]
         ]
         found = pd.concat(tables, ignore_index=True)
-        return found[found["a"] <= self.boxes_below[block.stop]]
+        found = prune(rows, found, voxel_size=self.voxel_size, params=self.params, exclusive=self.exclusive)
+        return found[found["a"].isin(rows.loc[rows["z"] < block.stop, "box"])]
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ def run_link(project: Project, session: Session) -> pd.DataFrame:
             store.clear_labels()
         painted.begin()
         luts = look_up_tables(linked, list(store.classes))
-        run_parts(painted, blocks(depth, BLOCK), BlockPainter(project.labels, sets, luts, _present(table)), session)
+        run_parts(
+            painted, blocks(depth, BLOCK), BlockPainter(project.labels, sets, luts, classes_and_slices(table)), session
+        )
     session.reporter.end("link", f"{_count(linked):,} instances from {len(linked):,} boxes")
     return linked
 
@@ -129,8 +137,7 @@ def _link_table(
         session.reporter.advance(len(project.stack))
         return centre.link(table, voxel_size=size, params=config.link.centre, exclusive=exclusive)
     params = config.link.overlap
-    below = np.searchsorted(table["z"].to_numpy(), np.arange(len(project.stack) + 1))
-    worker = BlockOverlaps(project.labels, sets, params.reach(size), tuple(below.tolist()), _present(table))
+    worker = BlockOverlaps(project.labels, project.extracted, sets, params, size, exclusive)
     counted = parts.inner("overlaps")
     counted.begin()
     length = max(BLOCK, 8 * params.reach(size))  # a block reads on into the next one as far as pairs reach
@@ -139,7 +146,8 @@ def _link_table(
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
 
 
-def _present(table: pd.DataFrame) -> frozenset[tuple[str, int]]:
+def classes_and_slices(table: pd.DataFrame) -> frozenset[tuple[str, int]]:
+    """Class and slice of every box that has pixels."""
     kept = table.loc[table["pixels"] > 0, ["class_name", "z"]].drop_duplicates()
     return frozenset((str(name), int(z)) for name, z in zip(kept["class_name"], kept["z"], strict=True))
 
