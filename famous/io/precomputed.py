@@ -20,6 +20,7 @@ from famous.mesh import Mesh
 from famous.voxels import zyx_to_xyz
 
 PROPERTIES = "segment_properties"
+HAS_COLONS = os.name != "nt"  # in the names of files
 _INT32 = 2**31
 
 
@@ -47,7 +48,7 @@ def write_precomputed(folder: str | Path, scenes: Mapping[str, Iterable[MeshNode
         files may not have the colon in their name that the format wants.
     """
     folder = Path(folder)
-    if os.name == "nt":
+    if not HAS_COLONS:
         raise InputError(f"{folder}: precomputed meshes have a colon in their files' names, which Windows has not")
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} is there already; --overwrite replaces it, --out writes elsewhere")
