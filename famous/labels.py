@@ -98,15 +98,23 @@ def count_overlaps(a: Runs, b: Runs) -> tuple[NDArray[np.uint32], NDArray[np.uin
 
 def areas(labels: NDArray[np.uint32]) -> pd.Series:
     """Pixels of each label present, background left out: a Series named `pixels`, indexed by id."""
-    values = labels[labels > 0]
-    low = int(values.min(initial=np.iinfo(np.uint32).max))
-    if values.size and int(values.max()) - low < 4 * values.size:  # ids near each other: counting beats sorting
-        counts = np.bincount((values - np.uint32(low)).astype(np.int64))
+    ids, pixels = count_areas(labels)
+    return pd.Series(pixels, index=pd.Index(ids, name="label"), name="pixels")
+
+
+def count_areas(labels: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Count as `areas` does, into two arrays, ids rising: for whoever counts thousands of slices."""
+    runs = as_runs(labels)
+    lengths = runs.ends - runs.starts
+    low = int(runs.ids.min(initial=np.iinfo(np.uint32).max))
+    if (
+        runs.ids.size and int(runs.ids.max()) - low < 4 * runs.ids.size + 1024
+    ):  # near each other: counting beats sorting
+        counts = np.bincount((runs.ids - np.uint32(low)).astype(np.int64), weights=lengths)
         ids = np.flatnonzero(counts)
-        pixels, ids = counts[ids], (ids + low).astype(np.uint32)
-    else:
-        ids, pixels = np.unique(values, return_counts=True)
-    return pd.Series(pixels.astype(np.int64), index=pd.Index(ids, name="label"), name="pixels")
+        return (ids + low).astype(np.uint32), counts[ids].astype(np.int64)
+    values, place = np.unique(runs.ids, return_inverse=True)
+    return values, np.bincount(place, weights=lengths, minlength=len(values)).astype(np.int64)
 
 
 def relabel(labels: NDArray[np.uint32], lut: NDArray[np.uint32]) -> NDArray[np.uint32]:

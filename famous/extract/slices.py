@@ -67,18 +67,19 @@ def extract_slice(
     images = {name: np.zeros((height, width), dtype=np.uint32) for name in recipes}
     claims: list[tuple[float, int, str, NDArray[np.int32], NDArray[np.bool_]]] = []
     limits = np.array([height, width, height, width])
-    for name, group in boxes.groupby(boxes["class_name"].astype("str"), sort=True):
-        corners = np.clip(group[CORNERS].to_numpy(np.int64), 0, limits).astype(np.int32)
-        inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
-        corners = corners[inside]
-        masks = recipes[str(name)](slab, corners, voxel_size) if len(corners) else []
-        ids, scores = group["box"].to_numpy()[inside], group["score"].to_numpy()[inside]
+    every = np.clip(boxes[CORNERS].to_numpy(np.int64), 0, limits).astype(np.int32)
+    inside = (every[:, 2] > every[:, 0]) & (every[:, 3] > every[:, 1])
+    names, ids, scores = (boxes[column].to_numpy(object) for column in ("class_name", "box", "score"))
+    for name in sorted({str(name) for name in names}):
+        own = np.flatnonzero((names == name) & inside)
+        corners = every[own]
+        masks = recipes[name](slab, corners, voxel_size) if len(own) else []
         if len(masks) != len(corners):
             raise InputError(f"extract: the recipe of {name!r} returned {len(masks)} masks for {len(corners)} boxes")
-        for box, score, corner, mask in zip(ids, scores, corners, masks, strict=True):
+        for row, corner, mask in zip(own, corners, masks, strict=True):
             if mask.shape != (corner[2] - corner[0], corner[3] - corner[1]):
                 raise InputError(f"extract: the recipe of {name!r} returned a mask {mask.shape} for the box {corner}")
-            claims.append((float(score), int(box), str(name), corner, mask))
+            claims.append((float(scores[row]), int(ids[row]), name, corner, mask))
     for _, box, name, (y0, x0, y1, x1), mask in sorted(claims, key=lambda claim: (claim[0], -claim[1])):
         for rival in rivals[name]:
             images[rival][y0:y1, x0:x1][mask] = 0

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from famous.config import plain
 from famous.extract import Extractor, RecipeParams, extract_slice, make_extractor
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
-from famous.labels import areas
+from famous.labels import count_areas
 from famous.pipeline import detect
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
@@ -40,15 +42,16 @@ class BlockExtractor:
         store = LabelStore.open(self.store)
         rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
+        rows = rows.astype({"class_name": object})  # looked up slice by slice: arrow's strings take their time
         counted = []
         for z, slab in slabs(self.stack, sorted(rows["z"].unique())):
-            images = extract_slice(
-                slab, rows[rows["z"] == z], extractors, voxel_size=self.voxel_size, exclusive=self.exclusive
-            )
+            own = rows[rows["z"].to_numpy() == z]
+            images = extract_slice(slab, own, extractors, voxel_size=self.voxel_size, exclusive=self.exclusive)
             for name, image in images.items():
-                if image.any():
+                ids, pixels = count_areas(image)
+                if len(ids):
                     store.write_boxes(name, z, image)
-                    counted.append(areas(image))
+                    counted.append((ids, pixels))
         return _as_table(counted)
 
 
@@ -62,9 +65,10 @@ def _read_once(table: Path, _changed: int) -> pd.DataFrame:
     return read_parquet(table)
 
 
-def _as_table(counted: list[pd.Series]) -> pd.DataFrame:
-    pixels = pd.concat(counted) if counted else pd.Series(dtype="int64", name="pixels")
-    return pd.DataFrame({"box": pixels.index.astype("uint32"), "pixels": pixels.to_numpy("int64")})
+def _as_table(counted: list[tuple[NDArray[np.uint32], NDArray[np.int64]]]) -> pd.DataFrame:
+    boxes = [ids for ids, _ in counted] or [np.zeros(0, dtype=np.uint32)]
+    pixels = [number for _, number in counted] or [np.zeros(0, dtype=np.int64)]
+    return pd.DataFrame({"box": np.concatenate(boxes), "pixels": np.concatenate(pixels)})
 
 
 def class_names(project: Project, table: pd.DataFrame) -> list[str]:
