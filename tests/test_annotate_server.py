@@ -180,6 +180,11 @@ def test_tiles_are_the_slice(browser):
 
 def test_a_tile_is_sent_once(browser):
     first = browser.get("/tiles/3/1/0/0")
+    assert first.headers["cache-control"] == browser.get("/tiles/3/1/0/0?v=old").headers["cache-control"]
+    assert first.headers["cache-control"] == "private, no-cache"
+    named = browser.get(f"/tiles/3/1/0/0?v={'f' * 16}")
+    assert named.content == first.content
+    assert "immutable" in named.headers["cache-control"]
     again = browser.get("/tiles/3/1/0/0", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     other = browser.get("/tiles/4/1/0/0", headers={"If-None-Match": first.headers["etag"]})

@@ -72,8 +72,6 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/train/stop": (bodies.Nothing, room.stop_training),
     }
     gets: dict[str, Callable[[Request], Response]] = {
-        "/": lambda _: _file(page, "index.html", "no-cache"),
-        "/favicon.ico": lambda _: Response(status_code=204),
         "/api/state": lambda _: answer(room.state()),
         "/api/pulse": lambda _: answer(room.pulse()),
         "/api/histogram": lambda _: answer(room.histogram()),
@@ -81,12 +79,17 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/export": lambda request: _export(room, request),
         "/tiles/{z}/{level}/{row}/{col}": partial(_tile, room),
         "/cuts": partial(_cuts, room),
+    }
+    pages: dict[str, Callable[[Request], Response]] = {
+        "/": lambda _: _file(page, "index.html", "no-cache"),
+        "/favicon.ico": lambda _: Response(status_code=204),
         f"/web/{version}/{{path:path}}": lambda request: _file(web, request.path_params["path"], FOREVER),
         "/web/{path:path}": lambda request: _file(web, request.path_params["path"], "no-cache"),
     }
     routes = [Route(path, _post(kind, work), methods=["POST"]) for path, (kind, work) in posts.items()]
     routes += [Route("/api/import", partial(_import, room), methods=["POST"])]
     routes += [Route(path, _get(work), methods=["GET"]) for path, work in gets.items()]
+    routes += [Route(path, _quick(work), methods=["GET"]) for path, work in pages.items()]
     faults: Mapping[Any, Any] = {
         HTTPException: _refused,
         FamousError: _problem,
@@ -180,6 +183,15 @@ def _get(work: Callable[[Request], Response]) -> Handler:
     return handle
 
 
+def _quick(work: Callable[[Request], Response]) -> Handler:
+    """Handle what takes no time, without the way through a thread."""
+
+    async def handle(request: Request) -> Response:
+        return work(request)
+
+    return handle
+
+
 async def _import(room: Room, request: Request) -> Response:
     name, kind = request.query_params.get("name", ""), request.query_params.get("format", "auto")
     if not name or len(name) > MAX_FILE_NAME or not name.isprintable() or re.search(r"[/\\]|^\.+$", name):
@@ -202,8 +214,10 @@ def _export(room: Room, request: Request) -> Response:
 
 def _tile(room: Room, request: Request) -> Response:
     z, level, row, col = (whole(request, name) for name in ("z", "level", "row", "col"))
-    tag = f'"{room.desk.fingerprint[:32]}-{z}-{level}-{row}-{col}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}  # another stack may be served here tomorrow
+    version = room.desk.fingerprint[:16]
+    is_named = request.query_params.get("v") == version  # else another stack may be served here tomorrow
+    tag = f'"{version}-{z}-{level}-{row}-{col}"'
+    headers = {"ETag": tag, "Cache-Control": FOREVER if is_named else "private, no-cache"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     try:

@@ -30,7 +30,7 @@ const KEEPALIVE_BYTES = 60_000; // browsers let a request outlive its page up to
  */
 export async function request(path, { method = "GET", json, body, patience = PATIENCE_MS } = {}) {
   const text = json === undefined ? undefined : JSON.stringify(json);
-  const init = { method, body: text ?? body, headers: { Accept: "application/json" }, credentials: "same-origin" };
+  const init = { method, body: text ?? body, headers: {}, credentials: "same-origin" };
   if (text !== undefined) {
     init.headers["Content-Type"] = "application/json";
     init.keepalive = text.length < KEEPALIVE_BYTES;

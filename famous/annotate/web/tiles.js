@@ -18,7 +18,7 @@ const keyOf = ({ z, level, row, col }) => `${z}/${level}/${row}/${col}`;
 export class Tiles {
   /**
    * @param {{bits: number, offset: number, scale: number}} coding grey value = offset + scale · tile value
-   * @param {{side: number, levels: number}} pyramid
+   * @param {{side: number, levels: number, version: string}} pyramid version: of the stack, so that the browser may keep tiles
    * @param {{onArrival: (tile: Tile) => void, onFault: () => void}} hooks
    */
   constructor(coding, pyramid, hooks) {
@@ -125,7 +125,7 @@ export class Tiles {
     this.inFlight.set(key, { place, control, isAhead });
     const headers = isAhead ? { "X-Ahead": "1" } : {}; // the server need not think that one looks there
     try {
-      const answer = await fetch(`/tiles/${key}`, { signal: control.signal, priority: isAhead ? "low" : "high", headers });
+      const answer = await fetch(`/tiles/${key}?v=${this.pyramid.version}`, { signal: control.signal, priority: isAhead ? "low" : "high", headers });
       if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `Tile ${key}: ${answer.status}`);
       const [height, width] = answer.headers.get("X-Shape").split(",").map(Number);
       this.keep(key, place, height, width, await answer.arrayBuffer());

@@ -79,13 +79,14 @@ export class View {
     if (!stack) return;
     const [, height, width] = stack.shape;
     const coding = { bits: stack.bits, offset: stack.offset ?? 0, scale: stack.scale ?? 1 };
-    const stamp = JSON.stringify([stack.name, stack.shape, coding, pyramid]);
+    const version = (stack.fingerprint ?? "").slice(0, 16);
+    const stamp = JSON.stringify([stack.name, version, stack.shape, coding, pyramid]);
     if (stamp !== this.stamp) {
       this.stamp = stamp;
       this.slice = { height, width };
       this.tiles?.close();
       const hooks = { onArrival: (tile) => this.arrived(tile), onFault: () => this.invalidate() };
-      this.tiles = new Tiles(coding, { side: pyramid.tile, levels: pyramid.levels }, hooks);
+      this.tiles = new Tiles(coding, { side: pyramid.tile, levels: pyramid.levels, version }, hooks);
       this.picture = new Picture(this.tiles);
       this.resize();
       this.fit();
@@ -293,6 +294,7 @@ export class View {
     clearTimeout(this.again);
     if (!isFinal) this.again = setTimeout(() => this.invalidate("picture"), AGAIN_MS);
     if (isFinal && !this.isReady) performance.mark("famous:first-paint");
+    this.isFinal = isFinal;
     this.isReady ||= isFinal;
   }
 
