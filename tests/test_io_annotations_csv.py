@@ -85,7 +85,7 @@ def test_any_class_name_comes_back_from_any_file(tmp_path, name, class_name):
     assert back.annotations.done == {3}
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(st.integers(0, 9), st.integers(0, 78), st.integers(0, 98), st.integers(1, 80), st.integers(1, 100)),

@@ -9,15 +9,17 @@ import pytest
 import tifffile
 import trimesh
 
-from famous.errors import InputError
+from famous.errors import InputError, MissingError
 from famous.files import PARTIAL_SUFFIX
+from famous.io.blend import RenderParams
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import export as export_module
-from famous.pipeline.export import FORMATS, export
+from famous.pipeline.export import FORMATS, Organelles, export, render
 from famous.pipeline.mesh import run_mesh
 from famous.pipeline.project import open_project
-from famous.pipeline.stage import Session
+from famous.pipeline.stage import Session, Silent
+from tests.blender import look, needs_blender
 from tests.cells import write_cell
 from tests.test_pipeline_faults import changed
 
@@ -113,6 +115,91 @@ def test_a_label_stack_a_class_with_the_ids_of_the_table(finished, tmp_path):
         assert voxels.tolist() == own["voxels"].tolist()
 
 
+@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("per_class", [False, True])
+def test_the_side_car_lists_every_file_with_its_row(finished, tmp_path, kind, per_class):
+    written = export(finished, kind, out=tmp_path, per_class=per_class)
+    content = json.loads((tmp_path / "meshes.json").read_text(encoding="utf-8"))
+    assert written[-1] == tmp_path / "meshes.json"
+    assert sorted(content["files"]) == sorted(
+        path.relative_to(tmp_path).as_posix() for path in meshes_of(written, kind)
+    )
+    rows = read_csv(finished.instances).set_index("id")
+    for name, row in content["files"].items():
+        assert row["class"] == (tmp_path / name).parent.name.replace("_", " ") or per_class
+        if not per_class:
+            assert row["volume_mesh_um3"] == pytest.approx(rows.loc[row["id"], "volume_mesh_um3"])
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_obj_has_the_colour_of_its_class(finished, tmp_path, per_class):
+    written = export(finished, "obj", out=tmp_path, per_class=per_class)
+    colours = Organelles.of(finished).colours
+    assert len([path for path in written if path.suffix == ".mtl"]) == len(colours)
+    for path in meshes_of(written, "obj"):
+        name = (path.stem if per_class else path.parent.name).replace("_", " ")
+        shown = trimesh.load(path, force="mesh").visual.material.diffuse[:3]
+        assert "#" + bytes(shown.tolist()).hex() == colours[name]
+
+
+def test_precomputed_has_a_segment_an_organelle(finished, tmp_path):
+    (folder,) = export(finished, "precomputed", out=tmp_path)
+    assert folder == tmp_path / "cell.precomputed"
+    inline = json.loads((folder / "segment_properties" / "info").read_text(encoding="utf-8"))["inline"]
+    rows = read_csv(finished.instances)
+    assert sorted(int(number) for number in inline["ids"]) == sorted(rows["id"])
+    with pytest.raises(InputError, match="is there already"):
+        export(finished, "precomputed", out=tmp_path)
+    assert export(finished, "precomputed", out=tmp_path, overwrite=True) == [folder]
+
+
+@needs_blender
+def test_blend_has_a_collection_a_class_and_the_box_of_the_stack(finished, tmp_path):
+    reporter = Told()
+    (path,) = export(finished, "blend", out=tmp_path / "out", reporter=reporter)
+    found = look(path, tmp_path)["collections"]
+    rows = read_csv(finished.instances)
+    assert {name: len(things) for name, things in found.items() if name != "figure"} == (
+        rows["class"].value_counts().to_dict()
+    )
+    volumes = rows.set_index("id")["volume_mesh_um3"]
+    for things in (things for name, things in found.items() if name != "figure"):
+        for thing in things:
+            assert thing["volume"] == pytest.approx(volumes[thing["row"]["id"]], rel=1e-3)
+    assert "stack 2.56 × 2.56 × 0.384 µm" in [thing["name"] for thing in found["figure"]]
+    assert (reporter.total, reporter.done) == (len(rows), len(rows))
+    picture = render(path, tmp_path / "a.png", RenderParams(32, 32, 1), reporter=reporter)
+    assert picture.stat().st_size > 100
+    with pytest.raises(InputError, match="is there already"):
+        render(path, picture, RenderParams(32, 32, 1))
+
+
+def test_without_blender_nothing_is_made(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAMOUS_BLENDER", "/nowhere/blender")
+    with pytest.raises(MissingError, match="pip install"):
+        export(finished, "blend", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+class Told(Silent):
+    """Adds up what it is told."""
+
+    total = done = 0
+
+    def begin(self, stage, total):
+        self.total, self.done = total, 0
+
+    def advance(self, units):
+        self.done += units
+
+
+@pytest.mark.parametrize("kind", ["stl", "glb", "precomputed"])
+def test_the_reporter_hears_of_every_mesh(finished, tmp_path, kind):
+    told = Told()
+    export(finished, kind, out=tmp_path, reporter=told)
+    assert told.done == told.total == len(read_csv(finished.instances))
+
+
 # ---- where they go ----
 
 
@@ -188,7 +275,7 @@ def test_a_full_disk_leaves_no_half_file(finished, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["", "STL", "fbx", "csv "])
 def test_an_unknown_format_is_named_before_anything_is_made(finished, tmp_path, kind):
-    with pytest.raises(InputError, match=f"--format: found '{kind}', expected one of stl, obj, ply, glb, blend, precomputed"):
+    with pytest.raises(InputError, match=f"--format: found '{kind}', expected one of {', '.join(FORMATS)}"):
         export(finished, kind, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

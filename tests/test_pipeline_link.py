@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from famous import boxes as box_table
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
-from famous.link import slice_overlaps
+from famous.link import overlap, slice_overlaps
 from famous.pipeline import link as stage
 from famous.pipeline.link import BlockOverlaps, BlockPainter, group_images, look_up_tables, run_link, stage_of
 from famous.pipeline.parts import blocks
@@ -54,9 +55,27 @@ def described(store):
     return frozenset(present), tuple(below)
 
 
+def table_of(store):
+    """Box table of a store, with pixels; boxes that others cover wholly are left out."""
+    rows = []
+    for z in range(DEPTH):
+        for name in store.classes:
+            image = store.read_boxes(name, z)
+            for box in np.unique(image[image > 0]):
+                y, x = np.nonzero(image == box)
+                rows.append((box, z, y.min(), x.min(), y.max() + 1, x.max() + 1, name, 0.9, len(y)))
+    table = pd.DataFrame(rows, columns=[*box_table.COLUMNS, "pixels"])
+    return table.astype(box_table.COLUMNS | {"pixels": "int64"}).sort_values("box", ignore_index=True)
+
+
 def overlap_worker(store, groups, reach):
-    present, below = described(store)
-    return BlockOverlaps(store.path, groups, reach, below, present)
+    """A worker that counts overlaps of this reach, at 4 nm a slice."""
+    table = store.path.with_name("t.parquet")
+    write_parquet(table, table_of(store))
+    params = overlap.OverlapParams(gap_nm=4.0 * (reach - 1), bridge_nm=8.0)
+    assert params.reach(store.voxel_size) == reach
+    exclusive = tuple(tuple(group) for group in groups if len(group) > 1)
+    return BlockOverlaps(store.path, table, groups, params, store.voxel_size, exclusive)
 
 
 # ---- streamed = whole ----
@@ -64,24 +83,42 @@ def overlap_worker(store, groups, reach):
 
 @pytest.mark.parametrize("reach", [1, 2, 5, 20])
 @pytest.mark.parametrize("groups", [[["a"], ["b c"]], [["a", "b c"]]])
-def test_overlaps_of_blocks_are_those_of_the_whole(store, groups, reach):
+def test_overlaps_of_blocks_link_as_those_of_the_whole(store, groups, reach):
     worker = overlap_worker(store, groups, reach)
     present, _ = described(store)
     whole = pd.concat(
         [slice_overlaps(group_images(store, group, range(DEPTH), present), reach=reach) for group in groups],
         ignore_index=True,
     )
-    assert len(whole) > 10
+    table = table_of(store)
+    options = {"voxel_size": store.voxel_size, "params": worker.params, "exclusive": worker.exclusive}
+    expected = overlap.link(table, whole, **options)
+    assert expected["instance"].max() > 3
     for size in (1, 4, DEPTH, 50):
         found = pd.concat([worker(block) for block in blocks(DEPTH, size)], ignore_index=True)
-        keys = ["a", "b"]
-        pd.testing.assert_frame_equal(
-            found.sort_values(keys, ignore_index=True), whole.sort_values(keys, ignore_index=True)
-        )
+        both = found.merge(whole, on=["a", "b"], suffixes=("", "_whole"))
+        assert len(both) == len(found) <= len(whole)  # nothing twice, nothing made up
+        assert (both["pixels"] == both["pixels_whole"]).all()
+        pd.testing.assert_frame_equal(overlap.link(table, found, **options), expected)
+
+
+def test_overlaps_of_neighbouring_slices_are_all_there(store):
+    worker, z = overlap_worker(store, [["a"], ["b c"]], 3), table_of(store).set_index("box")["z"]
+    present, _ = described(store)
+    near = pd.concat(
+        [slice_overlaps(group_images(store, [name], range(DEPTH), present), reach=1) for name in store.classes]
+    )
+    found = pd.concat([worker(block) for block in blocks(DEPTH, 5)], ignore_index=True)
+    apart = z.loc[found["b"]].to_numpy() - z.loc[found["a"]].to_numpy()
+    assert set(apart) <= {1, 2, 3}
+    keys = ["a", "b"]
+    pd.testing.assert_frame_equal(
+        found[apart == 1].sort_values(keys, ignore_index=True), near.sort_values(keys, ignore_index=True)
+    )
 
 
 def test_a_block_without_boxes_or_classes_has_a_table(store):
-    for worker, block in ((overlap_worker(store, [["a"]], 1), range(3, 5)), (overlap_worker(store, [], 1), range(13))):
+    for worker, block in ((overlap_worker(store, [["a"]], 1), range(3, 4)), (overlap_worker(store, [], 1), range(13))):
         found = worker(block)
         assert len(found) == 0
         assert list(found.columns) == ["a", "b", "pixels"]
@@ -138,7 +175,7 @@ def test_labels_tables_and_ids_agree(finished):
             assert (store.read_labels(name, z) == luts[name][store.read_boxes(name, z)]).all()
 
 
-@pytest.mark.parametrize("block", [1, 5, 100])
+@pytest.mark.parametrize("block", [5, 100])
 def test_the_size_of_a_block_does_not_change_a_byte(done, monkeypatch, block):
     before = tree_hash(done.labels) | {"table": done.boxes.read_bytes()}
     monkeypatch.setattr(stage, "BLOCK", block)

@@ -96,7 +96,7 @@ def test_a_part_of_the_stack_has_the_objects_of_the_whole(placed):
 
 def test_blocks_are_the_same_in_any_order():
     forward, backward = Placement(PARAMS), Placement(PARAMS)
-    blocks = [(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)]
+    blocks = [(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0,)]
     one = {block: facts(forward.block(block)) for block in blocks}
     two = {block: facts(backward.block(block)) for block in reversed(blocks)}
     assert one == two
