@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image
 
 from famous.cli import stages
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline.export import FORMATS
 from famous.synthetic import Phantom
+from tests.blender import needs_blender
 from tests.cells import CELL, write_cell
 from tests.commands import call, call_json, famous
 
@@ -101,6 +103,24 @@ def test_export_lists_what_it_wrote_and_refuses_to_replace_it(done, tmp_path, ki
     assert {Path(file) for file in data["files"]} == {file for file in (tmp_path / "out").rglob("*") if file.is_file()}
     assert "is there already" in str(call(*arguments, code=1).exception)
     assert "files" in call(*arguments, "--overwrite").stdout
+
+
+@needs_blender
+def test_a_figure_is_rendered_of_the_blender_file(finished, tmp_path):
+    picture = tmp_path / "a.png"
+    arguments = ("export", finished.folder, "--format", "blend", "--out", tmp_path, "--render", picture)
+    data = call_json(*arguments, "--pixels", 40, 30, "--samples", 1)
+    assert data["files"] == [str(tmp_path / "cell.blend"), str(picture)]
+    with Image.open(picture) as image:
+        assert image.size == (40, 30)
+    (tmp_path / "cell.blend").unlink()
+    assert "a.png is there already" in str(call(*arguments, code=1).exception)
+    assert not (tmp_path / "cell.blend").exists()  # asked before the work
+
+
+def test_a_figure_is_made_of_a_blender_file_only(finished, tmp_path):
+    result = call("export", finished.folder, "--format", "glb", "--render", tmp_path / "a.png", code=2)
+    assert "--format blend" in result.output
 
 
 def test_the_formats_of_the_command_line_are_those_of_the_room():

@@ -1,6 +1,7 @@
 """Mesh files: read back by others, deterministic, and a broken one is named."""
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from famous.errors import InputError
 from famous.io import meshes
-from famous.io.meshes import SUFFIXES, read_mesh, write_mesh
+from famous.io.meshes import SUFFIXES, read_mesh, write_material, write_mesh, write_side_car
 from famous.mesh import Mesh, merge
 from famous.surface.isosurface import surface
 from tests.solids import SBEM, ball_mesh, box_mesh, torus, voxelize
@@ -190,3 +191,44 @@ def test_a_mesh_written_in_parts_has_the_same_bytes(tmp_path, monkeypatch, rows)
     whole = write_mesh(tmp_path / "a.ply", mesh).read_bytes()
     monkeypatch.setattr(meshes, "ROWS", rows)
     assert write_mesh(tmp_path / "b.ply", mesh).read_bytes() == whole
+
+
+# ---- what lies beside them ----
+
+
+def test_the_stl_header_says_the_unit(tmp_path):
+    path = write_mesh(tmp_path / "a.stl", box_mesh(), class_name="a name that is much longer than a header", instance=7)
+    header = path.read_bytes()[:80]
+    assert b"unit micrometre" in header
+    assert b"axes x y z" in header
+    assert not header.startswith(b"solid")  # which would make it a text
+
+
+def test_the_side_car_says_unit_axes_and_rows(tmp_path):
+    rows = {"a/a_00001.stl": {"id": np.int64(1), "class": "a", "area_um2": np.float64(0.5), "thickness_nm": np.nan}}
+    content = json.loads(write_side_car(tmp_path, rows).read_text(encoding="utf-8"))
+    assert (content["unit"], content["axes"]) == ("micrometre", ["x", "y", "z"])
+    assert content["files"] == {"a/a_00001.stl": {"id": 1, "class": "a", "area_um2": 0.5, "thickness_nm": None}}
+    assert json.loads(write_side_car(tmp_path, {}).read_text(encoding="utf-8"))["files"] == {}
+
+
+def test_an_obj_takes_its_colour_from_the_material(tmp_path):
+    write_material(tmp_path / "late_endosome.mtl", "late endosome", "#cc79a7")
+    path = write_mesh(tmp_path / "a.obj", box_mesh(), class_name="late endosome", material="late_endosome.mtl")
+    theirs = trimesh.load(path, force="mesh")
+    assert theirs.visual.material.diffuse[:3].tolist() == [0xCC, 0x79, 0xA7]
+    assert theirs.volume > 0
+    assert len(read_mesh(path).faces) == 12
+
+
+@pytest.mark.parametrize("kind", ["stl", "ply"])
+def test_formats_without_materials_are_as_they_were(tmp_path, kind):
+    plain = write_mesh(tmp_path / f"a.{kind}", box_mesh(), class_name="a")
+    named = write_mesh(tmp_path / f"b.{kind}", box_mesh(), class_name="a", material="a.mtl")
+    assert plain.read_bytes() == named.read_bytes()
+
+
+def test_a_colour_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match="expected #rrggbb"):
+        write_material(tmp_path / "a.mtl", "a", "red")
+    assert list(tmp_path.iterdir()) == []
