@@ -270,6 +270,23 @@ def test_a_full_disk_leaves_no_half_file(finished, tmp_path, monkeypatch):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("kind", ["glb", "precomputed"])
+def test_what_a_killed_export_left_goes_with_the_next(done, tmp_path, kind):
+    def leave(folder):
+        left = folder / f".cell.{kind}.0123{PARTIAL_SUFFIX}"
+        left.mkdir(parents=True)
+        (left / "42").write_text("half")
+        (folder / f".cell.glb.0123{PARTIAL_SUFFIX}.glb").write_text("half")
+
+    own = done.folder / "export" / kind
+    leave(own)
+    leave(tmp_path / "mine")
+    export(done, kind)
+    assert [path.name for path in own.iterdir()] == [f"cell.{kind}"]
+    export(done, kind, out=tmp_path / "mine")
+    assert len(list((tmp_path / "mine").iterdir())) == 3
+
+
 # ---- when they may be made ----
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from famous.errors import InputError
-from famous.files import atomic_path
+from famous.files import PARTIAL_SUFFIX, atomic_path, sweep_partials
 from famous.io.blend import RenderParams, Setting, find_blender, render_blend, write_blend
 from famous.io.glb import MeshNode, write_glb
 from famous.io.label_store import LabelStore
@@ -121,6 +121,8 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
+    if out is None:
+        _sweep(folder)
     if kind == "tiff":
         return _labels(project, folder, overwrite)
     if kind == "csv":
@@ -168,6 +170,13 @@ def require_free(path: Path, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
     return path
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed exports left in the project's own folder; a folder of the user's is left alone."""
+    sweep_partials(folder)
+    for left in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _whole(organelles: Organelles, path: Path, reporter: Reporter) -> Path:
