@@ -17,7 +17,7 @@ from famous.pipeline.stage import Session
 from famous.stack import slabs
 
 #: Seconds per box of the stages after detection, all together, on one core (tools/bench_famous.py prints them).
-SECONDS_PER_BOX = 0.004
+SECONDS_PER_BOX = 0.0015
 #: Bytes on disk per pixel and class of the labels and box ids, compressed.
 BYTES_PER_PIXEL = 0.05
 #: What the largest instance may take while it is meshed.
