@@ -118,6 +118,16 @@ def test_no_box_is_a_run_with_empty_volumes(done):
     assert log.said[-1] == ("end", "extract", "0 pixels")
 
 
+def test_a_box_that_claims_nothing_has_0_pixels_and_stays(done):
+    table = read_parquet(done.detected)
+    beyond = table.iloc[[5]].assign(y0=500, y1=510, box=np.uint32(len(table) + 1))
+    write_parquet(done.detected, pd.concat([table, beyond], ignore_index=True).astype(table.dtypes.to_dict()))
+    extracted = run_extract(done, Session(again=True))
+    assert extracted["pixels"].iloc[-1] == 0
+    assert (extracted["pixels"].iloc[:-1] == read_parquet(done.boxes)["pixels"]).all()
+    assert len(table) + 1 not in {box for _, _, box in counted(done)}
+
+
 def test_exclusive_classes_share_no_pixel(done):
     table = read_parquet(done.detected)
     twin = table[table["class_name"] == "mitochondrion"]
