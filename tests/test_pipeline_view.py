@@ -156,8 +156,11 @@ def test_a_browser_shows_meshes_on_the_slices(finished, drawn):
         picture, hosts = snapshot(drawn, view)
         assert hosts == {f"127.0.0.1:{view.port}"}  # nothing is fetched from elsewhere
         with view.viewer.txn() as state:
-            state.layout = "3d"
-            state.show_slices = False
+            for name in [layer.name for layer in state.layers if layer.name != "mitochondrion"]:
+                del state.layers[name]
+            state.layout = neuroglancer.DataPanelLayout("3d", orthographic_projection=True)
+            state.projection_orientation = [0, 0, 0, 1]  # x to the right, y down
+            state.projection_scale = 200  # voxels from the upper to the lower edge
         solid, _ = snapshot(drawn, view)
     colourful = np.ptp(picture, axis=2) > 60
     grey = (np.ptp(picture, axis=2) < 10) & (picture.mean(axis=2) > 40) & (picture.mean(axis=2) < 230)
@@ -168,8 +171,15 @@ def test_a_browser_shows_meshes_on_the_slices(finished, drawn):
     ):
         assert colourful[rows, columns].mean() > 0.01
         assert grey[rows, columns].mean() > 0.02
-    orange = (solid[..., 0] > 120) & (solid[..., 2] < 60) & (solid[..., 1] > 60)
-    assert orange.mean() > 0.005  # mitochondria, without a slice
+    box = np.argwhere((solid[..., 0] > 200) & (solid[..., 1] > 200) & (solid[..., 2] < 60))  # yellow, of 160 voxels
+    orange = (solid[..., 0] > 60) & (solid[..., 2] < 40) & (solid[..., 1] < 0.8 * solid[..., 0])
+    corner, pixel = box.min(axis=0), 160 / np.ptp(box, axis=0)
+    seen = (np.argwhere(orange) - corner) * pixel
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    store = LabelStore.open(finished.labels)
+    where = np.argwhere(np.any([store.read_labels("mitochondrion", z) for z in range(24)], axis=0))
+    assert low == pytest.approx(where.min(axis=0), abs=3)  # meshes lie where the labels lie, at their size
+    assert high == pytest.approx(where.max(axis=0) + 1, abs=3)
 
 
 class Served(http.server.SimpleHTTPRequestHandler):
