@@ -221,6 +221,11 @@ def test_class_names_must_name_folders(name: str, tmp_path: Path) -> None:
         LabelStore.create(tmp_path / "a", ["a"], (1, 0, 5), VOXEL)
 
 
+def test_classes_that_would_share_their_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'late endosome' and 'late_endosome'"):
+        LabelStore.create(tmp_path / "a", ["late endosome", "late_endosome"], SHAPE, VOXEL)
+
+
 def test_no_class_is_a_store_too(tmp_path: Path) -> None:
     LabelStore.create(tmp_path / "a", [], SHAPE, VOXEL)
     assert LabelStore.open(tmp_path / "a").classes == ()

@@ -270,10 +270,14 @@ def _is_skeleton(entry: Path) -> bool:
 
 
 def check_class_names(classes: Sequence[str]) -> None:
-    """Raise InputError if a class name cannot name a folder."""
+    """Raise InputError if a class name cannot name a folder, or two of them would name the same files."""
+    seen: dict[str, str] = {}
     for name in classes:
         if not name or name.strip(". ") != name or any(sign in name for sign in '/\\:*?"<>|\0') or name == "zarr.json":
             raise InputError(f"class {name!r}: expected a name that can name a folder, like nucleus or late_endosome")
+        other = seen.setdefault("_".join(name.split()), name)
+        if other != name:
+            raise InputError(f"classes {other!r} and {name!r}: their files would have the same names; rename one of them")
 
 
 @contextlib.contextmanager
