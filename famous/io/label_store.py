@@ -277,7 +277,7 @@ def check_class_names(classes: Sequence[str]) -> None:
             raise InputError(f"class {name!r}: expected a name that can name a folder, like nucleus or late_endosome")
         other = seen.setdefault("_".join(name.split()), name)
         if other != name:
-            raise InputError(f"classes {other!r} and {name!r}: their files would have the same names; rename one of them")
+            raise InputError(f"classes {other!r} and {name!r}: their files would have the same names; rename one")
 
 
 @contextlib.contextmanager
