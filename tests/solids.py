@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from famous.mesh import Mesh
 from famous.voxels import VoxelSize
@@ -63,6 +64,72 @@ def tube(radius: float = 50.0, length: float = 500.0) -> Solid:
 
     volume = np.pi * radius**2 * length + 4 / 3 * np.pi * radius**3
     return Solid(distance, length / 2 + radius, volume, 2 * np.pi * radius * length + 4 * np.pi * radius**2)
+
+
+def shell(radius: float = 160.0, cavity: float = 90.0) -> Solid:
+    """A ball with a round cavity in its middle; the area is that of both walls."""
+
+    def distance(points):
+        away = np.linalg.norm(points, axis=1)
+        return np.maximum(away - radius, cavity - away)
+
+    volume, area = 4 / 3 * np.pi * (radius**3 - cavity**3), 4 * np.pi * (radius**2 + cavity**2)
+    return Solid(distance, radius, volume, area)
+
+
+UPRIGHT = np.array([1.0, 0.1, 0.07]) / np.linalg.norm([1.0, 0.1, 0.07])  # steep: a thin bridge meets itself in slices
+
+
+def dumbbell(radius: float = 100.0, apart: float = 320.0, bridge: float = 12.0) -> Solid:
+    """Two balls, their centres so far apart, joined by a thin straight bridge of a radius, almost upright."""
+
+    def distance(points):
+        along = np.clip(points @ UPRIGHT, -apart / 2, apart / 2)
+        thread = np.linalg.norm(points - along[:, None] * UPRIGHT, axis=1) - bridge
+        balls = [np.linalg.norm(points - side * apart / 2 * UPRIGHT, axis=1) - radius for side in (-1, 1)]
+        return np.minimum(thread, np.minimum(*balls))
+
+    inside = np.sqrt(radius**2 - bridge**2)  # how far from a ball's centre the bridge leaves it
+    cap, length = radius - inside, apart - 2 * inside
+    volume = 8 / 3 * np.pi * radius**3 + np.pi * bridge**2 * length - 2 / 3 * np.pi * cap**2 * (3 * radius - cap)
+    area = 8 * np.pi * radius**2 - 4 * np.pi * radius * cap + 2 * np.pi * bridge * length
+    return Solid(distance, apart / 2 + radius, volume, area)
+
+
+def ellipsoid(axes: tuple[float, float, float] = (150.0, 220.0, 300.0), seed: int = 0) -> Solid:
+    """An ellipsoid with these half axes, turned at random; its distance is right near the surface."""
+    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    half = np.array(axes, dtype=float)
+
+    def distance(points):
+        along = points @ turn
+        near = np.linalg.norm(along / half, axis=1)
+        return near * (near - 1) / np.maximum(np.linalg.norm(along / half**2, axis=1), 1e-12)
+
+    return Solid(distance, half.max(), 4 / 3 * np.pi * half.prod(), float("nan"))
+
+
+def shake(mask: NDArray[np.bool_], error: str, px: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Give every slice's outline an error of its own: a `shift`, a `size` (grown or shrunk), or a `ragged` rim.
+
+    The slices keep their depth; 0 px is no error. The mask needs room round the object.
+    """
+    rng, shaken = np.random.default_rng(seed), np.zeros_like(mask)
+    for z in range(len(mask)):
+        if not mask[z].any() or error == "none":
+            shaken[z] = mask[z]
+            continue
+        height = ndimage.distance_transform_edt(mask[z]) - ndimage.distance_transform_edt(~mask[z])
+        if error == "shift":
+            shaken[z] = ndimage.shift(height, rng.normal(0, px, 2), order=1, mode="nearest") > 0
+        elif error == "size":
+            shaken[z] = height + rng.normal(0, px) > 0
+        else:
+            noise = ndimage.gaussian_filter(rng.normal(size=height.shape), 3)
+            parts, _ = ndimage.label(height + px * noise / noise.std() > 0)
+            largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1 if parts.any() else 1
+            shaken[z] = parts == largest
+    return shaken
 
 
 def voxelize(solid: Solid, voxel_size: VoxelSize, seed: int = 0) -> Voxels:

@@ -1,50 +1,99 @@
 """The paper's surface: a convex hull that is shrunk onto the points of the object, in eight steps.
 
-Nešić et al. 2023 (FAMOUS), steps as in their figure of the post-processing: (1) points of the extracted pixels, (2)
-statistical outlier removal, (3) convex hull, (4) voxel remesh and projection to the nearest points, (5) scaling by a
-few per cent, (6) points outside are dropped, (7) hull and denser remesh of what is left, (8) projection and smoothing.
-It is a method for convex objects, which endosomes and lysosomes are; a branched one keeps webs between its branches.
+Nešić et al. 2023 (FAMOUS), the steps of their Figure 22: (1) points of the extracted pixels, (2) statistical outlier
+removal, (3) convex hull, (4) voxel remesh, (5) scaling by 1 to 3 %, after a projection where the object is not round,
+(6) exterior points are dropped, (7) hull and denser remesh of what is left, (8) projection and smoothing. It is a
+method for convex objects, which endosomes and lysosomes are; a branched one keeps webs between its branches.
+
+The paper's words are known here in this summary only. What it leaves open is our reading, marked so at each knob.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, diags_array
-from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from famous.errors import ConfigError
-from famous.mesh import Mesh, merge
-from famous.points import OutlierParams, PointCloud, drop_outliers, from_mask
+from famous.errors import ConfigError, InputError
+from famous.mesh import Mesh
+from famous.points import OutlierParams, PointCloud, drop_outliers, from_faces
 from famous.surface import isosurface
-from famous.surface.marching import Slab, march
+from famous.surface.steps import convex_hull, drop_exterior, project, remesh, scale, smooth, unevenness
 from famous.voxels import VoxelSize
 
-MIN_CELLS, MAX_CELLS = 12, 128  # cells along the longest side of a remeshed hull
+#: The eight steps in their order; `number_name` is the name of a step's file.
+STEPS = ("points", "inliers", "hull", "remesh", "scaled", "interior", "dense", "smooth")
+COARSE_CELLS, DENSE_CELLS = 12, 24  # across a small object: what it is remeshed with at least
+MAX_CELLS = 128  # along the longest side at most, which bounds time and memory
 
 
 @dataclass(frozen=True)
 class ShrinkwrapParams:
-    """What the shrink-wrap can be told; lengths in nm."""
+    """What the shrink-wrap can be told; lengths in nm.
 
-    outliers: OutlierParams = field(default_factory=OutlierParams)  #: step 2, here on the points of one instance
+    The paper's sentence on each step, as near as we know it, and what is our reading:
+
+    - Step 1, "point cloud of the extracted pixels (with normals)". Ours: one point a pixel's outer face, because the
+      centres lie half a pixel inside the object; normals from the slope of the blurred mask.
+    - Step 2, `outliers`: "statistical neighbour-distance outliers per class (open3d)". Here on the points of one
+      instance; `famous.points.drop_outliers_together` does a whole class. The two numbers are open3d's usual ones.
+    - Steps 3 and 4, `coarse_nm`: "convex hull, voxel remesh". The cell's size is ours.
+    - Step 5, `scale`: "scale by 1 to 3 %" – the middle of it; `even_below`: "(points evenly far from the centre)
+      or project onto the cloud first". Ours: evenly far means a coefficient of variation of the distances below this,
+      which is an ellipsoid of about 1.5 : 1; every other object is projected first and scaled then.
+    - Step 6, `slack_voxels`: "drop exterior points". Ours: the voxels' own steps do not make a point exterior. Without
+      the slack, small objects lose the outer half of their points, and up to two thirds of their volume.
+    - Step 7, `dense_nm`: "hull again, denser remesh". The cell's size is ours.
+    - Step 8, `neighbours`, `patch`: "project"; `taubin_*`: "smooth". Ours: the projection onto the mean surface of the
+      nearest points, and Taubin's smoothing, which does not shrink.
+    """
+
+    outliers: OutlierParams = field(default_factory=OutlierParams)  #: step 2, on the points of one instance
     coarse_nm: float = 64.0  #: cell of the first remesh (step 4)
-    dense_nm: float = 32.0  #: cell of the second remesh (step 7); neither is finer than a voxel
-    scale: float = 0.02  #: step 5: how much the first mesh grows about its centre, as a share
-    neighbours: int = 4  #: nearest points whose mean a vertex is projected to; 1 is the nearest alone
-    taubin_rounds: int = 10  #: rounds of Taubin smoothing (step 8); 0 leaves it out
+    scale: float = 0.02  #: step 5: how much the first mesh grows about its centre, as a share (the paper's 1 to 3 %)
+    even_below: float = 0.15  #: step 5: coefficient of variation of the points' distances; from it on, projected first
+    slack_voxels: float = 1.0  #: step 6: how far outside of the scaled mesh a point may lie, in voxels
+    dense_nm: float = 16.0  #: cell of the second remesh (step 7); neither is finer than a voxel
+    neighbours: int = 12  #: points of the patch that a vertex is projected to, at least
+    patch: float = 0.0  #: share of all points that a patch has at least; 0.05 averages over slices that are ragged
+    taubin_rounds: int = 4  #: rounds of Taubin smoothing (step 8); 0 leaves it out
     taubin_lambda: float = 0.5  #: inward step of a round
     taubin_mu: float = -0.53  #: outward step of a round, a little larger, so that the volume stays
 
     def __post_init__(self) -> None:
-        for name, low in (("coarse_nm", 0), ("dense_nm", 0), ("scale", 0), ("neighbours", 1), ("taubin_rounds", 0)):
+        limits = {
+            "coarse_nm": (0, np.inf),
+            "scale": (0, np.inf),
+            "even_below": (0, np.inf),
+            "slack_voxels": (0, np.inf),
+            "dense_nm": (0, np.inf),
+            "neighbours": (1, np.inf),
+            "patch": (0, 0.5),
+            "taubin_rounds": (0, np.inf),
+        }
+        for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= low):
-                raise ConfigError(f"shrinkwrap.{name}: found {value}, expected a number of at least {low}")
+            if not (np.isfinite(value) and low <= value <= high):
+                room = f"{low} … {high}" if np.isfinite(high) else f"a number of at least {low}"
+                raise ConfigError(f"shrinkwrap.{name}: found {value}, expected {room}")
         if not 0 < self.taubin_lambda < -self.taubin_mu < 1:
             raise ConfigError(
                 f"shrinkwrap.taubin: found λ {self.taubin_lambda} and µ {self.taubin_mu}, expected 0 < λ < −µ < 1"
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one of the eight steps made."""
+
+    number: int
+    name: str
+    shape: PointCloud | Mesh
+    about: str  # what was done with what figures, for people
+
+    @property
+    def stem(self) -> str:
+        """`1_points` … `8_smooth`."""
+        return f"{self.number}_{self.name}"
 
 
 def surface(
@@ -67,7 +116,7 @@ def surface(
     -------
     Mesh
         In nm of the stack, watertight, volume above 0. An object with too few points or too flat a hull for the cells
-        (one slice, a plane, a thread) gets the isosurface instead; an empty mask gives an empty mesh.
+        (a thread, a few voxels) gets the isosurface instead; an empty mask gives an empty mesh.
 
     Raises
     ------
@@ -76,100 +125,65 @@ def surface(
     MissingError
         If open3d cannot be loaded.
     """
+    mesh = trace(mask, voxel_size=voxel_size, params=params, offset=offset)[-1].shape
+    if not isinstance(mesh, Mesh):
+        raise InputError("shrinkwrap: the last step is no mesh")
+    return mesh
+
+
+def trace(
+    mask: NDArray[np.bool_],
+    *,
+    voxel_size: VoxelSize,
+    params: ShrinkwrapParams | None = None,
+    offset: tuple[int, int, int] = (0, 0, 0),
+) -> list[Step]:
+    """Do what `surface` does and return what each of the eight steps made; the last is the mesh."""
     params = params or ShrinkwrapParams()
-    cloud = drop_outliers(outset(from_mask(mask, voxel_size=voxel_size, offset=offset), voxel_size), params.outliers)
-    mesh = _wrap(
-        cloud,
-        replace(
-            params,
-            coarse_nm=_cell(cloud, params.coarse_nm, voxel_size),
-            dense_nm=_cell(cloud, params.dense_nm, voxel_size),
-        ),
-    )
-    if mesh.is_watertight and mesh.volume_nm3 > 0:
-        return mesh
-    return isosurface.surface(mask, voxel_size=voxel_size, offset=offset)
+    mask = np.asarray(mask, dtype=np.bool_)
+    points = from_faces(mask, voxel_size=voxel_size, offset=offset)
+    inliers = drop_outliers(points, params.outliers)
+    hull = convex_hull(inliers.positions)
+    coarse = remesh(hull, _cell(hull, params.coarse_nm, voxel_size, COARSE_CELLS))
+    spread = unevenness(inliers)
+    even = spread < params.even_below
+    first = coarse if even else _project(coarse, inliers, voxel_size, params)
+    grown = scale(first, params.scale)
+    kept = drop_exterior(inliers, grown, voxel_size, params.slack_voxels)
+    inner = convex_hull(kept.positions)
+    cell = _cell(inner, params.dense_nm, voxel_size, DENSE_CELLS)
+    dense = remesh(inner, cell)
+    landed = _project(dense, kept, voxel_size, params)
+    mesh = smooth(landed, params.taubin_rounds, params.taubin_lambda, params.taubin_mu)
+    finish = f"projected, {params.taubin_rounds} rounds of smoothing"
+    if len(points) and not (mesh.is_watertight and mesh.volume_nm3 > 0):
+        mesh = isosurface.surface(mask, voxel_size=voxel_size, offset=offset)
+        finish = "cannot be wrapped: isosurface"
+    way = f"{'evenly' if even else 'unevenly'} far from the centre ({spread:.2f})"
+    done: list[tuple[PointCloud | Mesh, str]] = [
+        (points, f"{len(points):,} points of the pixels' outer faces"),
+        (inliers, f"{len(points) - len(inliers):,} outliers dropped"),
+        (hull, f"convex hull, {len(hull.faces):,} faces"),
+        (coarse, f"remeshed, {len(coarse.faces):,} faces"),
+        (grown, f"{way}: {'' if even else 'projected, '}scaled by {params.scale:.1%}"),
+        (kept, f"{len(inliers) - len(kept):,} exterior points dropped"),
+        (dense, f"hull and remesh at {cell:.3g} nm, {len(dense.faces):,} faces"),
+        (mesh, finish),
+    ]
+    return [Step(n, name, shape, about) for n, (name, (shape, about)) in enumerate(zip(STEPS, done, strict=True), 1)]
 
 
-def outset(cloud: PointCloud, voxel_size: VoxelSize) -> PointCloud:
-    """Move points from the centres of the surface voxels to their outer side: half a voxel along the normal."""
-    half = np.linalg.norm(cloud.normals * voxel_size.zyx, axis=1, keepdims=True) / 2
-    return PointCloud(cloud.positions + cloud.normals * half, cloud.normals)
+def _project(mesh: Mesh, cloud: PointCloud, voxel_size: VoxelSize, params: ShrinkwrapParams) -> Mesh:
+    return project(mesh, cloud, voxel_size, neighbours=params.neighbours, patch=params.patch)
 
 
-def _cell(cloud: PointCloud, cell_nm: float, voxel_size: VoxelSize) -> float:
-    """Return the cell asked for, no finer than a pixel, and such that the object is 12 to 128 cells long."""
-    if len(cloud) == 0:
-        return cell_nm
-    extent = float(np.ptp(cloud.positions, axis=0).max())
-    return max(min(max(cell_nm, voxel_size.pixel_nm), extent / MIN_CELLS), extent / MAX_CELLS, 1e-3)
+def _cell(hull: Mesh, cell_nm: float, voxel_size: VoxelSize, least: int) -> float:
+    """Return the cell asked for, no finer than a pixel, and such that the object is `least` to 128 cells across.
 
-
-def _wrap(cloud: PointCloud, params: ShrinkwrapParams) -> Mesh:
-    """Do steps 3 to 8; an empty mesh where the points span no volume."""
-    first = project(remesh(convex_hull(cloud.positions), params.coarse_nm), cloud, params.neighbours)
-    if first.is_empty:
-        return first
-    centre = first.vertices.mean(axis=0)
-    grown = Mesh((first.vertices - centre) * (1 + params.scale) + centre, first.faces)
-    kept = cloud.take(grown.contains(cloud.positions))
-    second = project(remesh(convex_hull(kept.positions), params.dense_nm), kept, params.neighbours)
-    return smooth(second, params)
-
-
-def convex_hull(positions: NDArray[np.float64]) -> Mesh:
-    """Convex hull of (n, 3) points, outward; empty where they are fewer than four or lie in one plane."""
-    if len(positions) < 4:
-        return Mesh.empty()
-    try:
-        hull = ConvexHull(positions)
-    except QhullError:
-        return Mesh.empty()
-    number = np.full(len(positions), -1)
-    number[hull.vertices] = np.arange(len(hull.vertices))
-    faces, vertices = number[hull.simplices], positions[hull.vertices]
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), hull.equations[:, :3]) < 0
-    faces[inward] = faces[inward][:, ::-1]
-    return Mesh(vertices, faces)
-
-
-def remesh(mesh: Mesh, cell_nm: float) -> Mesh:
-    """Mesh a closed surface anew with triangles of about one cell: marching cubes on its signed distance.
-
-    The same idea as pymeshlab's uniform resampling and as fast; but that one takes all memory for some hulls with
-    slivers. A body thinner than a cell may vanish.
+    Across is six times the volume over the area: a ball's diameter, three times the thickness of a plate.
     """
-    if mesh.is_empty:
-        return mesh
-    low = mesh.bounds[0] - 1.5 * cell_nm
-    shape = np.ceil((mesh.bounds[1] - low) / cell_nm + 1.5).astype(int)
-    grid = np.indices(shape).reshape(3, -1).T * cell_nm + low
-    distance = mesh.signed_distance(grid).reshape(shape)
-    pieces = march([Slab(0, distance)], 0.0, apart=isosurface.APART * cell_nm)
-    return merge(Mesh(piece.vertices * cell_nm + low, piece.faces.astype(np.int64)) for piece in pieces)
-
-
-def project(mesh: Mesh, cloud: PointCloud, neighbours: int) -> Mesh:
-    """Move every vertex to the mean of its nearest points."""
-    if mesh.is_empty or len(cloud) == 0:
-        return Mesh.empty()
-    count = min(neighbours, len(cloud))
-    _, nearest = cKDTree(cloud.positions).query(mesh.vertices, np.arange(1, count + 1), workers=-1)
-    return Mesh(cloud.positions[nearest].mean(axis=1), mesh.faces)
-
-
-def smooth(mesh: Mesh, params: ShrinkwrapParams) -> Mesh:
-    """Smooth without shrinking (Taubin 1995); the faces stay as they are."""
-    if mesh.is_empty or params.taubin_rounds == 0:
-        return mesh
-    start, end = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
-    number = len(mesh.vertices)
-    links = coo_array((np.ones(len(start)), (start, end)), shape=(number, number)).tocsr()
-    degree = np.bincount(start, minlength=number)
-    average = diags_array(1.0 / np.maximum(degree, 1)) @ links
-    vertices = mesh.vertices
-    for _ in range(params.taubin_rounds):
-        for factor in (params.taubin_lambda, params.taubin_mu):
-            vertices = vertices + factor * (average @ vertices - vertices)
-    return Mesh(vertices, mesh.faces)
+    if hull.is_empty:
+        return cell_nm
+    across = 6 * hull.volume_nm3 / hull.area_nm2
+    longest = float(np.ptp(hull.vertices, axis=0).max())
+    return max(min(max(cell_nm, voxel_size.pixel_nm), across / least), longest / MAX_CELLS, 1e-3)
