@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from famous.masks import Body, Mask, count_exposed
 from famous.surface.marching import Slab
-from famous.surface.slices import interpolate_slices
+from famous.surface.slices import REACH, interpolate_slices
 from famous.voxels import VoxelSize
 
 SLAB_VOXELS = 1 << 19  # of the grid at a time
@@ -68,7 +68,10 @@ class Occupancy:
         sigma = smooth_steps * grid.step.max() / grid.step
         self._pad = [int(pad) for pad in np.ceil(TRUNCATE * sigma) + 1]
         self._kernels = [_gaussian(float(value)) for value in sigma]
-        points = -(-body.shape // grid.bins) * (grid.parts, 1, 1) + 2 * np.array(self._pad)
+        self._room = 2 * grid.parts if grid.parts > 1 else 0  # grid points for what bulges or leans between slices
+        self._pad = [self._pad[0], self._pad[1] + self._room, self._pad[2] + self._room]
+        self._beyond = int(grid.parts > 1)  # binned slices at both ends for what ends between slices
+        points = (-(-body.shape // grid.bins) + (2 * self._beyond, 0, 0)) * (grid.parts, 1, 1) + 2 * np.array(self._pad)
         self.shape = (int(points[0]), int(points[1]), int(points[2]))
         self._kept: list[Slab] = []
 
@@ -77,7 +80,7 @@ class Occupancy:
         """Position of the first grid point in nm of the mask."""
         bins, parts, step = np.array(self._grid.bins), self._grid.parts, self._grid.step
         first = (np.array(self._body.low) + bins / 2) * step * (parts, 1, 1) / bins
-        origin: NDArray[np.float64] = first - step * ((parts - 1) / 2, 0, 0) - self._pad * step
+        origin: NDArray[np.float64] = first - step * ((parts - 1) / 2 + self._beyond * parts, 0, 0) - self._pad * step
         return origin
 
     def __iter__(self) -> Iterator[Slab]:
@@ -109,14 +112,15 @@ class Occupancy:
 
     def _padded(self) -> Iterator[NDArray[np.float32]]:
         """Fill grades blurred in the plane, with empty planes at both ends: the grid's, and what the kernel reaches."""
-        pads = [(0, 0), (self._pad[1],) * 2, (self._pad[2],) * 2]
+        pads = [(0, 0), (self._pad[1] - self._room,) * 2, (self._pad[2] - self._room,) * 2]
         ahead, behind = self._pad[0], self._pad[0] + len(self._kernels[0]) // 2
-        depth = int(self._body.shape[0])
+        low = -self._beyond * self._grid.bins[0]
+        depth = -(-int(self._body.shape[0]) // self._grid.bins[0]) * self._grid.bins[0] - low
         thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self._grid.parts)) * self._grid.bins[0]
-        for start in range(0, depth, thick):
+        for start in range(low, depth, thick):
             end = min(start + thick, depth)
             grades = self._grades(start, end)
-            pads[0] = (ahead if start == 0 else 0, behind if end == depth else 0)
+            pads[0] = (ahead if start == low else 0, behind if end == depth else 0)
             yield self._blur_planes(cast("Grades", np.pad(grades, pads)))
 
     def _grades(self, start: int, end: int) -> Grades:
@@ -126,10 +130,11 @@ class Occupancy:
             return self._read(start, end).view(np.uint8)
         if parts == 1:
             return self._bin(start, end)
-        lower, upper = start - bins[0], end + bins[0]  # with a neighbour at either side, to interpolate with
-        filled = self._bin(lower, upper) >= 0.5
-        fine, _ = interpolate_slices(filled, parts, aspect=self._grid.step[1] / self._grid.step[2])
-        return fine[parts:-parts]
+        lower, upper = start - REACH * bins[0], end + REACH * bins[0]  # with the neighbours, to interpolate with
+        filled = np.pad(self._bin(lower, upper) >= 0.5, ((0, 0), *((self._room,) * 2,) * 2))
+        step = self._grid.step
+        fine, _ = interpolate_slices(filled, parts, aspect=step[1] / step[2], spacing=step[0] * parts / step[2])
+        return fine[REACH * parts : -REACH * parts]
 
     def _bin(self, start: int, end: int) -> NDArray[np.float32]:
         """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""
@@ -146,8 +151,10 @@ class Occupancy:
     def _read(self, start: int, end: int) -> NDArray[np.bool_]:
         """Slices start … end of the body, empty ones where that is outside."""
         (z0, y0, x0), (z1, y1, x1) = self._body.low, self._body.high
-        inner = self._mask[max(z0 + start, z0) : min(z0 + end, z1)][:, y0:y1, x0:x1]
-        missing = (max(0, -start), max(0, end - (z1 - z0)))
+        first, last = (min(max(z, 0), z1 - z0) for z in (start, end))
+        inner = self._mask[z0 + first : z0 + last][:, y0:y1, x0:x1]
+        ahead = min(max(0, -start), end - start)
+        missing = (ahead, end - start - ahead - len(inner))
         return np.pad(inner, (missing, (0, 0), (0, 0))) if any(missing) else np.ascontiguousarray(inner)
 
     def _blur_planes(self, planes: Grades) -> NDArray[np.float32]:

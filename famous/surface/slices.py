@@ -1,19 +1,47 @@
-"""Shape-based interpolation: what lies between two slices, from the signed distances in both.
+"""Shape-based interpolation: what lies between two slices, from the shapes in both and in their neighbours.
 
-After Raya and Udupa (1990), Shape-based interpolation of multidimensional objects. Where a part of the object ends
-between two slices there is nothing to interpolate with; it is closed there by a rounded cap half a slice high.
+After Raya and Udupa (1990), Shape-based interpolation of multidimensional objects, with these changes. Parts that
+belong together move with their centre while they change, so that a tilted tube stays one. What is interpolated is not
+the distance d to the edge but 2 r d − d², r the part's largest distance: in a disc that is r² − ρ², along z a parabola
+for a ball, a cone and a tube. It is interpolated by a cubic through four slices (Catmull and Rom 1974), bent as far as
+both sides agree. Where a part ends, the curve goes on as a ball's would, so that the cap follows from the slices before
+it. Closed holes are bodies of their own that are taken out.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from famous.surface.parts import Group, Image, Slice, groups
+
+REACH = 2  # slices to either side that what lies next to a slice depends on
 NOTHING = -1e6  # a signed distance (pixels) far outside everything
+SOFT = 1.0  # σ of the blur of the distances, pixels: the steps of the pixels are not the shape's
+SURE = 0.1  # the edge stays so far (pixels) from the pixels' centres
+BLUNT = 0.3  # a part that ends without getting smaller is so far below 0 in the next slice, as a share of r²
+LONE = 0.75  # a part of one slice ends so far from it, in slices, at most
+AGREE = 3.0  # a second difference counts up to so often the one on the other side
+STEEPEST = 8.0  # second difference of r² − ρ² that is believed, in squares of the slices' distance; a ball's is 2
+NEARER = 0.02  # by how much moving a part has to make it more alike (intersection over union)
+
+Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """Height of a pixel over its width, and the distance of the slices in widths."""
+
+    aspect: float
+    spacing: float
 
 
 def interpolate_slices(
-    mask: NDArray[np.bool_], parts: int, *, aspect: float = 1.0
+    mask: NDArray[np.bool_], parts: int, *, aspect: float = 1.0, spacing: float | None = None
 ) -> tuple[NDArray[np.float32], float]:
     """Put slices between the slices.
 
@@ -25,55 +53,225 @@ def interpolate_slices(
         How many fine slices replace one.
     aspect
         Height of a pixel over its width.
+    spacing
+        Distance of the slices in pixel widths; as many as parts if not said.
 
     Returns
     -------
     fine, first
         Fill grade 0 … 1 of the fine slices, (z · parts, y, x) with all of the first and last slice's half outside
         their centres, and the position of the first fine slice against the centre of the mask's first, in fine steps.
+        A shape that bulges or moves beyond the mask's sides is cut off there.
     """
-    depth, height, width = mask.shape
-    fine = np.zeros((depth * parts, height + 2, width + 2), dtype=np.float32)
-    padded = np.pad(mask, ((1, 1), (1, 1), (1, 1)))
-    halves = 2 * np.arange(depth * parts) + 1 + parts  # of a fine slice, from the centre of the padded mask's first
+    depth = len(mask)
+    fine = np.full((depth * parts, *mask.shape[1:]), NOTHING, dtype=np.float32)
+    lattice = _Lattice(aspect, float(parts if spacing is None else spacing))
+    empty = np.zeros(mask.shape[1:], dtype=np.bool_)
+    slices = [Slice(image) for image in (empty, empty, *mask, empty, empty)]
+    halves = 2 * np.arange(depth * parts) + 1 + parts  # of a fine slice, from the centre of the slice before the first
     lower, shares = halves // (2 * parts), halves % (2 * parts) / (2 * parts)  # the same wherever a mask is cut
     for k in range(depth + 1):
         chosen = np.flatnonzero(lower == k)
-        if chosen.size and (padded[k].any() or padded[k + 1].any()):
-            for index, distance in zip(chosen, _between(padded[k], padded[k + 1], shares[chosen], aspect), strict=True):
-                np.clip(distance + 0.5, 0.0, 1.0, out=fine[index])
-    return fine[:, 1:-1, 1:-1], 0.5 - parts / 2
+        if chosen.size and (slices[k + 1].any or slices[k + 2].any):
+            fine[chosen] = _between(slices[k : k + 4], shares[chosen], lattice)
+    fine += np.float32(0.5)
+    return np.clip(fine, 0.0, 1.0, out=fine), 0.5 - parts / 2
 
 
-def _between(
-    a: NDArray[np.bool_], b: NDArray[np.bool_], shares: NDArray[np.float64], aspect: float
-) -> list[NDArray[np.float32]]:
-    """Signed distances (pixels, above 0 inside) at shares 0 … 1 of the way from slice a to slice b."""
-    a_stays, a_ends = _split(a, b)
-    b_stays, b_begins = _split(b, a)
-    from_a, to_b = signed_distance(a_stays, aspect), signed_distance(b_stays, aspect)
-    ends, begins = signed_distance(a_ends, aspect), signed_distance(b_begins, aspect)
-    between = []
-    for share in shares:
-        distance = from_a + np.float32(share) * (to_b - from_a)
-        for capped, way in ((ends, float(share)), (begins, 1.0 - float(share))):
-            if capped.max() > 0 and way < 0.5:
-                sunk = capped.max() * np.float32(1.0 - np.sqrt(1.0 - 2.0 * way))
-                distance = np.maximum(distance, capped - sunk)
-        between.append(distance)
-    return between
+def _between(slices: Sequence[Slice], shares: NDArray[np.float64], lattice: _Lattice) -> Field:
+    """Distances (pixels, above 0 inside) at shares 0 … 1 of the way from the second to the third of four slices."""
+    before, a, b, after = slices
+    full = (before.filled(a), a.filled(b), b.filled(a), after.filled(b))
+    if full[1] is a and full[2] is b:
+        return _solid(full, shares, lattice)
+    holes = [whole.without(own) for whole, own in zip(full, slices, strict=True)]
+    taken: Field = np.minimum(_solid(full, shares, lattice), -_solid(holes, shares, lattice))
+    return taken
 
 
-def _split(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Parts of a slice that meet the other slice, and parts that do not."""
-    if not mask.any() or not other.any():
-        return np.zeros_like(mask), mask
-    number, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    meets = np.zeros(number, dtype=np.bool_)
-    meets[np.unique(parts[other])] = True
-    meets[0] = False
-    stays = meets[parts]
-    return stays, mask & ~stays
+def _solid(slices: Sequence[Slice], shares: NDArray[np.float64], lattice: _Lattice) -> Field:
+    """Interpolate the groups of parts, each on its own."""
+    shape = slices[1].image.shape
+    found = np.full((len(shares), *shape), NOTHING, dtype=np.float32)
+    for group in groups(slices):
+        window = _window(slices, group, lattice)
+        knots = _Knots.of(slices, group, window, lattice)
+        part = found[:, window[0], window[1]]
+        for image, share in zip(part, shares, strict=True):
+            np.maximum(image, knots.at(float(share)), out=image)
+    return found
+
+
+def _window(slices: Sequence[Slice], group: Group, lattice: _Lattice) -> tuple[slice, slice]:
+    """Rows and columns round the group with room to bulge and to move on."""
+    boxes = np.concatenate([one.boxes[list(parts)] for one, parts in zip(slices, group.parts, strict=True) if parts])
+    room = int(np.ceil(lattice.spacing)) + 3
+    height, width = slices[1].image.shape
+    top, left = np.maximum(boxes[:, :2].min(axis=0) - room, 0)
+    bottom, right = np.minimum(boxes[:, 2:].max(axis=0) + room, (height, width))
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Parts of one slice that belong together: 2 r d − d² and r² in pixels, and the mean (y, x) of their pixels."""
+
+    image: Image
+    values: Field
+    square: float
+    centre: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, image: Image, aspect: float) -> "_Part":
+        """Measure an image with a pixel inside; where it is inside to all sides, the edge is the image's."""
+        full = bool(image.all())
+        distance = signed_distance(np.pad(image, 1), aspect)[1:-1, 1:-1] if full else signed_distance(image, aspect)
+        soft = cv2.GaussianBlur(distance, (0, 0), SOFT, borderType=cv2.BORDER_REPLICATE)
+        distance = np.where(image, np.maximum(soft, SURE), np.minimum(soft, -SURE))
+        radius = float(distance.max())
+        rows, columns = np.nonzero(image)
+        values = distance * (np.float32(2 * radius) - distance)
+        return cls(image, values, radius**2, np.array([rows.mean(), columns.mean()]))
+
+    def way_to(self, other: "_Part") -> NDArray[np.float64]:
+        """From this centre to the other's, if a part that is moved so is more alike; else 0."""
+        way = other.centre - self.centre
+        dy, dx = np.rint(way).astype(int)
+        height, width = self.image.shape
+        there = other.image[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)]
+        here = self.image[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+        total = np.count_nonzero(self.image) + np.count_nonzero(other.image)
+        moved, still = (np.count_nonzero(x & y) for x, y in ((here, there), (self.image, other.image)))
+        return way if moved / (total - moved) > still / (total - still) + NEARER else np.zeros(2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Knots:
+    """What a group is in four slices: each a mix of the parts that are there, plus a constant; and where it lies."""
+
+    parts: list[_Part]
+    mix: NDArray[np.float64]  # (4, parts)
+    plus: NDArray[np.float64]  # (4,)
+    places: NDArray[np.float64]  # (4, 2)
+    own: NDArray[np.float64]  # (parts, 2) where the parts themselves lie
+    steepest: float  # second difference that is believed
+    ends: tuple[int, ...]  # knots that it does not reach, if the mix says so or not
+
+    @classmethod
+    def of(cls, slices: Sequence[Slice], group: Group, window: tuple[slice, slice], lattice: _Lattice) -> "_Knots":
+        names = group.parts if group.parts[1] else group.parts[::-1]
+        ordered = slices if group.parts[1] else slices[::-1]
+        picked = [
+            _Part.of(one.pick(parts, window), lattice.aspect) if parts else None
+            for one, parts in zip(ordered, names, strict=True)
+        ]
+        knots = cls._through(picked, names, lattice) if names[2] else cls._ending(picked, lattice)
+        return knots if group.parts[1] else knots.turned()
+
+    def turned(self) -> "_Knots":
+        """The same from the other side."""
+        ends = tuple(3 - row for row in self.ends)
+        return replace(self, mix=self.mix[::-1], plus=self.plus[::-1], places=self.places[::-1], ends=ends)
+
+    @classmethod
+    def _through(
+        cls, picked: Sequence["_Part | None"], names: Sequence[tuple[int, ...] | None], lattice: _Lattice
+    ) -> "_Knots":
+        """A group that is in both slices."""
+        before, a, b, after = picked
+        assert a is not None
+        assert b is not None
+        way = a.way_to(b)
+        ends = tuple(row for row in (0, 3) if names[row] == ())
+        parts, mix, plus = [a, b], np.zeros((4, 4)), np.zeros(4)
+        places, own = np.stack([-way, 0 * way, way, 2 * way]), [0 * way, way]
+        mix[:, :2] = (2, -1), (1, 0), (0, 1), (-1, 2)  # straight on, if nothing else is known
+        for row, known, here, there in ((0, before, a, b), (3, after, b, a)):
+            place = places[1 if row == 0 else 2]
+            if known is not None:
+                mix[row] = 0
+                mix[row, len(parts)] = 1
+                places[row] = place - known.way_to(here) if row == 0 else place + here.way_to(known)
+                parts.append(known)
+                own.append(places[row])
+            elif names[row] == ():
+                plus[row] = _end(here.square, there.square, lattice.spacing) - (2 * here.square - there.square)
+        for row, other in ((0, 3), (3, 0)):
+            if names[row] is None and names[other] is not None:  # the same parabola as on the other side
+                mix[row], plus[row] = mix[other], plus[other]
+                mix[row, :2] += (3, -3) if row == 0 else (-3, 3)
+        return cls(parts, mix[:, : len(parts)], plus, places, np.array(own), STEEPEST * lattice.spacing**2, ends)
+
+    @classmethod
+    def _ending(cls, picked: Sequence["_Part | None"], lattice: _Lattice) -> "_Knots":
+        """A group that is in the first slice only."""
+        before, a = picked[:2]
+        assert a is not None
+        if before is None:
+            fall = max(lattice.spacing**2, a.square / LONE**2)
+            plus = np.array([-fall, 0, -fall, -4 * fall])
+            return cls([a], np.ones((4, 1)), plus, np.zeros((4, 2)), np.zeros((1, 2)), np.inf, (0, 2))
+        way = before.way_to(a)
+        mix = np.array([(0, 1), (1, 0), (2, -1), (3, -2)], dtype=float)
+        end = _end(a.square, before.square, lattice.spacing) - (2 * a.square - before.square)
+        places = np.stack([-way, 0 * way, way, 2 * way])
+        return cls([a, before], mix, np.array([0, 0, end, 3 * end]), places, places[[1, 0]], np.inf, (2,))
+
+    def at(self, share: float) -> Field:
+        """Distance (pixels) at a share 0 … 1 of the way."""
+        place = _cubic(share) @ self.places
+        values = np.stack([_moved(part.values, place - own) for part, own in zip(self.parts, self.own, strict=True)])
+        knots = np.tensordot(self.mix.astype(np.float32), values, axes=1) + self.plus.astype(np.float32)[:, None, None]
+        for row in self.ends:  # wherever it may look otherwise
+            np.minimum(knots[row], np.float32(-SURE), out=knots[row])
+        squares = self.mix @ [part.square for part in self.parts] + self.plus
+        return _to_distance(_curve(knots, share, self.steepest), float(_curve(squares, share, self.steepest)))
+
+
+def _cubic(share: float) -> NDArray[np.float64]:
+    """Weights of four even-spaced knots between the middle ones (Catmull and Rom); exact for parabolas."""
+    s = share
+    return np.array([-s + 2 * s**2 - s**3, 2 - 5 * s**2 + 3 * s**3, s + 4 * s**2 - 3 * s**3, -(s**2) + s**3]) / 2
+
+
+def _curve(knots: NDArray[Any], share: float, steepest: float) -> NDArray[Any]:
+    """Interpolate between the middle of four knots by the parabolas on both sides, as far as these agree."""
+    before, a, b, after = knots
+    bends = np.stack([before - 2 * a + b, a - 2 * b + after])
+    size = np.minimum(np.abs(bends), np.minimum(AGREE * np.abs(bends[::-1]), steepest))
+    bends = np.where(bends[0] * bends[1] > 0, np.sign(bends) * size, 0)
+    kind = knots.dtype.type
+    bend = kind(1 - share) * bends[0] + kind(share) * bends[1]
+    curve: NDArray[Any] = a + (b - a) * kind(share) - bend * kind(share * (1 - share) / 2)
+    return curve
+
+
+def _end(square: float, before: float, spacing: float) -> float:
+    """r² of a part in the slice that it does not reach any more, below 0, from that in its last two.
+
+    A ball's falls by a parabola. A part that ends without getting smaller tells nothing: half a slice is left of it.
+    """
+    abrupt = min(max(5 * square / before - 4, 0.0), 1.0)
+    ball = min(2 * square - before - 2 * spacing**2, -(spacing**2) / 16)
+    return (1 - abrupt) * ball - abrupt * BLUNT * square
+
+
+def _moved(values: Field, way: NDArray[np.float64]) -> Field:
+    """Move an image by (y, x), with a fraction of a pixel; what comes in is what was at the border."""
+    if not way.any():
+        return values
+    matrix = np.array([[1, 0, way[1]], [0, 1, way[0]]], dtype=np.float64)
+    moved: Field = cv2.warpAffine(
+        values, matrix, values.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return moved
+
+
+def _to_distance(values: Field, square: float) -> Field:
+    """Turn 2 r d − d² into d."""
+    radius = np.sqrt(max(square, 0.0))
+    distance: Field = (radius - np.sqrt(np.maximum(radius**2 - values, 0.0))).astype(np.float32)
+    return distance
 
 
 def signed_distance(mask: NDArray[np.bool_], aspect: float = 1.0) -> NDArray[np.float32]:

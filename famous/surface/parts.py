@@ -1,0 +1,120 @@
+"""The parts of an object in each of a few slices, and which of them belong together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Image = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One slice (y, x), True inside, and its parts: pixels that touch by a side or a corner."""
+
+    image: Image
+
+    @cached_property
+    def any(self) -> bool:
+        """Whether there is a pixel."""
+        return bool(self.image.any())
+
+    @cached_property
+    def number(self) -> int:
+        """How many parts there are."""
+        return len(self.boxes) - 1
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """Parts by number from 1, 0 outside."""
+        return self._components[0]
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """(parts + 1, 4) first row and column, last row and column + 1 of each part; the background's comes first."""
+        return self._components[1]
+
+    @cached_property
+    def _components(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(self.image.astype(np.uint8), connectivity=8)
+        left, top, width, height = stats[:, :4].astype(np.int64).T
+        return labels.astype(np.int32, copy=False), np.stack([top, left, top + height, left + width], axis=1)
+
+    @cached_property
+    def _holes(self) -> NDArray[np.int32]:
+        """Background that is enclosed, by number from 1."""
+        around = np.pad(~self.image, 1, constant_values=True).astype(np.uint8)
+        number, labels = cv2.connectedComponents(around, connectivity=4)
+        order = np.arange(number)
+        order[labels[0, 0]] = 0  # the background round all
+        holes: NDArray[np.int32] = order[labels[1:-1, 1:-1]].astype(np.int32)
+        return holes
+
+    def filled(self, other: "Slice") -> "Slice":
+        """Fill the holes that are enclosed in the other slice too: no pixel of them is open to the outside there."""
+        holes = self._holes
+        if not holes.any():
+            return self
+        chosen = np.ones(int(holes.max()) + 1, dtype=np.bool_)
+        chosen[holes[~other.image & (other._holes == 0)]] = False
+        chosen[0] = False
+        return Slice(self.image | chosen[holes]) if chosen.any() else self
+
+    def without(self, other: "Slice") -> "Slice":
+        """Leave out the pixels of the other."""
+        return Slice(self.image & ~other.image)
+
+    def met_by(self, other: "Slice") -> set[tuple[int, int]]:
+        """Pairs (part here, part there) that share a pixel."""
+        if not self.any or not other.any:
+            return set()
+        shared = self.image & other.image
+        codes = np.unique(self.labels[shared].astype(np.int64) * (other.number + 1) + other.labels[shared])
+        return {divmod(int(code), other.number + 1) for code in codes}
+
+    def pick(self, parts: Sequence[int], window: tuple[slice, slice]) -> Image:
+        """Some of the parts in a window."""
+        chosen = np.zeros(self.number + 1, dtype=np.bool_)
+        chosen[list(parts)] = True
+        return chosen[self.labels[window]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts of four slices that belong together: those of the two in the middle that meet, one way or by others.
+
+    Empty in the middle: it ends or begins there. Empty outside: it does so beyond. None outside: it goes on, but joined
+    with others, or only a share of it.
+    """
+
+    parts: tuple[tuple[int, ...] | None, tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]
+
+
+def groups(slices: Sequence[Slice]) -> Iterator[Group]:
+    """Find the groups of four slices."""
+    before, a, b, after = slices
+    links = a.met_by(b)
+    start, end = np.array(sorted(links), dtype=np.int64).reshape(-1, 2).T
+    total = a.number + b.number
+    graph = coo_array((np.ones(len(start)), (start - 1, end - 1 + a.number)), shape=(total, total))
+    _, member = connected_components(graph, directed=False)
+    behind, ahead = a.met_by(before), b.met_by(after)
+    for name in range(int(member.max()) + 1 if total else 0):
+        own = np.flatnonzero(member == name)
+        in_a, in_b = tuple(own[own < a.number] + 1), tuple(own[own >= a.number] - a.number + 1)
+        yield Group((_beyond(in_a, behind), in_a, in_b, _beyond(in_b, ahead)))
+
+
+def _beyond(own: tuple[int, ...], links: set[tuple[int, int]]) -> tuple[int, ...] | None:
+    """Parts of the next slice that parts go on to, if those are all there is to it on both sides."""
+    chosen = set(own)
+    there = {other for part, other in links if part in chosen}
+    if not there:
+        return ()
+    back = {part for part, other in links if other in there}
+    return tuple(sorted(there)) if back == chosen else None
