@@ -11,14 +11,16 @@ from scipy import ndimage
 
 from famous.errors import InputError
 from famous.masks import PackedMask
-from famous.measure import measure_instance, morphology
-from famous.measure.morphology import COLUMNS, hull_volume, sphericity
+from famous.measure import measure_instance, shape
+from famous.measure.morphology import COLUMNS
+from famous.measure.shape import hull_volume, sphericity
 from famous.mesh import Mesh
 from famous.surface.isosurface import surface
 from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, SERIAL, Solid, ball, ball_mesh, box_mesh, torus, tube, voxelize
 
-COUNTS = ("n_slices", "voxels")
+COUNTS = ("n_slices", "voxels", "n_pieces", "n_tunnels", "n_cavities")
+FLAGS = ("topology_kept", "touches_border")
 
 
 def ellipsoid(a: float = 240.0, b: float = 160.0, c: float = 80.0) -> Solid:
@@ -163,8 +165,8 @@ def test_any_mask_gives_a_plain_row(seed, shape, voxel_size):
     row = measure_instance(mask, mesh, voxel_size=voxel_size, offset=(1, 2, 3), stack_shape=(40, 40, 40))
     assert np.array_equal(mask, before)
     assert {type(row[name]) for name in COUNTS} == {int}
-    assert type(row["touches_border"]) is bool
-    floats = [row[name] for name in COLUMNS if name not in (*COUNTS, "touches_border")]
+    assert {type(row[name]) for name in FLAGS} == {bool}
+    floats = [row[name] for name in COLUMNS if name not in (*COUNTS, *FLAGS)]
     assert {type(value) for value in floats} == {float}
     if mask.any():
         index = (np.argwhere(mask) + np.array([1.5, 2.5, 3.5])) * voxel_size.zyx / 1000
@@ -193,13 +195,13 @@ def test_real_fusiform_vesicles(shared_data):
 def test_a_hull_of_hulls_is_the_hull(monkeypatch, points, make):
     vertices = surface(voxelize(make(), SBEM).mask, voxel_size=SBEM).vertices
     whole = hull_volume(vertices)
-    monkeypatch.setattr(morphology, "HULL_POINTS", points)
+    monkeypatch.setattr(shape, "HULL_POINTS", points)
     assert hull_volume(vertices) == pytest.approx(whole, rel=1e-12)
 
 
 def test_parts_of_a_hull_that_lie_in_one_plane_are_kept(monkeypatch):
     grid = np.indices((5, 6, 7)).reshape(3, -1).T * 1.0
-    monkeypatch.setattr(morphology, "HULL_POINTS", 42)  # one plane
+    monkeypatch.setattr(shape, "HULL_POINTS", 42)  # one plane
     assert hull_volume(grid) == pytest.approx(4 * 5 * 6)
 
 

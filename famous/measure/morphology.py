@@ -1,36 +1,38 @@
-"""Size and shape of one instance, from its voxels and from its mesh."""
+"""Size and shape of one instance, from its voxels and from its mesh: the columns that every run has."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
 
 from famous.errors import InputError
 from famous.masks import Mask, find_body
+from famous.measure.shape import circular_variance, hull_volume, principal_axes, sphericity
+from famous.measure.topology import count_topology, encloses
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
 
-HULL_POINTS = 1 << 15  # of a hull that is made at a time
+AXES = ("major", "middle", "minor")
 
 #: The columns of one row, in the order of instances.csv; `id`, `class` and the scores are the caller's.
 COLUMNS = (
     "n_slices",
-    "centroid_z_um",
-    "centroid_y_um",
-    "centroid_x_um",
-    "bb_min_z_um",
-    "bb_min_y_um",
-    "bb_min_x_um",
-    "bb_max_z_um",
-    "bb_max_y_um",
-    "bb_max_x_um",
+    *(f"{corner}_{axis}_um" for corner in ("centroid", "bb_min", "bb_max") for axis in "zyx"),
     "voxels",
     "volume_voxels_um3",
     "volume_mesh_um3",
     "area_um2",
+    "surface_to_volume_per_um",
     "sphericity",
     "solidity",
+    "circular_variance",
+    *(f"axis_{name}_um" for name in AXES),
+    *(f"extent_{name}_um" for name in AXES),
+    *(f"axis_major_{axis}" for axis in "zyx"),
+    "n_pieces",
+    "n_tunnels",
+    "n_cavities",
+    "topology_kept",
     "touches_border",
 )
 
@@ -59,10 +61,13 @@ def measure_instance(
     Returns
     -------
     dict
-        The keys of `COLUMNS`. The bounding box runs from voxel edge to voxel edge. `sphericity` is
-        π^(1/3) (6 V)^(2/3) / A of the mesh (Wadell 1935), 1 for a ball. `solidity` is the voxels' volume over that
-        of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel. What is undefined is NaN; an
-        empty mask has zeros for counts and volumes.
+        The keys of `COLUMNS`. The bounding box runs from voxel edge to voxel edge. `sphericity`, `circular_variance`,
+        `axis_…` (the ellipsoid of the same inertia, full lengths, and the direction of the longest) and `extent_…`
+        (from end to end along those axes) are explained in `famous.measure.shape`; all of them are the mesh's.
+        `surface_to_volume_per_um` is the mesh's area over its volume, 3 / r for a ball. `solidity` is the voxels'
+        volume over that of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel; `n_pieces`,
+        `n_tunnels` and `n_cavities` are the voxels' (`famous.measure.topology`), and `topology_kept` says whether the
+        mesh has the same. What is undefined is NaN; an empty mask has zeros for counts and volumes.
     """
     if isinstance(mask, np.ndarray):
         mask = mask.astype(np.bool_, copy=False)
@@ -80,58 +85,42 @@ def measure_instance(
         touches = bool((first <= 0).any() or (last >= shape).any())
         centre = np.array([(np.arange(len(count)) * count).sum() / voxels for count in body.profiles])
         centroid, low, high = ((edge * size / NM_PER_UM) for edge in (centre + start + 0.5, first, last))
-    volume_um3 = voxels * voxel_size.volume_nm3 / NM_PER_UM**3
-    area, volume = (mesh.area_nm2, mesh.volume_nm3) if not mesh.is_empty else (math.nan, math.nan)
+    topology = count_topology(mask)
     row: dict[str, float | int | bool] = {"n_slices": int(np.count_nonzero(body.profiles[0]))}
     for name, corner in (("centroid", centroid), ("bb_min", low), ("bb_max", high)):
-        for axis, value in zip("zyx", corner, strict=True):
-            row[f"{name}_{axis}_um"] = float(value)
-    return row | {
-        "voxels": voxels,
-        "volume_voxels_um3": volume_um3,
+        row |= _named(f"{name}_{{}}_um", "zyx", corner)
+    volume_nm3 = voxels * voxel_size.volume_nm3
+    return (
+        row
+        | {"voxels": voxels, "volume_voxels_um3": volume_nm3 / NM_PER_UM**3}
+        | _of_mesh(mesh, volume_nm3, centroid * NM_PER_UM)
+        | {
+            "n_pieces": topology.pieces,
+            "n_tunnels": topology.tunnels,
+            "n_cavities": topology.cavities,
+            "topology_kept": encloses(mesh, topology),
+            "touches_border": touches,
+        }
+    )
+
+
+def _of_mesh(mesh: Mesh, volume_voxels: float, centroid: NDArray[np.float64]) -> dict[str, float | int | bool]:
+    """Return the columns that come from the mesh; the volume of the voxels is in nm³, their centroid in nm."""
+    area, volume = (mesh.area_nm2, mesh.volume_nm3) if not mesh.is_empty else (math.nan, math.nan)
+    axes = principal_axes(mesh)
+    hull = hull_volume(mesh.vertices)
+    return {
         "volume_mesh_um3": volume / NM_PER_UM**3,
         "area_um2": area / NM_PER_UM**2,
+        "surface_to_volume_per_um": area / volume * NM_PER_UM if volume > 0 else math.nan,
         "sphericity": sphericity(volume, area),
-        "solidity": _ratio(volume_um3 * NM_PER_UM**3, hull_volume(mesh.vertices)),
-        "touches_border": touches,
+        "solidity": min(volume_voxels / hull, 1.0) if hull > 0 else math.nan,
+        "circular_variance": circular_variance(mesh, centroid),
+        **_named("axis_{}_um", AXES, axes.lengths_nm / NM_PER_UM),
+        **_named("extent_{}_um", AXES, axes.extents_nm / NM_PER_UM),
+        **_named("axis_major_{}", "zyx", axes.directions[0]),
     }
 
 
-def sphericity(volume: float, area: float) -> float:
-    """Area of the ball with the same volume over the area: 1 for a ball, NaN where either is not above 0."""
-    if not (volume > 0 and area > 0):
-        return math.nan
-    return float(math.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area)
-
-
-def hull_volume(points: NDArray[np.float64]) -> float:
-    """Volume of the convex hull of (n, 3) points, NaN where they lie in one plane or are fewer than four."""
-    if len(points) < 4:
-        return math.nan
-    try:
-        hull = ConvexHull(_outermost(points - points.mean(axis=0)))
-    except QhullError:
-        return math.nan
-    return float(hull.volume)
-
-
-def _outermost(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of many points those that may be corners of their hull, namely those of the hulls of parts of them."""
-    while len(points) > HULL_POINTS:
-        left = []
-        for start in range(0, len(points), HULL_POINTS):
-            part = points[start : start + HULL_POINTS]
-            try:
-                left.append(part[ConvexHull(part).vertices])
-            except QhullError:  # in one plane
-                left.append(part)
-        fewer = np.concatenate(left)
-        if len(fewer) > 0.9 * len(points):
-            break
-        points = fewer
-    return points
-
-
-def _ratio(part: float, whole: float) -> float:
-    """Quotient up to 1, NaN where the whole is not above 0."""
-    return min(part / whole, 1.0) if whole > 0 else math.nan
+def _named(pattern: str, names: tuple[str, ...] | str, values: NDArray[np.float64]) -> dict[str, float]:
+    return {pattern.format(name): float(value) for name, value in zip(names, values, strict=True)}
