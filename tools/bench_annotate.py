@@ -5,9 +5,9 @@
     python tools/bench_annotate.py paint pan  only the first paint, and the frames while panning
 
 boxes: every box of a phantom's slice is drawn by mouse, in an order in which the class changes as often as it can; an
-action is a key press or a drag. paint: from navigation to the slice's last tile on the canvas. pan: the slice is dragged
-to and fro for some seconds; what Chromium's own trace says of every frame. Both on a stack of 6,000 × 4,000 pixels of 16
-bits. Needs Chromium and playwright.
+action is a key press or a drag. paint: from navigation to the slice's last tile on the canvas. pan: the slice is
+dragged to and fro for some seconds; what Chromium's own trace says of every frame. Both on a stack of 6,000 × 4,000
+pixels of 16 bits. Needs Chromium and playwright.
 """
 
 import argparse
@@ -153,14 +153,22 @@ def bench_boxes(browser: Browser, folder: Path) -> list[tuple[str, str, str]]:
         drawn = time.perf_counter() - began
         page.wait_for_function("() => famous.store.saved === 'saved'", polling=20)
         saved = time.perf_counter() - began
-        found = page.evaluate("() => famous.store.boxesOn(famous.store.z).map((b) => [b.class, b.y0, b.x0, b.y1, b.x1])")
+        found = page.evaluate(
+            "() => famous.store.boxesOn(famous.store.z).map((b) => [b.class, b.y0, b.x0, b.y1, b.x1])"
+        )
         page.close()
     want = [[b.class_name, b.y0, b.x0, b.y1, b.x1] for b in order.itertuples()]
-    off = max(abs(p - q) for a, b in zip(sorted(found), sorted(want), strict=True) for p, q in zip(a[1:], b[1:], strict=True))
+    off = max(
+        abs(p - q) for a, b in zip(sorted(found), sorted(want), strict=True) for p, q in zip(a[1:], b[1:], strict=True)
+    )
     many = sum(count == 2 for count in actions)
     return [
         ("boxes drawn", str(len(took)), f"{many} with a change of class; furthest from the truth {off} px"),
-        ("seconds per box", f"{np.mean(took):.3f}", f"slowest {max(took):.3f}; with saving {saved / len(took):.3f}; limit 1.5"),
+        (
+            "seconds per box",
+            f"{np.mean(took):.3f}",
+            f"slowest {max(took):.3f}; with saving {saved / len(took):.3f}; limit 1.5",
+        ),
         ("input actions per box", f"{np.mean(actions):.2f}", f"at most {max(actions)}; limit 2"),
         ("drawing all", f"{drawn:.1f} s", "as fast as the page shows each box"),
     ]
@@ -187,7 +195,11 @@ def bench_paint(browser: Browser, stack: Path) -> list[tuple[str, str, str]]:
     return [
         ("first paint, first visit", f"{first:.0f} ms", "nothing in the browser's cache"),
         ("first paint, reload", f"{np.median(reloads):.0f} ms", f"{min(reloads):.0f} … {max(reloads):.0f}; limit 300"),
-        ("next slice", f"{np.median(turned):.0f} ms", f"{min(turned):.0f} … {max(turned):.0f}, until all tiles are sharp"),
+        (
+            "next slice",
+            f"{np.median(turned):.0f} ms",
+            f"{min(turned):.0f} … {max(turned):.0f}, until all tiles are sharp",
+        ),
     ]
 
 
@@ -195,7 +207,12 @@ TURN = """async (z) => {
   const start = performance.now();
   famous.store.goTo(z);
   await new Promise((done) => {
-    const look = () => (!famous.view.picture.isWaiting && !famous.view.asked && famous.view.isFinal ? done() : requestAnimationFrame(look));
+    const { view } = famous;
+    const look = () => {
+      const isThere = !view.picture.isWaiting && !view.asked && view.isFinal;
+      if (isThere) done();
+      else requestAnimationFrame(look);
+    };
     requestAnimationFrame(look);
   });
   return performance.now() - start;
@@ -230,7 +247,8 @@ def pan(browser: Browser, page: Page, name: str) -> list[tuple[str, str, str]]:
     drawn = sorted(event["ts"] for event in events if event["name"] == "DrawFrame")
     gaps = np.diff(drawn) / 1000
     work = [event["dur"] / 1000 for event in events if event["name"] == "FireAnimationFrame" and "dur" in event]
-    frames = f"{len(gaps)} frames in {PAN_SECONDS} s: median {np.median(gaps):.1f} ms, 95 % within {np.percentile(gaps, 95):.1f}"
+    late = np.percentile(gaps, 95)
+    frames = f"{len(gaps)} frames in {PAN_SECONDS} s: median {np.median(gaps):.1f} ms, 95 % within {late:.1f}"
     cost = f"median {np.median(work):.1f} ms, 95 % within {np.percentile(work, 95):.1f} ms of 16.7"
     return [(f"panning, {name}", f"{1000 / np.mean(gaps):.0f} fps", frames), ("  the page's own work", "", cost)]
 

@@ -8,9 +8,8 @@ import { handleSpots, onScreen } from "./geometry.js";
 const CASING = "rgba(0,0,0,0.7)";
 const DASHES = { ghost: [2, 4], proposal: [7, 5] };
 const HANDLE_PX = 9;
-const LETTER_PX = 6.6; // about a letter's width: a label that is wider than its box is left out unless asked for
 const TINT_TO_PX = 160; // larger boxes are not tinted, so that their grey values can be judged
-const FONT = "600 12px system-ui, sans-serif";
+export const FONT = "600 12px system-ui, sans-serif";
 
 /** Rectangle on the screen with its lines on the middle of pixels, so that they are sharp. */
 function sharp(box, frame) {
@@ -77,16 +76,21 @@ export function drawGhost(context, box, frame, color) {
   context.globalAlpha = 1;
 }
 
-/** A box that the model proposes: dashes, white between them. */
+/** A box that the model proposes: dashes, white between them; a thin line where its score is too low to count. */
 export function drawProposal(context, box, frame, { color, isFocused, isFaint }) {
   const [x, y, wide, high] = sharp(box, frame);
-  context.globalAlpha = isFaint && !isFocused ? 0.45 : 1;
+  if (isFaint && !isFocused) {
+    context.globalAlpha = 0.5;
+    context.setLineDash(DASHES.proposal);
+    line(context, x, y, wide, high, color, 1);
+    context.globalAlpha = 1;
+    return;
+  }
   context.setLineDash([]);
   line(context, x, y, wide, high, CASING, isFocused ? 6 : 4);
   if (isFocused) line(context, x, y, wide, high, "#fff", 4);
   context.setLineDash(DASHES.proposal);
   line(context, x, y, wide, high, color, 2);
-  context.globalAlpha = 1;
 }
 
 /** The box being drawn, or the marquee. */
@@ -97,30 +101,6 @@ export function drawBand(context, box, frame, color) {
   if (!color) context.setLineDash([4, 4]);
   line(context, x, y, wide, high, color ?? "#fff", 1.5);
   context.setLineDash([]);
-}
-
-/** Whether a label is no wider than its box on the screen. */
-export function hasRoom(box, frame, text) {
-  return (box.x1 - box.x0) * frame.scale >= text.length * LETTER_PX + 10;
-}
-
-/** Words at the upper left corner of a box; inside it where the screen ends above. */
-export function drawLabel(context, box, frame, text, color) {
-  const [x, y] = sharp(box, frame);
-  context.font = FONT;
-  context.textAlign = "left";
-  context.textBaseline = "middle";
-  const wide = context.measureText(text).width + 15;
-  const [left, top] = [x - 1, y - 20 < 0 ? y + 3 : y - 20];
-  context.fillStyle = "rgba(16,18,22,0.82)";
-  context.beginPath();
-  context.roundRect(left, top, wide, 17, 3);
-  context.fill();
-  context.fillStyle = color;
-  context.fillRect(left, top + 2, 3, 13);
-  context.fillStyle = "#fff";
-  context.fillText(text, left + 8, top + 9);
-  context.textBaseline = "alphabetic";
 }
 
 /** A quiet word and tick in the upper right corner of the screen: this slice is done. */

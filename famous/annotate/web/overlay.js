@@ -2,6 +2,7 @@
 
 import * as draw from "./boxes.js";
 import { area, onScreen } from "./geometry.js";
+import { Labels } from "./labels.js";
 import { drawScaleBar } from "./scalebar.js";
 
 /**
@@ -12,9 +13,12 @@ import { drawScaleBar } from "./scalebar.js";
 export function paintOverlay(context, view, store) {
   outline(context, view, store);
   if (view.showsGhosts) ghosts(context, view, store);
+  const labels = new Labels(context, view);
   proposals(context, view, store);
-  boxes(context, view, store);
-  band(context, view, store);
+  boxes(context, view, store, labels);
+  offerScores(view, store, labels);
+  band(context, view, store, labels);
+  labels.paint();
   draw.drawWords(context, view.notice(), view.screen.width / 2, view.screen.height / 2, view.screen.width - 20);
   draw.drawWords(context, view.hint, view.screen.width / 2, 28, view.screen.width - 20);
   if (store.done.has(store.z)) draw.drawDoneMark(context, view.screen);
@@ -45,14 +49,22 @@ function proposals(context, view, store) {
     const color = store.colour(box.class);
     const isFocused = box.key === view.proposalKey;
     draw.drawProposal(context, box, view.frame, { color, isFocused, isFaint: box.score < store.proposalThreshold });
-    const whole = `${box.class} ${box.score.toFixed(2)}`;
-    const text = isFocused || draw.hasRoom(box, view.frame, whole) ? whole : box.score.toFixed(2);
-    if (isFocused || draw.hasRoom(box, view.frame, text)) draw.drawLabel(context, box, view.frame, text, color);
+  }
+}
+
+/** Scores at the proposals that count, and at the one in question. */
+function offerScores(view, store, labels) {
+  const seen = store.proposals.filter((box) => draw.isSeen(box, view.frame, view.screen));
+  for (const box of seen.sort((a, b) => b.score - a.score)) {
+    const score = box.score.toFixed(2);
+    const whole = `${box.class} ${score}`;
+    if (box.key === view.proposalKey) labels.ask(box, whole, store.colour(box.class));
+    else if (box.score >= store.proposalThreshold) labels.offer(box, [whole, score], store.colour(box.class));
   }
 }
 
 /** Large boxes first, so that small ones lie on top; what is selected last. */
-function boxes(context, view, store) {
+function boxes(context, view, store, labels) {
   const isSelected = (box) => store.selection.has(box.id);
   const seen = view.boxes().filter((box) => draw.isSeen(box, view.frame, view.screen));
   const drawn = seen.sort((a, b) => Number(isSelected(a)) - Number(isSelected(b)) || area(b) - area(a));
@@ -61,11 +73,9 @@ function boxes(context, view, store) {
     draw.drawBox(context, box, view.frame, look);
   }
   for (const box of drawn) {
-    const isNear = isSelected(box) || box.id === view.hovered;
     const text = label(box, isSelected(box));
-    if (isNear || (view.showsLabels && draw.hasRoom(box, view.frame, text))) {
-      draw.drawLabel(context, box, view.frame, text, store.colour(box.class));
-    }
+    if (isSelected(box) || box.id === view.hovered) labels.ask(box, text, store.colour(box.class));
+    else if (view.showsLabels) labels.offer(box, [text], store.colour(box.class));
   }
   const gripped = view.gripped();
   if (gripped) draw.drawHandles(context, gripped, view.frame, store.colour(gripped.class));
@@ -75,10 +85,10 @@ function label(box, withSize) {
   return withSize ? `${box.class} ${box.x1 - box.x0} × ${box.y1 - box.y0}` : box.class;
 }
 
-function band(context, view, store) {
+function band(context, view, store, labels) {
   if (!view.band) return;
   const { kind, box } = view.band;
   const color = kind === "draw" ? store.colour(store.className) : null;
   draw.drawBand(context, box, view.frame, color);
-  if (color) draw.drawLabel(context, box, view.frame, label({ ...box, class: store.className ?? "" }, true), color);
+  if (color) labels.ask(box, label({ ...box, class: store.className ?? "" }, true), color);
 }
