@@ -17,8 +17,10 @@ from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_reci
 from famous.files import write_text
 from famous.link.centre import CentreParams
 from famous.link.overlap import OverlapParams
+from famous.measure import MeasureParams
 from famous.points import OutlierParams
 from famous.report.colours import to_hex
+from famous.surface.auto import AutoParams
 from famous.surface.isosurface import IsosurfaceParams
 from famous.surface.shrinkwrap import ShrinkwrapParams
 from famous.yolo.params import TrainParams
@@ -57,10 +59,11 @@ class LinkConfig:
 class MeshConfig:
     """Instances to meshes."""
 
-    method: Literal["isosurface", "shrinkwrap"] = "isosurface"  # ours, or the paper's
+    method: Literal["isosurface", "shrinkwrap", "auto"] = "isosurface"  # ours, the paper's, or by object
     maximum_voxels: int = 32_000_000  # the shrink-wrap meshes crops with more voxels from every 2nd, 3rd … voxel
     isosurface: IsosurfaceParams = field(default_factory=IsosurfaceParams)
     shrinkwrap: ShrinkwrapParams = field(default_factory=ShrinkwrapParams)
+    auto: AutoParams = field(default_factory=AutoParams)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Config:
     extract: ExtractConfig = field(default_factory=ExtractConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    measure: MeasureParams = field(default_factory=MeasureParams)
 
     def mesh_of(self, class_name: str) -> MeshConfig:
         """Return how the instances of a class are meshed."""

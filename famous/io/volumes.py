@@ -26,31 +26,46 @@ LARGEST_FLOAT32 = 2**24  # the last whole number before float32 leaves one out
 
 
 class LabelVolume:
-    """A lazy (z, y, x) label volume: `volume[z]` is (y, x) uint32, checked to hold whole numbers in 0 … 2³² − 1."""
+    """A lazy (z, y, x) label volume: `volume[z]` is (y, x) uint32, checked to hold whole numbers in 0 … 2³² − 1.
 
-    def __init__(self, volume: LazyVolume, name: str) -> None:
+    A wide one holds any whole number from 0 up, as uint64.
+    """
+
+    def __init__(self, volume: LazyVolume, name: str, *, wide: bool = False) -> None:
         self.volume = volume
         self.name = name
         self.shape = tuple(volume.shape)
-        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint64 if wide else np.uint32)
 
     def __len__(self) -> int:
         return int(self.shape[0])
 
-    def __getitem__(self, key: SupportsIndex) -> NDArray[np.uint32]:
+    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
+        image = self.volume[key]
         try:
-            return labels.validate(self.volume[key])
+            return labels.validate(image) if self.dtype == np.uint32 else _validate_wide(image)
         except InputError as fault:
             if str(fault).startswith("labels:"):
                 raise InputError(f"{self.name}, slice {key!r}: {fault}") from fault
             raise
 
 
-def read_label_volume(path: str | Path, *, voxel_size: VoxelSize | None = None) -> OpenedStack:
+def _validate_wide(image: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return labels as uint64; InputError if they are not whole numbers from 0 up."""
+    if image.dtype.kind in "ub":
+        return image.astype(np.uint64, copy=False)
+    if image.dtype.kind == "i":
+        if image.size and int(image.min()) < 0:
+            raise InputError(f"labels: found ids from {image.min()} to {image.max()}, expected 0 … 2⁶⁴ − 1")
+        return image.astype(np.uint64)
+    return labels.validate(image).astype(np.uint64)
+
+
+def read_label_volume(path: str | Path, *, voxel_size: VoxelSize | None = None, wide: bool = False) -> OpenedStack:
     """Open a label volume of any format that a stack may have, lazily.
 
     Its `stack.grey(z)` is (y, x) uint32, 0 is background. Ids may be stored as any integer type, as bool (0 and 1) or
-    as whole floats, as Fiji writes them.
+    as whole floats, as Fiji writes them. With `wide`, it is uint64 and ids of 64 bits are read, too.
 
     Raises
     ------
@@ -61,7 +76,7 @@ def read_label_volume(path: str | Path, *, voxel_size: VoxelSize | None = None) 
     opened = open_stack(path, voxel_size=voxel_size)
     if "JPEG" in opened.format:
         raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF, HDF5 or Zarr")
-    stack = replace(opened.stack, volume=LabelVolume(opened.stack.volume, str(path)))
+    stack = replace(opened.stack, volume=LabelVolume(opened.stack.volume, str(path), wide=wide))
     return replace(opened, stack=stack)
 
 

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from famous.io.label_store import LabelStore
 from famous.masks import Mask, PackedMask
@@ -40,6 +43,11 @@ class Extent:
 def slug(class_name: str) -> str:
     """Return a class name as it stands in file names."""
     return "_".join(class_name.split()).replace("/", "-")
+
+
+def mesh_path(folder: Path, extent: Extent) -> Path:
+    """Where the mesh of an instance lies."""
+    return folder / slug(extent.class_name) / f"{extent.name}.ply"
 
 
 def extents(linked: pd.DataFrame) -> list[Extent]:
@@ -92,13 +100,13 @@ def read_crops(
     Small crops are arrays; where they take too much together, the largest are packed. With a maximum, an instance
     whose crop is larger is read at the smallest step that keeps it below.
     """
-    steps = [1 if maximum_voxels is None else math.ceil((e.size / maximum_voxels) ** (1 / 3)) for e in extents]
-    sizes = np.array([extent.size / max(1, step) ** 3 for extent, step in zip(extents, steps, strict=True)])
+    steps = [step_of(extent, maximum_voxels) for extent in extents]
+    sizes = np.array([extent.size / step**3 for extent, step in zip(extents, steps, strict=True)])
     order = np.argsort(sizes, kind="stable")
     packed = np.zeros(len(extents), dtype=np.bool_)
     packed[order] = np.cumsum(sizes[order]) > TOGETHER
     crops = [
-        _empty_crop(extent, voxel_size, max(1, step), pack=bool(pack))
+        empty_crop(extent, voxel_size, step, pack=bool(pack))
         for extent, step, pack in zip(extents, steps, packed, strict=True)
     ]
     for z in range(min((e.low[0] for e in extents), default=0), max((e.high[0] for e in extents), default=0)):
@@ -118,16 +126,28 @@ def _read_slice(store: LabelStore, z: int, here: Sequence[tuple[Extent, Crop]]) 
     y1, x1 = (max(extent.high[axis] for extent, _ in here) for axis in (1, 2))
     image = store.read_crop(here[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
     for extent, crop in here:
-        top, left = crop.offset[1] * crop.step - y0, crop.offset[2] * crop.step - x0
-        part = image[top : extent.high[1] - y0 : crop.step, left : extent.high[2] - x0 : crop.step]
-        at = z // crop.step - crop.offset[0]
-        if isinstance(crop.mask, PackedMask):
-            crop.mask.put(at, part == extent.instance)
-        else:
-            np.equal(part, extent.instance, out=crop.mask[at : at + 1][0])
+        fill(crop, extent, z, image, (y0, x0))
 
 
-def _empty_crop(extent: Extent, voxel_size: VoxelSize, step: int, *, pack: bool) -> Crop:
+def fill(crop: Crop, extent: Extent, z: int, image: NDArray[Any], corner: tuple[int, int] = (0, 0)) -> None:
+    """Set slice z of a crop from an image of labels, whose first pixel lies at the corner (y, x) of the slice."""
+    y0, x0 = corner
+    top, left = crop.offset[1] * crop.step - y0, crop.offset[2] * crop.step - x0
+    part = image[top : extent.high[1] - y0 : crop.step, left : extent.high[2] - x0 : crop.step]
+    at = z // crop.step - crop.offset[0]
+    if isinstance(crop.mask, PackedMask):
+        crop.mask.put(at, part == extent.instance)
+    else:
+        np.equal(part, extent.instance, out=crop.mask[at : at + 1][0])
+
+
+def step_of(extent: Extent, maximum_voxels: int | None) -> int:
+    """Return the smallest step, every 2nd, 3rd … voxel, at which a crop has no more voxels than the maximum."""
+    return 1 if maximum_voxels is None else max(1, math.ceil((extent.size / maximum_voxels) ** (1 / 3)))
+
+
+def empty_crop(extent: Extent, voxel_size: VoxelSize, step: int, *, pack: bool) -> Crop:
+    """Make a crop without a voxel, to be filled slice by slice."""
     offset = (-(-extent.low[0] // step), extent.low[1] // step, extent.low[2] // step)
     ends = [-(-high // step) for high in extent.high]
     depth, height, width = (end - start for start, end in zip(offset, ends, strict=True))

@@ -13,8 +13,7 @@ from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh
 from famous.io.tables import read_parquet
 from famous.io.volumes import write_stack_tiff
-from famous.pipeline.crops import extents
-from famous.pipeline.mesh import mesh_path
+from famous.pipeline.crops import extents, mesh_path
 from famous.pipeline.project import Project, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session

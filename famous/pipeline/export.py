@@ -16,8 +16,8 @@ from famous.io.tables import read_csv, read_parquet, write_csv
 from famous.io.volumes import write_label_tiff
 from famous.mesh import merge
 from famous.pipeline import link
-from famous.pipeline.crops import Extent, extents, slug
-from famous.pipeline.mesh import measure_stage, mesh_path
+from famous.pipeline.crops import Extent, extents, mesh_path, slug
+from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Reporter, Silent
 from famous.report.colours import class_colours

@@ -2,31 +2,29 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from famous import config as configuration
 from famous.config import MeshConfig, plain
 from famous.io.label_store import LabelStore
 from famous.io.meshes import write_mesh
 from famous.io.tables import read_csv, read_parquet, write_csv, write_parquet
+from famous.measure import MeasureParams
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
 from famous.pipeline import link
-from famous.pipeline.crops import Crop, Extent, extents, read_crops, slug
+from famous.pipeline.crops import Crop, Extent, extents, mesh_path, read_crops
+from famous.pipeline.measure import BlockMeasurer
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
-from famous.surface import isosurface, shrinkwrap
+from famous.surface import auto, isosurface, shrinkwrap
 from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32
-
-
-def mesh_path(folder: Path, extent: Extent) -> Path:
-    """Where the mesh of an instance lies."""
-    return folder / slug(extent.class_name) / f"{extent.name}.ply"
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,15 @@ def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
     if config.method == "shrinkwrap":
         mask = crop.mask[0 : crop.mask.shape[0]]  # at most `maximum_voxels`
         return shrinkwrap.surface(mask, voxel_size=crop.voxel_size, params=config.shrinkwrap, offset=crop.offset)
+    if config.method == "auto":
+        return auto.surface(
+            crop.mask,
+            voxel_size=crop.voxel_size,
+            params=config.auto,
+            smooth=config.isosurface,
+            wrap=config.shrinkwrap,
+            offset=crop.offset,
+        )
     return isosurface.surface(crop.mask, voxel_size=crop.voxel_size, params=config.isosurface, offset=crop.offset)
 
 
@@ -125,18 +132,41 @@ def run_mesh(project: Project, session: Session) -> list[Path]:
 def measure_stage(project: Project) -> tuple[Stage, list[Extent]]:
     """Describe stage measure as `mesh_stage` does; InputError if meshing is not done."""
     above, listed = mesh_stage(project)
-    return Stage("measure", project, {}, {"mesh": above.require()}, outputs=(project.instances,)), listed
+    parameters = {"measure": plain(project.config.measure)}
+    return Stage("measure", project, parameters, {"mesh": above.require()}, outputs=(project.instances,)), listed
 
 
 def run_measure(project: Project, session: Session) -> pd.DataFrame:
-    """Write the table of the organelles, who were measured with their meshes, or read it if nothing has changed."""
-    stage, _ = measure_stage(project)
+    """Write the table of the organelles, or read it if nothing has changed.
+
+    Most was measured with the meshes; what else the configuration asks for is measured now.
+    """
+    stage, listed = measure_stage(project)
     if stage.skip(session):
         session.reporter.end("measure", "done before")
         return read_csv(project.instances)
-    session.reporter.begin("measure", 1)
-    with stage.working(session):
+    params = project.config.measure
+    session.reporter.begin("measure", len(listed) if params.columns else 1)
+    with stage.working(session) as (parts, fresh):
         table = read_parquet(project.measured)
+        if params.columns:
+            if fresh:
+                parts.begin()
+            worker = BlockMeasurer(project.labels, project.meshes, project.voxel_size, params, tuple(listed))
+            tables = run_parts(parts, blocks(len(listed), BLOCK), worker, session)
+            filled = [found for found in tables if len(found)]
+            more = pd.concat(filled, ignore_index=True) if filled else worker(range(0))
+            table = pd.concat([table.reset_index(drop=True), more], axis=1)
         write_csv(project.instances, table)
     session.reporter.end("measure", f"{len(table):,} rows in {project.instances.name}")
     return table
+
+
+def settle(project: Project, *, mesh: MeshConfig | None = None, measure: MeasureParams | None = None) -> Project:
+    """Return the project with other knobs for meshes or measures, and save them, so that later commands see them."""
+    path = project.folder / "famous.yaml"
+    saved = configuration.read(path)
+    config = replace(saved, mesh=mesh or project.config.mesh, measure=measure or project.config.measure)
+    if config != saved:
+        configuration.write(path, config)
+    return replace(project, config=replace(project.config, mesh=config.mesh, measure=config.measure))
