@@ -30,22 +30,22 @@ class MeasureParams:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the further columns, in order."""
-        thickness = THICKNESS if self.thickness.on else ()
-        skeleton = SKELETON if self.skeleton.on else ()
+        thickness = THICKNESS if self.thickness.wanted else ()
+        skeleton = SKELETON if self.skeleton.wanted else ()
         return (*thickness, *skeleton, *(NESTING if self.inside else ()))
 
     def everything(self) -> "MeasureParams":
         """Return the same with thickness and centre line on."""
-        return replace(self, thickness=replace(self.thickness, on=True), skeleton=replace(self.skeleton, on=True))
+        return replace(self, thickness=replace(self.thickness, wanted=True), skeleton=replace(self.skeleton, wanted=True))
 
 
 def measure_further(mesh: Mesh, params: MeasureParams) -> dict[str, float | int]:
     """Measure thickness and centre line of a closed mesh, as far as the parameters ask for them; NaN for none."""
     row: dict[str, float | int] = {}
-    if params.thickness.on:
+    if params.thickness.wanted:
         thickness = local_thickness(mesh, params.thickness)
         row |= zip(THICKNESS, (thickness.mean_nm / NM_PER_UM, thickness.max_nm / NM_PER_UM), strict=True)
-    if params.skeleton.on:
+    if params.skeleton.wanted:
         line = skeletonize(mesh, params.skeleton)
         row |= zip(SKELETON, (line.length_nm / NM_PER_UM, line.branches, line.branch_points), strict=True)
     return row

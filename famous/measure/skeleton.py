@@ -14,7 +14,7 @@ from famous.mesh import Mesh
 class SkeletonParams:
     """How the centre line is found and cleaned."""
 
-    on: bool = False  # measure it; about 0.05 s an organelle
+    wanted: bool = False  # measure it; about 0.05 s an organelle
     points: int = 10_000  # points of the lattice that is thinned, at most, about
     spur: float = 2.5  # a side branch is one from this length on, in radii where it leaves, from the middle to the tip
 

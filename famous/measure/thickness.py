@@ -20,7 +20,7 @@ REACH = 0.6  # of a step: how far outside a ball a lattice point still counts to
 class ThicknessParams:
     """How finely thickness is measured."""
 
-    on: bool = False  # measure it; about 0.1 s an organelle
+    wanted: bool = False  # measure it; about 0.1 s an organelle
     points: int = 10_000  # points inside an object at which it is asked, at most, about
 
     def __post_init__(self) -> None:
