@@ -15,8 +15,9 @@ from famous.masks import PackedMask
 from famous.surface import isosurface, occupancy
 from famous.surface.isosurface import IsosurfaceParams, surface
 from famous.surface.marching import march
+from famous.surface.topology import Betti, mesh_betti
 from famous.voxels import VoxelSize
-from tests.solids import FIB, SBEM, SERIAL, ball, torus, tube, voxelize
+from tests.solids import FIB, SBEM, SERIAL, ball, dumbbell, shell, torus, tube, voxelize
 
 SEEDS = (0, 1, 2)
 #: (solid, voxel size) → errors allowed: volume and area in %, mean and 95th percentile of the distance in nm.
@@ -76,6 +77,79 @@ def test_a_cavity_stays_and_counts_off():
     assert mesh.is_watertight
     assert mesh.volume_nm3 == pytest.approx(mask.sum() * 512, rel=0.005)
     assert mesh.contains(np.array([[11, 11, 11], [4, 11, 11]]) * 8.0).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("grid", [FIB, SBEM, SERIAL], ids=str)
+def test_a_bridge_of_three_voxels_stays(grid):
+    shape = dumbbell(bridge=1.5 * grid.pixel_nm)
+    for seed in SEEDS:
+        voxels = voxelize(shape, grid, seed)
+        mesh = surface(voxels.mask, voxel_size=grid)
+        assert mesh_betti(mesh) == Betti(1, 0, 0)
+        assert mesh.area_nm2 == pytest.approx(shape.area, rel=0.025)
+        assert mesh.volume_nm3 == pytest.approx(voxels.volume, rel=0.005)
+
+
+def bridged(width):
+    """Two blocks and a bridge between them, or a gap that a blur would close."""
+    mask = np.zeros((14, 14, 40), bool)
+    mask[2:12, 2:12, 2:14] = mask[2:12, 2:12, 26:38] = True
+    mask[6 : 6 + width, 6 : 6 + width, 14:26] = True
+    return mask
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_thin_bridges_stay_and_cost_the_blocks_little(width):
+    mask = bridged(width)
+    kept = surface(mask, voxel_size=FIB)
+    assert mesh_betti(kept) == Betti(1, 0, 0)
+    plain = surface(mask, voxel_size=FIB, params=IsosurfaceParams(keep_topology=False))
+    if width == 1:
+        assert mesh_betti(plain).pieces == 2
+    assert kept.area_nm2 == pytest.approx(plain.area_nm2, rel=0.15)
+
+
+def test_thin_gaps_and_pinholes_stay():
+    plate = np.ones((8, 20, 20), bool)
+    plate[:, 10, 10] = False
+    assert mesh_betti(surface(plate, voxel_size=FIB)) == Betti(1, 1, 0)
+    pinhole = np.ones((9, 9, 9), bool)
+    pinhole[4, 4, 4] = False
+    assert mesh_betti(surface(pinhole, voxel_size=FIB)) == Betti(1, 0, 1)
+
+
+def test_pieces_of_one_instance_are_one_mesh():
+    assert mesh_betti(surface(two_parts(), voxel_size=FIB)) == Betti(2, 0, 0)
+
+
+def test_a_shell_is_hollow_between_coarse_slices_too():
+    shape = shell()
+    for grid in (FIB, SBEM, SERIAL):
+        voxels = voxelize(shape, grid, 5)
+        mesh = surface(voxels.mask, voxel_size=grid)
+        away = np.abs(shape.distance(mesh.vertices - voxels.centre))
+        assert mesh_betti(mesh) == Betti(1, 0, 1)
+        assert away.mean() < 0.3 * grid.pixel_nm
+        assert mesh.area_nm2 == pytest.approx(shape.area, rel=0.02)
+
+
+@pytest.mark.parametrize("grid", [FIB, SBEM], ids=str)
+def test_neighbours_overlap_by_less_than_the_smoothing(grid):
+    mask = voxelize(ball(), grid).mask
+    left, right = mask.copy(), mask.copy()
+    left[:, :, : mask.shape[2] // 2] = False
+    right[:, :, mask.shape[2] // 2 :] = False
+    one, other = (surface(side, voxel_size=grid) for side in (left, right))
+    deep = other.signed_distance(one.vertices)  # of the one inside the other
+    assert deep.max() < grid.pixel_nm
+
+
+def test_a_blur_in_nm():
+    mask = voxelize(ball(60), FIB).mask
+    same = surface(mask, voxel_size=FIB, params=IsosurfaceParams(smooth_nm=8.0))
+    assert np.array_equal(same.vertices, surface(mask, voxel_size=FIB).vertices)
+    rough = surface(mask, voxel_size=FIB, params=IsosurfaceParams(smooth_nm=0.0))
+    assert rough.area_nm2 > 1.03 * same.area_nm2
 
 
 def test_empty_is_a_value():
@@ -158,6 +232,7 @@ blobs = st.tuples(
     st.sampled_from([1000, 2**25]),
 )
 @example((0, (12, 12, 12), 0.5, 0.0), SERIAL, 1.0, 1000)
+@example((0, (5, 6, 8), 0.75, 0.0), SERIAL, 0.0, 1000)
 def test_any_mask_gives_a_closed_mesh_of_its_volume(blob, voxel_size, smooth_steps, max_faces):
     seed, shape, filled, blur = blob
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), blur)
@@ -274,7 +349,13 @@ def test_the_volume_is_found_by_the_level_not_by_scaling():
 def test_wrong_shapes_and_knobs_are_named():
     with pytest.raises(InputError, match=r"shape \(3, 3\)"):
         surface(np.zeros((3, 3), bool), voxel_size=FIB)
-    for knobs in ({"smooth_steps": -1}, {"coarse_z": 0.5}, {"volume_tolerance": 0}, {"max_faces": 1}):
+    for knobs in (
+        {"smooth_steps": -1},
+        {"coarse_z": 0.5},
+        {"volume_tolerance": 0},
+        {"max_faces": 1},
+        {"smooth_nm": -1},
+    ):
         with pytest.raises(ConfigError, match=next(iter(knobs))):
             IsosurfaceParams(**knobs)
     with pytest.raises(ConfigError, match="smooth_steps"):

@@ -26,7 +26,8 @@ def whole(field):
 
 def field_of(mask, voxel_size, *, smooth_steps=1.0, **knobs):
     body = find_body(mask)
-    return Occupancy(mask, body, Grid.choose(mask, body, voxel_size, **knobs), smooth_steps)
+    grid = Grid.choose(mask, body, voxel_size, **knobs)
+    return Occupancy(mask, body, grid, smooth_steps * grid.step.max())
 
 
 def small_slabs(patch, voxels):
@@ -88,7 +89,7 @@ def test_its_border_is_outside():
 def test_it_lies_where_the_mask_lies_and_weighs_as_much(voxel_size, max_faces):
     mask = np.pad(voxelize(ball(), voxel_size).mask, ((3, 0), (0, 2), (5, 1)))
     field = field_of(mask, voxel_size, max_faces=max_faces, coarse_z=1e9)
-    values, step = whole(field), np.array(voxel_size.zyx) * field._grid.bins
+    values, step = whole(field), np.array(voxel_size.zyx) * field.grid.bins
     assert values.sum() * step.prod() == pytest.approx(mask.sum() * voxel_size.volume_nm3, rel=1e-5)
     middle = np.array(ndimage.center_of_mass(values)) * step + field.origin
     assert middle == pytest.approx((np.argwhere(mask).mean(axis=0) + 0.5) * voxel_size.zyx, abs=step.max() / 50)

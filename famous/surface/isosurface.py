@@ -5,8 +5,9 @@ staircase from a slope. All of it is done slab by slab (`famous.surface.occupanc
 an instance of any length takes no more memory than its mesh.
 """
 
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -14,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import ConfigError, InputError
-from famous.masks import Mask, find_body
+from famous.masks import Body, Mask, find_body
 from famous.mesh import Mesh
 from famous.surface.marching import Piece, Seams, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
+from famous.surface.topology import mesh_betti, voxel_betti
 from famous.voxels import VoxelSize
 
 ROUNDS = 12  # how often the level may be corrected against the volume of the mesh; two are usual
 APART = 0.01  # how far grid values stay from the level, as a share of the maximum
 EDGE = 1e-3  # how near to 0 and to the field's maximum a level may come, as a share of the maximum
 BINS = 4096  # of the histogram of the grid's values
+MARGINS = (0.25, 0.1, 0.0)  # what the blur has pushed further than so over the level goes back, until topology holds
 SLOPE = 0.2  # to either side of the first level: the values that tell how fast the volume falls there
 
 
@@ -32,14 +35,17 @@ class IsosurfaceParams:
     """What the isosurface can be told."""
 
     smooth_steps: float = 1.0  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
+    smooth_nm: float | None = None  #: σ of the blur in nm, in place of smooth_steps
+    keep_topology: bool = True  #: where the blur changes the number of pieces, tunnels or cavities, no voxel gives way
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
     volume_tolerance: float = 0.002  #: relative difference to the voxels' volume at which the level is good enough
     max_faces: int = 500_000  #: an instance that would have more is binned first, which keeps its volume
 
     def __post_init__(self) -> None:
-        for name, low in (("smooth_steps", 0.0), ("coarse_z", 1.0), ("volume_tolerance", 1e-6), ("max_faces", 1000)):
+        lows = {"smooth_steps": 0.0, "coarse_z": 1.0, "volume_tolerance": 1e-6, "max_faces": 1000, "smooth_nm": 0.0}
+        for name, low in lows.items():
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= low):
+            if not (value is None or (np.isfinite(value) and value >= low)):
                 raise ConfigError(f"isosurface.{name}: found {value}, expected a number of at least {low:g}")
 
 
@@ -79,16 +85,44 @@ def surface(
     body = find_body(mask)
     if body.voxels == 0:
         return Mesh.empty()
+    mesh = _surface(mask, body, voxel_size, params)
+    if mesh.is_empty:  # so few voxels in each bin that there are no shapes to interpolate between
+        mesh = _surface(mask, body, voxel_size, replace(params, coarse_z=sys.float_info.max))
+    return mesh.translated(np.array(offset) * voxel_size.zyx)
+
+
+def _surface(mask: Mask, body: Body, voxel_size: VoxelSize, params: IsosurfaceParams) -> Mesh:
+    """Mesh a body that is not empty, with the topology of its voxels if that can be had."""
     grid = Grid.choose(mask, body, voxel_size, coarse_z=params.coarse_z, max_faces=params.max_faces)
-    field = Occupancy(mask, body, grid, params.smooth_steps)
-    target = body.voxels * voxel_size.volume_nm3
-    cut = _keep_volume(field, target / float(grid.step.prod()), params.volume_tolerance)
+    smooth_nm = params.smooth_steps * float(grid.step.max()) if params.smooth_nm is None else params.smooth_nm
+    mesh = _mesh(Occupancy(mask, body, grid, smooth_nm), params)
+    if not params.keep_topology or grid.bins != (1, 1, 1):
+        return mesh
+    wanted = voxel_betti(mask)
+    best = mesh_betti(mesh).distance(wanted)
+    solid = Occupancy(mask, body, grid, smooth_nm, solid=True)
+    for margin in MARGINS if best else ():
+        faithful = _mesh(solid, params, margin)
+        away = mesh_betti(faithful).distance(wanted)
+        if faithful.is_watertight and away < best:
+            mesh, best = faithful, away
+        if best == 0:
+            break
+    return mesh
+
+
+def _mesh(field: Occupancy, params: IsosurfaceParams, margin: float = 0.0) -> Mesh:
+    """Cut the field where the volume is that of the voxels; (z, y, x) nm of the mask."""
+    step = field.grid.step
+    cut = _keep_volume(field, field.volume_nm3 / float(step.prod()), params.volume_tolerance, margin)
     vertices, faces = cut.join()
-    vertices *= grid.step
+    if len(faces) == 0:
+        return Mesh.empty()
+    vertices *= step
     if abs(cut.error) > params.volume_tolerance:  # about the centre, which cannot make the mesh touch itself
         centre = vertices.mean(axis=0)
         vertices = (vertices - centre) * (cut.error + 1.0) ** (-1 / 3) + centre
-    vertices += field.origin + np.array(offset) * voxel_size.zyx
+    vertices += field.origin
     return Mesh(vertices, faces)
 
 
@@ -100,9 +134,9 @@ class _Cut:
     error: float
 
     @classmethod
-    def at(cls, field: Iterable[Slab], level: float, apart: float, target: float) -> "_Cut":
+    def at(cls, field: Iterable[Slab], level: float, apart: float, target: float, margin: float = 0.0) -> "_Cut":
         """March through the slabs."""
-        pieces = list(march(field, level, apart=apart))
+        pieces = list(march((slab.faithful(level, margin) for slab in field), level, apart=apart))
         return cls(pieces, sum(piece.volume for piece in pieces) / target - 1.0)
 
     @cached_property
@@ -126,7 +160,7 @@ class _Cut:
         return vertices, faces
 
 
-def _keep_volume(field: Iterable[Slab], target: float, tolerance: float) -> _Cut:
+def _keep_volume(field: Iterable[Slab], target: float, tolerance: float, margin: float = 0.0) -> _Cut:
     """Cut the field at the level whose mesh has the target volume, in grid points.
 
     The first guess is the quantile that encloses as many grid points as the volume has room for, good for anything
@@ -144,7 +178,7 @@ def _keep_volume(field: Iterable[Slab], target: float, tolerance: float) -> _Cut
     side = 0
     for _ in range(ROUNDS):
         level = min(max(level, top * EDGE), top * (1 - EDGE))
-        cut = _Cut.at(field, level, apart, target)
+        cut = _Cut.at(field, level, apart, target, margin)
         if abs(cut.error) <= tolerance and cut.is_closed:
             return cut
         cut.pieces.clear()  # before the next are made
@@ -159,7 +193,7 @@ def _keep_volume(field: Iterable[Slab], target: float, tolerance: float) -> _Cut
             level = guess
         side = 1 if cut.error > 0 else -1
     for _, level in sorted(tried):
-        cut = _Cut.at(field, level, apart, target)
+        cut = _Cut.at(field, level, apart, target, margin)
         if cut.is_closed:
             break
     return cut

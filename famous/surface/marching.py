@@ -31,14 +31,24 @@ class Slab:
 
     first: int
     field: NDArray[np.float32]
+    solid: NDArray[np.bool_] | None = None  # what is inside before the blur, if that was asked for
+
+    def faithful(self, level: float, margin: float) -> "Slab":
+        """Mirror the field at a level where it says otherwise than the solid, by more than a margin."""
+        if self.solid is None:
+            return self
+        away = self.field - np.float32(level)
+        lost = np.where(self.solid, away < -margin, away > margin)
+        return Slab(self.first, np.where(lost, np.float32(level) - away, self.field))
 
 
 def march(slabs: Iterable[Slab], level: float, *, apart: float) -> Iterator[Piece]:
     """Cut a field, higher inside, at a level that lies above all of its border.
 
     After Lorensen and Cline (1987), with the triangles of skimage's classic table, which closes in every case; the
-    one of Lewiner leaves holes where a face is ambiguous. Values nearer to the level than `apart` are taken to be at
-    that distance. Otherwise the corners round such a grid point all but coincide, and single precision in a file makes
+    one of Lewiner leaves holes where a face is ambiguous. The table is taken the other way round, inside for outside:
+    so voxels that share an edge hang together. Values nearer to the level than `apart` are taken to be at that
+    distance. Otherwise the corners round such a grid point all but coincide, and single precision in a file makes
     them one. The faces turn so that the volume is above 0 (`famous.mesh.Mesh`).
     """
     start = 0
@@ -130,13 +140,13 @@ def _table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
     counts, triangles = [0], [np.zeros((0, 3, 4), dtype=np.int64)]
     for case in range(1, 255):
-        cell = np.array([1.0 if case >> bit & 1 else -1.0 for bit in range(8)], dtype=np.float32).reshape(2, 2, 2)
+        cell = np.array([-1.0 if case >> bit & 1 else 1.0 for bit in range(8)], dtype=np.float32).reshape(2, 2, 2)
         vertices, faces, _, _ = marching_cubes(cell, 0.0, method="lorensen", allow_degenerate=True)
         axis = np.abs(vertices - np.rint(vertices)).argmax(axis=1)
         kind = np.argsort(KINDS)[axis]
         edges = np.column_stack([np.floor(vertices + 0.25).astype(np.int64), kind])
         edges[np.arange(len(edges)), axis] = 0
-        triangles.append(edges[faces[:, ::-1]])
+        triangles.append(edges[faces])
         counts.append(len(faces))
     return np.concatenate([[0], np.cumsum([*counts, 0])]), np.concatenate(triangles)
 

@@ -18,6 +18,7 @@ from famous.voxels import VoxelSize
 
 SLAB_VOXELS = 1 << 19  # of the grid at a time
 KEPT_VOXELS = 1 << 21  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
+HALF = 0.5  # a grid point is inside if more of it is filled
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 
 Grades = NDArray[np.uint8] | NDArray[np.float32]  # a mask needs no floats
@@ -59,13 +60,15 @@ class Occupancy:
         The instance.
     grid
         Where its fill grade is asked for.
-    smooth_steps
-        σ of the blur in steps of the coarsest axis.
+    smooth_nm
+        σ of the blur.
+    solid
+        Whether the slabs say, too, what is inside before the blur.
     """
 
-    def __init__(self, mask: Mask, body: Body, grid: Grid, smooth_steps: float) -> None:
-        self._mask, self._body, self._grid = mask, body, grid
-        sigma = smooth_steps * grid.step.max() / grid.step
+    def __init__(self, mask: Mask, body: Body, grid: Grid, smooth_nm: float, *, solid: bool = False) -> None:
+        self._mask, self._body, self.grid, self._solid = mask, body, grid, solid
+        sigma = smooth_nm / grid.step
         self._pad = [int(pad) for pad in np.ceil(TRUNCATE * sigma) + 1]
         self._kernels = [_gaussian(float(value)) for value in sigma]
         self._room = 2 * grid.parts if grid.parts > 1 else 0  # grid points for what bulges or leans between slices
@@ -76,9 +79,14 @@ class Occupancy:
         self._kept: list[Slab] = []
 
     @property
+    def volume_nm3(self) -> float:
+        """Volume of the voxels."""
+        return float(self._body.voxels * (self.grid.step * (self.grid.parts, 1, 1) / self.grid.bins).prod())
+
+    @property
     def origin(self) -> NDArray[np.float64]:
         """Position of the first grid point in nm of the mask."""
-        bins, parts, step = np.array(self._grid.bins), self._grid.parts, self._grid.step
+        bins, parts, step = np.array(self.grid.bins), self.grid.parts, self.grid.step
         first = (np.array(self._body.low) + bins / 2) * step * (parts, 1, 1) / bins
         origin: NDArray[np.float64] = first - step * ((parts - 1) / 2 + self._beyond * parts, 0, 0) - self._pad * step
         return origin
@@ -96,9 +104,10 @@ class Occupancy:
         kernel = self._kernels[0]
         reach = len(kernel) // 2
         first, carried = 0, np.zeros((reach, *self.shape[1:]), dtype=np.float32)
-        shared = np.zeros((0, *self.shape[1:]), dtype=np.float32)
-        for planes in self._padded():
+        shared, solid = np.zeros((0, *self.shape[1:]), dtype=np.float32), np.zeros((0, *self.shape[1:]), dtype=np.bool_)
+        for planes, inside in self._padded():
             known = np.concatenate([carried, planes]) if len(carried) else planes
+            solid = np.concatenate([solid, inside])
             carried = known[len(known) - 2 * reach :]
             if len(known) <= 2 * reach:
                 carried = known
@@ -106,39 +115,45 @@ class Occupancy:
             blurred = _blur_rows(known, kernel)[reach : len(known) - reach]
             field = np.concatenate([shared, blurred]) if len(shared) else blurred
             if len(field) > 1:
-                yield Slab(first, field)
+                yield Slab(first, field, solid[: len(field)] if self._solid else None)
                 first += len(field) - 1
+                solid = solid[len(field) - 1 :]
             shared = field[-1:]
 
-    def _padded(self) -> Iterator[NDArray[np.float32]]:
-        """Fill grades blurred in the plane, with empty planes at both ends: the grid's, and what the kernel reaches."""
+    def _padded(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """Fill grades blurred in the plane, with empty planes at both ends: the grid's, and what the kernel reaches.
+
+        And, where it is asked for, what is inside before the blur.
+        """
         pads = [(0, 0), (self._pad[1] - self._room,) * 2, (self._pad[2] - self._room,) * 2]
         ahead, behind = self._pad[0], self._pad[0] + len(self._kernels[0]) // 2
-        low = -self._beyond * self._grid.bins[0]
-        depth = -(-int(self._body.shape[0]) // self._grid.bins[0]) * self._grid.bins[0] - low
-        thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self._grid.parts)) * self._grid.bins[0]
+        low = -self._beyond * self.grid.bins[0]
+        depth = -(-int(self._body.shape[0]) // self.grid.bins[0]) * self.grid.bins[0] - low
+        thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self.grid.parts)) * self.grid.bins[0]
         for start in range(low, depth, thick):
             end = min(start + thick, depth)
             grades = self._grades(start, end)
             pads[0] = (ahead if start == low else 0, behind if end == depth else 0)
-            yield self._blur_planes(cast("Grades", np.pad(grades, pads)))
+            padded = cast("Grades", np.pad(grades, pads))
+            inside = padded > HALF if self._solid else np.zeros((0, *self.shape[1:]), dtype=np.bool_)
+            yield self._blur_planes(padded), inside
 
     def _grades(self, start: int, end: int) -> Grades:
         """Fill grade of the grid planes that replace slices start … end of the body, 0 … 1."""
-        bins, parts = self._grid.bins, self._grid.parts
+        bins, parts = self.grid.bins, self.grid.parts
         if bins == (1, 1, 1) and parts == 1:
             return self._read(start, end).view(np.uint8)
         if parts == 1:
             return self._bin(start, end)
         lower, upper = start - REACH * bins[0], end + REACH * bins[0]  # with the neighbours, to interpolate with
         filled = np.pad(self._bin(lower, upper) >= 0.5, ((0, 0), *((self._room,) * 2,) * 2))
-        step = self._grid.step
+        step = self.grid.step
         fine, _ = interpolate_slices(filled, parts, aspect=step[1] / step[2], spacing=step[0] * parts / step[2])
         return fine[REACH * parts : -REACH * parts]
 
     def _bin(self, start: int, end: int) -> NDArray[np.float32]:
         """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""
-        fz, fy, fx = self._grid.bins
+        fz, fy, fx = self.grid.bins
         block = self._read(start, end).view(np.uint8)
         beyond = [(0, -length % many) for length, many in zip(block.shape, (fz, fy, fx), strict=True)]
         block = np.pad(block, beyond)

@@ -159,14 +159,15 @@ class _Knots:
 
     @classmethod
     def of(cls, slices: Sequence[Slice], group: Group, window: tuple[slice, slice], lattice: _Lattice) -> "_Knots":
-        names = group.parts if group.parts[1] else group.parts[::-1]
-        ordered = slices if group.parts[1] else slices[::-1]
+        """Measure the parts of a group and lay the knots."""
         picked = [
             _Part.of(one.pick(parts, window), lattice.aspect) if parts else None
-            for one, parts in zip(ordered, names, strict=True)
+            for one, parts in zip(slices, group.parts, strict=True)
         ]
-        knots = cls._through(picked, names, lattice) if names[2] else cls._ending(picked, lattice)
-        return knots if group.parts[1] else knots.turned()
+        _, a, b, _ = picked
+        if a is None or b is None:
+            return cls._ending(picked, lattice) if a else cls._ending(picked[::-1], lattice).turned()
+        return cls._through(picked, (group.parts[0], group.parts[3]), lattice)
 
     def turned(self) -> "_Knots":
         """The same from the other side."""
@@ -175,9 +176,10 @@ class _Knots:
 
     @classmethod
     def _through(
-        cls, picked: Sequence["_Part | None"], names: Sequence[tuple[int, ...] | None], lattice: _Lattice
+        cls, picked: Sequence["_Part | None"], beyond: Sequence[tuple[int, ...] | None], lattice: _Lattice
     ) -> "_Knots":
-        """A group that is in both slices."""
+        """A group that is in both slices; `beyond` tells what it goes on to on either side."""
+        names = dict(zip((0, 3), beyond, strict=True))
         before, a, b, after = picked
         assert a is not None
         assert b is not None
@@ -243,7 +245,8 @@ def _curve(knots: NDArray[Any], share: float, steepest: float) -> NDArray[Any]:
     kind = knots.dtype.type
     bend = kind(1 - share) * bends[0] + kind(share) * bends[1]
     curve: NDArray[Any] = a + (b - a) * kind(share) - bend * kind(share * (1 - share) / 2)
-    return curve
+    both = np.minimum(a, b)
+    return np.where(both > 0, np.maximum(curve, both / 2), curve)  # what is inside on both sides stays so
 
 
 def _end(square: float, before: float, spacing: float) -> float:

@@ -7,7 +7,7 @@ Digital topology).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ class Betti:
     pieces: int
     tunnels: int
     cavities: int
+
+    def distance(self, other: "Betti") -> int:
+        """How many more or fewer there are of each, summed up."""
+        return sum(abs(a - b) for a, b in zip(astuple(self), astuple(other), strict=True))
 
 
 def voxel_betti(mask: Mask) -> Betti:
