@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from famous import points
 from famous.errors import ConfigError, InputError, MissingError
-from famous.points import OutlierParams, PointCloud, drop_outliers, find_inliers, from_labels, from_mask, thin
+from famous.points import (
+    OutlierParams,
+    PointCloud,
+    drop_outliers,
+    drop_outliers_together,
+    find_inliers,
+    from_faces,
+    from_labels,
+    from_mask,
+    thin,
+)
 from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, ball, voxelize
 
@@ -51,6 +61,61 @@ def test_normals_of_a_ball_point_away_from_its_centre(voxel_size):
     assert np.linalg.norm(cloud.normals, axis=1) == pytest.approx(1)
     assert np.median(cosines) > 0.97
     assert cosines.min() > 0.5
+
+
+def test_faces_of_one_voxel():
+    cloud = from_faces(np.ones((1, 1, 1), bool), voxel_size=VoxelSize(50, 5, 4), offset=(2, 3, 4))
+    middle, half = np.array([125, 17.5, 18]), np.diag([25, 2.5, 2])
+    expected = np.stack([middle - half, middle + half], axis=1).reshape(-1, 3)
+    assert cloud.positions == pytest.approx(expected)
+    turned = np.stack([-np.eye(3), np.eye(3)], axis=1).reshape(-1, 3)
+    assert cloud.normals == pytest.approx(turned, abs=1e-6)
+
+
+def test_faces_of_a_plate_one_voxel_thick_tell_its_sides_apart():
+    cloud = from_faces(np.ones((1, 9, 9), bool), voxel_size=FIB)
+    assert len(cloud) == 2 * 81 + 4 * 9
+    middle = (np.abs(cloud.positions[:, 1:] - 36) < 12).all(axis=1)
+    below, above = (middle & (cloud.positions[:, 0] == z) for z in (0, 8))
+    assert below.sum() == above.sum() == 9
+    assert (cloud.normals[below, 0] < -0.9).all()
+    assert (cloud.normals[above, 0] > 0.9).all()
+
+
+@pytest.mark.parametrize("voxel_size", [FIB, SBEM], ids=str)
+def test_faces_lie_on_a_ball_without_a_bias(voxel_size):
+    """The voxels' centres lie inside of it."""
+    solid = voxelize(ball(), voxel_size)
+    radii = [
+        np.linalg.norm(make(solid.mask, voxel_size=voxel_size).positions - solid.centre, axis=1).mean()
+        for make in (from_faces, from_mask)
+    ]
+    assert radii[0] == pytest.approx(160, abs=0.6)
+    assert radii[1] < 160 - 1.5
+
+
+def test_faces_of_nothing():
+    assert len(from_faces(np.zeros((3, 4, 5), bool), voxel_size=FIB)) == 0
+    assert len(from_faces(np.zeros((0, 4, 5), bool), voxel_size=FIB)) == 0
+    with pytest.raises(InputError, match=r"shape \(3, 4\)"):
+        from_faces(np.zeros((3, 4), bool), voxel_size=FIB)
+
+
+def test_outliers_of_a_class_and_of_an_instance():
+    """A speck of one instance beside another is no outlier of the class; one far from everything is, either way."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0, 10, (500, 3)), rng.normal((0, 0, 300), 10, (500, 3))
+    clouds = {7: cloud_of([*first, [0, 0, 300], [0, 900, 0]]), 3: cloud_of(second)}
+    together = drop_outliers_together(clouds)
+    alone = drop_outliers(clouds[7])
+    assert list(together) == [7, 3]
+    assert [0, 0, 300] in together[7].positions.tolist()
+    assert [0, 0, 300] not in alone.positions.tolist()
+    assert all([0, 900, 0] not in cloud.positions.tolist() for cloud in (together[7], alone))
+    everything = np.concatenate([cloud.positions for cloud in clouds.values()])
+    assert sum(len(cloud) for cloud in together.values()) == find_inliers(everything).sum()
+    assert drop_outliers_together({}) == {}
+    assert len(drop_outliers_together({1: cloud_of([]), 2: cloud_of([[1, 2, 3]])})[1]) == 0
 
 
 def test_labels_give_the_clouds_of_their_masks():

@@ -17,6 +17,7 @@ from famous.report.camera import View
 from famous.report.lettering import font, round_length, shorten, write_length
 from famous.report.render import place_camera, render
 from famous.surface.shrinkwrap import STEPS, Step
+from famous.surface.steps import convex_hull
 from famous.voxels import zyx_to_xyz
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ PANEL, MARGIN, GAP = 460, 32, 22  # px: width of a panel, round everything, betw
 EDGE, TALLEST, MOST_ZOOM = 10, 560, 4.0  # px round an object in its panel; height of a panel; of the view to fill it
 TITLE_PX, CAPTION_PX, NOTE_PX = 30, 23, 17
 INK, PALE, GROUND = (24, 28, 34), (104, 110, 120), (255, 255, 255)
-POINT, DROPPED, WIRE = "#86aede", "#e3173e", "#2b2622"
+POINT, DROPPED, WIRE = "#9cc4f5", "#e3173e", "#2b2622"
 VEIL = "70"  # alpha of a hull that is looked through
-MOST_POINTS, MOST_FACES = 4000, 60_000  # drawn of a cloud; with more faces a mesh is drawn without its edges
-BALL = 0.4  # radius of a point over the distance to its third neighbour
+MOST_POINTS, MOST_FACES = 5000, 60_000  # drawn of a cloud; with more faces a mesh is drawn without its edges
+BALL = 0.3  # radius of a point over the distance to its third neighbour
 VIEW = View(box=False, scale_bar=False, elevation_deg=22.0)
 TITLES = {
     "points": "Points",
@@ -188,13 +189,15 @@ def _points(before: PointCloud, after: PointCloud) -> Coloured:
 
 
 def _balls(centres: NDArray[np.float64], radius: float) -> Mesh:
-    """Octahedra, which smooth shading rounds, at (n, 3) places."""
+    """Icosahedra, which smooth shading rounds, at (n, 3) places."""
     if len(centres) == 0:
         return Mesh.empty()
-    corners = np.concatenate([np.eye(3), -np.eye(3)]) * radius
-    faces = np.array([[a, b, c] for a in (0, 3) for b in (1, 4) for c in (2, 5)])
-    vertices = (centres[:, None] + corners).reshape(-1, 3)
-    return Mesh(vertices, (np.arange(len(centres))[:, None, None] * 6 + faces).reshape(-1, 3))
+    golden = (1 + 5**0.5) / 2
+    first = np.array([(0.0, one, two) for one in (-1, 1) for two in (-golden, golden)])
+    corners = np.concatenate([np.roll(first, turn, axis=1) for turn in range(3)]) / np.hypot(1, golden)
+    ball = convex_hull(corners * radius)
+    vertices = (centres[:, None] + ball.vertices).reshape(-1, 3)
+    return Mesh(vertices, (np.arange(len(centres))[:, None, None] * len(corners) + ball.faces).reshape(-1, 3))
 
 
 def _facets(mesh: Mesh) -> Mesh:

@@ -57,7 +57,7 @@ class ShrinkwrapParams:
     even_below: float = 0.15  #: step 5: coefficient of variation of the points' distances; from it on, projected first
     slack_voxels: float = 1.0  #: step 6: how far outside of the scaled mesh a point may lie, in voxels
     dense_nm: float = 16.0  #: cell of the second remesh (step 7); neither is finer than a voxel
-    neighbours: int = 12  #: points of the patch that a vertex is projected to, at least
+    neighbours: int = 12  #: points of the patch that a vertex is projected to, at least; more where z is coarse
     patch: float = 0.0  #: share of all points that a patch has at least; 0.05 averages over slices that are ragged
     taubin_rounds: int = 8  #: rounds of Taubin smoothing (step 8); 0 leaves it out
     taubin_lambda: float = 0.5  #: inward step of a round

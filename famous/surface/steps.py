@@ -12,6 +12,7 @@ from famous.voxels import VoxelSize
 
 APART = 0.01  # how far a remesh's corners stay from the grid points, in cells
 MOST_POINTS = 400  # of a patch; where it has more, a random part of the cloud stands for all of it
+SMALL_PATCH = 0.02  # share of all points that a patch may have because z is coarse
 PAIRS = 1 << 18  # of vertices and points that are looked at together, which bounds the memory
 FALLOFF = 3.0  # a patch's last point weighs exp(−FALLOFF) of the first
 ROUNDS = 3  # of projecting a vertex to the patch round where it then is
@@ -82,17 +83,20 @@ def project(mesh: Mesh, cloud: PointCloud, voxel_size: VoxelSize, *, neighbours:
     Parameters
     ----------
     neighbours
-        Points of a patch, at least.
+        Points of a patch, at least; as many times more as a voxel's longest side is longer than its shortest, because
+        so many more lie on the way from one slice to the next.
     patch
         Share of all points that a patch has, at least.
     """
-    count = min(max(neighbours, round(patch * len(cloud))), len(cloud))
+    size = np.array(voxel_size.zyx)
+    coarse = min(neighbours * float(size.max() / size.min()), SMALL_PATCH * len(cloud))
+    least = max(neighbours, round(coarse))
+    count = min(max(least, round(patch * len(cloud))), len(cloud))
     if mesh.is_empty or count == 0:
         return Mesh.empty()
-    if count > max(MOST_POINTS, neighbours):
+    if count > max(MOST_POINTS, least):
         some = np.random.default_rng(0).permutation(len(cloud))[: len(cloud) * MOST_POINTS // count]
         cloud, count = cloud.take(np.sort(some)), MOST_POINTS
-    size = np.array(voxel_size.zyx)
     tree = cKDTree(cloud.positions / size)
     vertices = mesh.vertices.copy()
     step = max(1, PAIRS // count)
