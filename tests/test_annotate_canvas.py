@@ -439,7 +439,8 @@ def test_cuts_run_through_the_cursor_and_a_click_in_them_turns_the_slices(hands:
       const pane = document.getElementById('cut-xz');
       const context = pane.getContext('2d');
       const ratio = pane.width / pane.clientWidth;
-      const down = (pane.clientWidth / 81) * (30 / 4);
+      const across = Math.max(40, Math.round(3 * (30 / 4) * (pane.clientWidth / pane.clientHeight)));
+      const down = (pane.clientWidth / (2 * across + 1)) * (30 / 4);
       const row = (k) => (pane.clientHeight / 2 + k * down) * ratio;
       return [-1, 1, 2].map((k) => context.getImageData(pane.width / 2 + 9, row(k), 1, 1).data[0]);
     }"""
@@ -449,7 +450,8 @@ def test_cuts_run_through_the_cursor_and_a_click_in_them_turns_the_slices(hands:
         assert time.monotonic() < end, f"{found}, expected {wanted}: one slice is 30 nm, one pixel 4 nm"
         hands.page.wait_for_timeout(50)
     pane = hands.page.locator("#cut-xz").bounding_box()
-    down = pane["width"] / 81 * 30 / 4
+    across = max(40, round(3 * 30 / 4 * pane["width"] / pane["height"]))
+    down = pane["width"] / (2 * across + 1) * 30 / 4
     hands.mouse.click(pane["x"] + 20, pane["y"] + pane["height"] / 2 + 2 * down)
     hands.until("famous.store.z", 4)
 

@@ -10,7 +10,8 @@ import { duration } from "./words.js";
  */
 export function countTable(store) {
   const names = store.classes.map(({ name }) => name);
-  const slices = new Set([...store.bySlice().keys(), ...store.done, ...store.seconds.keys()]);
+  const lingered = [...store.seconds].filter(([, seconds]) => seconds >= 1).map(([z]) => z); // others were only passed by
+  const slices = new Set([...store.bySlice().keys(), ...store.done, ...lingered]);
   const rows = [...slices].sort((a, b) => a - b).map((z) => {
     const here = store.countsOn(z);
     const counts = names.map((name) => here.get(name) ?? 0);

@@ -84,6 +84,7 @@ export class View {
     if (stamp !== this.stamp) {
       this.stamp = stamp;
       this.slice = { height, width };
+      Object.assign(this.cursor, { x: width >> 1, y: height >> 1 }); // until the mouse comes
       this.tiles?.close();
       const hooks = { onArrival: (tile) => this.arrived(tile), onFault: () => this.invalidate() };
       this.tiles = new Tiles(coding, { side: pyramid.tile, levels: pyramid.levels, version }, hooks);
