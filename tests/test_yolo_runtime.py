@@ -1,6 +1,7 @@
 """One small random network behind every runtime: the same tiles must give the same boxes."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -237,6 +238,20 @@ def test_grey_detectors_take_one_channel():
 def test_the_runtime_follows_the_device(folder, monkeypatch, device, runtime, gpu, expected):
     monkeypatch.setattr("famous.yolo.runtime._has_gpu", lambda: gpu)
     assert _choose(folder, read_card(folder), device, runtime) == expected
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_cannot_be_used_is_named(folder, device):
+    with pytest.raises(InputError, match=f"found '{device}', which torch cannot use here"):
+        load_detector(folder, device=device)
+
+
+def test_a_gpu_for_a_detector_without_a_checkpoint_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("famous.yolo.runtime.check_device", lambda device: device)
+    shutil.copy(folder / "best.onnx", tmp_path)
+    write_card(tmp_path, dataclasses.replace(CARD, sha256={"best.onnx": digest(folder / "best.onnx")}))
+    with pytest.raises(InputError, match=r"has no best\.pt and runs on the CPU only; found the device 'cuda:0'"):
+        load_detector(tmp_path, device="cuda:0")
 
 
 def test_without_a_checkpoint_a_gpu_is_left_alone(folder, tmp_path, monkeypatch):

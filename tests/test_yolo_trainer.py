@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from famous.errors import InputError
 from famous.yolo.augment import AugmentParams
 from famous.yolo.dataset import Tile, write_tiles
 from famous.yolo.params import TrainParams
@@ -20,6 +21,7 @@ from famous.yolo.trainer import (
     choose_device,
     count_batch,
     end_epoch,
+    fit,
     make_dataset,
     mosaic_free,
     prepare_epoch,
@@ -259,3 +261,29 @@ def test_scores_are_taken_now_and_then_and_at_the_end(tmp_path):
 def test_a_given_device_is_taken():
     assert choose_device("cpu") == "cpu"
     assert choose_device("auto") in ("cpu", "0", "mps")
+
+
+def test_a_device_that_torch_cannot_use_is_named():
+    with pytest.raises(InputError, match="found 'nonsense', which torch cannot use here"):
+        choose_device("nonsense")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x02.", b"PK\x03\x04 cut short"])
+def test_weights_that_are_none_are_named(tmp_path, content):
+    start = tmp_path / "start.pt"
+    start.write_bytes(content)
+    _refused(tmp_path, start)
+
+
+@pytest.mark.parametrize("text", ["a: 1\n", "- 1\n", "backbone: 3\n", "", "a: [1"])
+def test_a_description_that_is_none_is_named(tmp_path, text):
+    start = tmp_path / "start.yaml"
+    start.write_text(text)
+    _refused(tmp_path, start)
+
+
+def _refused(tmp_path, start):
+    one = job(tmp_path / "work", [tile_with([(8, 8, 24, 24)])], epochs=1, device="cpu")
+    one = Job(**{**vars(one), "weights": start})
+    with pytest.raises(InputError, match=r"start\.\w+: found no network to train from .* name others with --start"):
+        fit(one)

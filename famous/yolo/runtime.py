@@ -30,6 +30,7 @@ from famous.boxes import iou
 from famous.detect import Detector
 from famous.errors import ConfigError, InputError, MissingError
 from famous.yolo.card import Card, read_card
+from famous.yolo.device import check_device
 from famous.yolo.quiet import import_onnxruntime, import_openvino
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
@@ -127,7 +128,7 @@ def load_detector(path: str | Path, *, device: str = "auto", runtime: str = "aut
     MissingError
         If there is no such model, or no card beside it.
     InputError
-        If the weights are not those that the card describes.
+        If the weights are not those that the card describes, or the device cannot be used.
     """
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime: found {runtime!r}, expected one of {', '.join(RUNTIMES)}")
@@ -135,6 +136,8 @@ def load_detector(path: str | Path, *, device: str = "auto", runtime: str = "aut
     folder = path if path.is_dir() else path.parent
     card = read_card(folder)
     runtime, device = _choose(folder, card, device, runtime)
+    if runtime == "torch":
+        _check_torch(folder, card, device)
     file = card.check(folder, "best.pt" if runtime == "torch" else "best.onnx")
     loaders: dict[str, Callable[[Path, str], Infer]] = {"torch": _torch, "onnx": _onnx, "openvino": _openvino}
     return YoloDetector(
@@ -163,6 +166,15 @@ def _choose(folder: Path, card: Card, device: str, runtime: str) -> tuple[str, s
     if runtime == "auto":
         runtime = cpu_runtime() if device == "cpu" else "torch"
     return runtime, f"cuda:{device}" if device.isdigit() else device
+
+
+def _check_torch(folder: Path, card: Card, device: str) -> None:
+    check_device(device)
+    if device != "cpu" and "best.pt" not in card.sha256:
+        raise InputError(
+            f"{folder}: this detector has no best.pt and runs on the CPU only; found the device {device!r}, "
+            "expected auto or cpu"
+        )
 
 
 def cpu_runtime() -> str:

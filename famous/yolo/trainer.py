@@ -1,9 +1,12 @@
 """The training loop: ultralytics' own, fed from memory, timed by minutes, scored on whole slices, safe to kill."""
 
+import contextlib
 import math
+import pickle
 import random
+import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +17,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from famous.errors import InputError
 from famous.yolo.augment import augment
 from famous.yolo.dataset import TileFile
+from famous.yolo.device import check_device
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.resume import State, load, restore, restore_gradients, save
@@ -84,8 +89,9 @@ def fit(job: Job) -> tuple[Path, State]:
 
 
 def choose_device(device: str) -> str:
-    """Resolve "auto" to a GPU if torch finds one."""
+    """Resolve "auto" to a GPU if torch finds one; InputError where torch cannot use the one that is named."""
     if device != "auto":
+        check_device(device)
         return device
     import torch
 
@@ -114,6 +120,26 @@ def _train(job: Job, state: State, saved: dict[str, Any] | None) -> None:
     }
     with thrifty_layers():
         _loop_class(job, state, saved)(overrides=overrides).train()
+
+
+#: What torch and ultralytics throw at a file that holds no network of theirs.
+_NO_NETWORK = (
+    OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError, ImportError, AssertionError,
+    ArithmeticError, struct.error, pickle.UnpicklingError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def opening(weights: Path) -> Iterator[None]:
+    """Turn what is thrown at weights that cannot be trained from into an InputError that names them."""
+    try:
+        yield
+    except _NO_NETWORK as problem:
+        said = " ".join(str(problem).split())[:160]
+        raise InputError(
+            f"{weights}: found no network to train from ({type(problem).__name__}: {said}), expected ultralytics "
+            "detection weights or a model YAML; name others with --start"
+        ) from problem
 
 
 def mosaic_free(params: TrainParams, epochs: int) -> int:
@@ -146,6 +172,8 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
             self.session = monotonic(), state.seconds
             hook(self, job, state, saved)
             return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
+
+        setup_model = opening(job.weights)(DetectionTrainer.setup_model)
 
         def resume_training(self, ckpt: Ultralytics) -> None:
             del ckpt
