@@ -75,5 +75,26 @@ def test_a_broken_row_is_named_by_file_and_line(drawn):
     assert "line 2" in str(call("boxes", "import", cell, path, code=1).exception)
 
 
+@pytest.mark.parametrize(("first", "z"), [(None, 4), (0, 4), (1, 3)])
+def test_images_may_be_counted_from_one(tmp_path, first, z):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "classes.txt").write_text("mito\n")
+    (labels / "export_0004.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    given = [] if first is None else ["--first", str(first)]
+    data = call_json("boxes", "import", write_cell(tmp_path), labels, *given)
+    assert data["slices_done"] == [z]
+    assert any("--first N" in note for note in data["notes"]) == (first is None)
+
+
+def test_a_number_before_the_first_slice_is_named(tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "classes.txt").write_text("mito\n")
+    (labels / "export_0004.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    result = call("boxes", "import", write_cell(tmp_path), labels, "--first", "5", code=1)
+    assert "export_0004.txt: found slice -1" in str(result.exception)
+
+
 def test_the_formats_of_the_command_line_are_those_of_the_room():
     assert set(get_args(boxes.Boxes)) == set(FORMATS)

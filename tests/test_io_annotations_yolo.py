@@ -77,7 +77,7 @@ def test_yolo_mark_as_it_is_found_in_the_wild(tmp_path):
     assert corners(imported) == [[3, 5, 6, 20, 30]]
     assert imported.annotations.boxes["class_name"].tolist() == ["early endosome"]
     assert imported.annotations.done == {3, 4}
-    assert imported.notes[0] == "train.txt list images, not boxes; a slice is known by its own label file"
+    assert imported.notes[0] == "train.txt lists images, not boxes; a slice is known by its own label file"
     assert "2 slices count as done" in imported.notes[-1]
 
 

@@ -28,6 +28,10 @@ def boxes_import(
     stack: options.StackArgument,
     source: Annotated[Path, typer.Argument(metavar="BOXES", help="YOLO folder, COCO JSON, CVAT XML or boxes.csv.")],
     kind: Annotated[Boxes | None, typer.Option("--format", "-f", help="Found out where not given.")] = None,
+    first: Annotated[
+        int | None,
+        typer.Option("--first", min=0, help="Number of the stack's first slice in the images' names: 0, 1 …"),
+    ] = None,
     overwrite: options.OverwriteOption = False,
     folder: options.FolderOption = None,
     as_json: options.JsonOption = False,
@@ -40,7 +44,7 @@ def boxes_import(
     from famous.pipeline.annotations import import_boxes
 
     project = options.Common(folder=folder).open(stack)
-    notes, taken = import_boxes(project, source, kind, overwrite=overwrite)
+    notes, taken = import_boxes(project, source, kind, first=first, overwrite=overwrite)
     note(notes)
     data = _tell(project, taken, notes, files_of(project.annotations, "csv"))
     Answer(data, (f"{len(taken.boxes):,} boxes, {len(taken.done):,} slices done",)).say(as_json)

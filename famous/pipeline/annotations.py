@@ -19,9 +19,12 @@ class Exported:
 
 
 def import_boxes(
-    project: Project, source: Path, kind: str | None = None, *, overwrite: bool = False
+    project: Project, source: Path, kind: str | None = None, *, first: int | None = None, overwrite: bool = False
 ) -> tuple[list[str], Annotations]:
     """Take boxes from a file or folder as the annotations of a project; returns notes and what was taken.
+
+    `first` is the number of the stack's first slice in the names of the labelled images; if given, images are found by
+    their numbers alone.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def import_boxes(
     target = project.annotations / "boxes.csv"
     if target.exists() and not overwrite:
         raise InputError(f"{target} is there already; --overwrite replaces it")
-    found = read_boxes(source, kind, shape=project.stack.shape, names=project.opened.slice_names)
+    found = read_boxes(source, kind, shape=project.stack.shape, names=project.opened.slice_names, first=first)
     project.annotations.mkdir(parents=True, exist_ok=True)
     write_boxes(target, "csv", found.annotations, shape=project.stack.shape)
     return list(found.notes), found.annotations

@@ -68,7 +68,11 @@ class SliceFinder:
         """How names were turned into slices, in a sentence."""
         if self.by_name:
             return "images were matched to slices by the stack's own file names"
-        return f"the slice is the last whole number in an image's name, {self.first or 0} being the stack's first slice"
+        other = " (--first N for another)" if self.first is None else ""
+        return (
+            f"the slice is the last whole number in an image's name, {self.first or 0} being the stack's first slice"
+            + other
+        )
 
     def _look_up(self, name: str) -> int:
         for same in (name, stem(name)):
@@ -78,7 +82,7 @@ class SliceFinder:
         if not found:
             raise InputError(
                 f"found the name {name!r}, expected one of the stack's, such as {(self.names or ['?'])[0]!r} "
-                "(or say which number the first slice has, to go by numbers)"
+                "(--first N goes by the numbers in the names, N being the first slice)"
             )
         if len(found) > 1:
             raise InputError(f"found the name {name!r}, which the slices {sorted(found)} share, expected one of them")

@@ -30,7 +30,8 @@ def read(path: Path, rows: Rows, finder: SliceFinder, classes: Sequence[str] | N
     files = [path] if single else label_files(folder)
     lists = [] if single else sorted({file.name for file in folder.rglob("*.txt") if file.name.lower() in LISTS})
     if lists:
-        rows.notes.append(f"{', '.join(lists)} list images, not boxes; a slice is known by its own label file")
+        verb = "list" if len(lists) > 1 else "lists"
+        rows.notes.append(f"{', '.join(lists)} {verb} images, not boxes; a slice is known by its own label file")
     if not files:
         raise InputError(f"{folder}: found no label file, expected one .txt for each labelled image")
     names = class_names(folder, rows, classes)
