@@ -56,8 +56,9 @@ def test_a_name_that_is_none(tmp_path: Path) -> None:
     [{}, {"a": np.zeros((3, 3))}, {"a": np.zeros((0, 4, 5))}, {"a": np.array([["x"]], dtype="S3")}],
 )
 def test_no_stack_inside(datasets: dict[str, np.ndarray], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no dataset with three axes"):
+    with pytest.raises(InputError, match="no dataset with three axes of grey values") as caught:
         open_stack(write(tmp_path / "a.h5", **datasets))
+    assert all(f"/{name} {data.shape} of {data.dtype}" in str(caught.value) for name, data in datasets.items())
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,17 @@ class Made(FileVolume):
         return self.make(z)
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f4", "f8"])
+def test_pixels_without_a_grey_value_are_named(dtype: str) -> None:
+    image = np.ones((4, 5), dtype)
+    volume = Made(lambda z: image, dtype=np.dtype(dtype))
+    image[0, 0] = np.inf
+    assert np.isinf(volume[1][0, 0])
+    image[1, 2:4] = np.nan
+    with pytest.raises(InputError, match=r"^made ü\.x, slice 1: found 2 pixels of 20 without a grey value \(NaN\)"):
+        volume[1]
+
+
 def test_slices_are_handed_over_in_the_type_that_was_promised() -> None:
     volume = Made(lambda z: np.full((4, 5), z + 1, ">u2"), dtype=">u2")
     assert (len(volume), volume.shape, volume.dtype) == (3, (3, 4, 5), np.dtype("u2"))

@@ -52,7 +52,7 @@ def test_ids_that_are_none_are_named_by_slice(value: float, dtype: str, tmp_path
     zarr.create_array(tmp_path / "a.zarr", data=image)
     stack = read_label_volume(tmp_path / "a.zarr").stack
     assert not stack.grey(1).any()
-    with pytest.raises(InputError, match=r"a\.zarr, slice 2: labels: found"):
+    with pytest.raises(InputError, match=r"a\.zarr, slice 2: (labels: )?found"):
         stack.grey(2)
 
 

@@ -60,7 +60,7 @@ def _resolve(path: Path, file: Any, inside: str | None) -> str:
         return name
     found = _datasets(file)
     if len(found) != 1:
-        what = f"{len(found)} datasets with three axes {list(found)[:20]}" if found else "no dataset with three axes"
+        what = f"{len(found)} datasets with three axes {list(found)[:20]}" if found else _no_stack(file)
         raise InputError(f"{path}: found {what}, expected one; name it: {path.name}:/dataset")
     return next(iter(found))
 
@@ -82,6 +82,20 @@ def _datasets(file: Any) -> dict[str, tuple[int, ...]]:
 
     file.visititems(visit)
     return dict(sorted(found.items()))
+
+
+def _no_stack(file: Any) -> str:
+    """Say that a file holds no stack, and what it holds instead."""
+    import h5py
+
+    there: list[str] = []
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            there.append(f"/{name} {node.shape} of {node.dtype}")
+
+    file.visititems(visit)
+    return "no dataset with three axes of grey values" + (f" among {', '.join(sorted(there)[:20])}" if there else "")
 
 
 def _voxel_size(dataset: Any) -> VoxelSize | None:

@@ -71,6 +71,11 @@ class FileVolume(ABC):
             raise InputError(
                 f"{name}: found {image.shape} pixels, expected {self.shape[1:]} (y, x) as in the first slice"
             )
+        if image.dtype.kind == "f" and (missing := int(np.isnan(image).sum())):
+            raise InputError(
+                f"{name}: found {missing:,} pixels of {image.size:,} without a grey value (NaN), expected one in each; "
+                "write 0 where there is nothing"
+            )
         return image.astype(self.dtype, copy=False)
 
     def name_of(self, z: int) -> str:
