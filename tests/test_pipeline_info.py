@@ -52,6 +52,15 @@ def test_what_is_unknown_is_none_and_has_no_line(tmp_path):
     assert not project.folder.exists()
 
 
+def test_a_stack_that_nobody_touched_is_begun_with_its_own_name(tmp_path):
+    path, size = tmp_path / "a b.tif", (1, 1, 1)
+    project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8), voxel_size=size)
+    assert gather(project)["next"] == f"nothing is done yet; run `famous run '{path}'`"
+    folder = tmp_path / "there" / "c"
+    project = open_project(str(path), Choices(save=False, voxel_size=size, folder=folder))
+    assert gather(project)["next"] == f"nothing is done yet; run `famous run '{path}' --folder {folder}`"
+
+
 def test_a_turned_window_is_told(tmp_path):
     project = opened(tmp_path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), invert=True)
     found = gather(project)

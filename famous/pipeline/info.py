@@ -1,11 +1,13 @@
 """`famous info`: what a stack is, and how far its run is."""
 
+import os
+import shlex
 from typing import Any
 
 from famous.errors import InputError
 from famous.pipeline import manifest
 from famous.pipeline.mesh import measure_stage
-from famous.pipeline.project import Project
+from famous.pipeline.project import Project, project_folder
 from famous.pipeline.train import read_annotations
 from famous.voxels import NM_PER_UM
 
@@ -39,12 +41,21 @@ def gather(project: Project) -> dict[str, Any]:
         },
         "next": None,
     }
-    if size:
+    if size and not project.folder.exists():
+        found["next"] = f"nothing is done yet; run `{_first_command(project)}`"
+    elif size:
         try:
             measure_stage(project)[0].require()
         except InputError as problem:
             found["next"] = str(problem)
     return found
+
+
+def _first_command(project: Project) -> str:
+    """Return the command that begins a run of a stack that has no folder yet."""
+    stack = os.path.normpath(project.folder / (project.config.stack or project.stack.name))
+    elsewhere = [] if project.folder == project_folder(stack) else ["--folder", str(project.folder)]
+    return shlex.join(["famous", "run", stack, *elsewhere])
 
 
 def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
