@@ -19,6 +19,7 @@ from famous.masks import Body, Mask, find_body
 from famous.mesh import Mesh
 from famous.surface.marching import Piece, Seams, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
+from famous.surface.simplify import simplify
 from famous.surface.topology import mesh_betti, voxel_betti
 from famous.voxels import VoxelSize
 
@@ -39,10 +40,14 @@ class IsosurfaceParams:
     keep_topology: bool = True  #: where the blur changes the number of pieces, tunnels or cavities, no voxel gives way
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
     volume_tolerance: float = 0.002  #: relative difference to the voxels' volume at which the level is good enough
+    max_error_nm: float = (
+        0.0  #: how far a simplified surface may be from the one it was made from; 0 leaves it as it is
+    )
     max_faces: int = 500_000  #: an instance that would have more is binned first, which keeps its volume
 
     def __post_init__(self) -> None:
-        lows = {"smooth_steps": 0.0, "coarse_z": 1.0, "volume_tolerance": 1e-6, "max_faces": 1000, "smooth_nm": 0.0}
+        lows = {"smooth_steps": 0.0, "smooth_nm": 0.0, "coarse_z": 1.0, "volume_tolerance": 1e-6, "max_faces": 1000}
+        lows["max_error_nm"] = 0.0
         for name, low in lows.items():
             value = getattr(self, name)
             if not (value is None or (np.isfinite(value) and value >= low)):
@@ -88,7 +93,7 @@ def surface(
     mesh = _surface(mask, body, voxel_size, params)
     if mesh.is_empty:  # so few voxels in each bin that there are no shapes to interpolate between
         mesh = _surface(mask, body, voxel_size, replace(params, coarse_z=sys.float_info.max))
-    return mesh.translated(np.array(offset) * voxel_size.zyx)
+    return simplify(mesh, params.max_error_nm).translated(np.array(offset) * voxel_size.zyx)
 
 
 def _surface(mask: Mask, body: Body, voxel_size: VoxelSize, params: IsosurfaceParams) -> Mesh:

@@ -1,0 +1,118 @@
+"""Simplified surfaces: within the error, and still surfaces."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from famous.errors import InputError
+from famous.mesh import Mesh, merge
+from famous.surface import simplify as module
+from famous.surface.isosurface import IsosurfaceParams, surface
+from famous.surface.simplify import collapse, crossing_faces, error_nm, levels, simplify
+from famous.surface.topology import mesh_betti
+from tests.solids import FIB, ball_mesh, box_mesh, dumbbell, shell, torus, voxelize
+
+
+def distance(one: Mesh, other: Mesh, seed: int = 0) -> float:
+    """Largest distance of random points on one surface to the other, by other points than the code under test."""
+    corners = one.vertices[one.faces]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    rng = np.random.default_rng(seed)
+    chosen, shares = rng.choice(len(areas), 20_000, p=areas / areas.sum()), rng.dirichlet((1, 1, 1), 20_000)
+    return float(np.abs(other.signed_distance(np.einsum("nk,nkd->nd", shares, corners[chosen]))).max())
+
+
+@pytest.mark.parametrize("solid", [torus, dumbbell, shell])
+def test_the_error_is_kept_and_so_is_everything_else(solid):
+    mesh = surface(voxelize(solid(), FIB).mask, voxel_size=FIB)
+    few = len(mesh.faces)
+    for error in (1.0, 4.0):
+        simple = simplify(mesh, error)
+        assert len(simple.faces) < few / 2
+        assert max(distance(simple, mesh), distance(mesh, simple)) <= error
+        assert simple.is_watertight
+        assert mesh_betti(simple) == mesh_betti(mesh)
+        assert len(crossing_faces(simple)) == 0
+        assert simple.volume_nm3 == pytest.approx(mesh.volume_nm3, rel=0.003)
+        few = len(simple.faces)
+
+
+def test_a_box_needs_few_faces():
+    mesh = surface(np.ones((20, 20, 20), bool), voxel_size=FIB, params=IsosurfaceParams(max_error_nm=8.0))
+    assert mesh.is_watertight
+    assert len(mesh.faces) < 300
+
+
+def test_no_error_no_change():
+    mesh = ball_mesh()
+    assert simplify(mesh, 0.0) is mesh
+    assert simplify(Mesh.empty(), 5.0).is_empty
+    assert simplify(box_mesh(), 5.0).faces.shape == (12, 3)
+
+
+@pytest.mark.parametrize("error", [-1.0, float("nan")])
+def test_wrong_errors_are_named(error):
+    with pytest.raises(InputError, match="maximum error"):
+        simplify(ball_mesh(), error)
+
+
+def test_levels_get_coarser():
+    fine, middle, coarse = levels(ball_mesh(), [0.0, 1.0, 10.0])
+    assert len(fine.faces) > len(middle.faces) > len(coarse.faces)
+
+
+def test_the_error_of_two_balls_is_what_parts_them():
+    assert error_nm(ball_mesh(100), ball_mesh(110)) == pytest.approx(10, abs=0.5)
+    lonely = merge([ball_mesh(100), ball_mesh(10, centre=(0, 0, 300))])
+    assert error_nm(ball_mesh(100), lonely) == error_nm(lonely, ball_mesh(100)) == pytest.approx(210, abs=1)
+
+
+def test_crossing_faces_are_found():
+    assert len(crossing_faces(Mesh.empty())) == 0
+    assert len(crossing_faces(ball_mesh())) == 0
+    apart = merge([ball_mesh(100), ball_mesh(100, centre=(0, 0, 210))])
+    assert len(crossing_faces(apart)) == 0
+    through = merge([ball_mesh(100), ball_mesh(100, centre=(3, 7, 150))])
+    assert len(crossing_faces(through)) > 20
+
+
+def test_a_collapse_that_goes_wrong_is_not_taken(monkeypatch):
+    mesh = ball_mesh()
+    pillow = Mesh(np.eye(3) * 100, np.array([[0, 1, 2], [2, 1, 0]]))
+    touching = merge([ball_mesh(100, rounds=2), ball_mesh(60, centre=(0, 0, 60), rounds=2)])
+    for wrong in (Mesh.empty(), Mesh(mesh.vertices, mesh.faces[1:]), merge([mesh, pillow]), touching):
+        monkeypatch.setattr(module, "collapse", lambda _mesh, _number, wrong=wrong: wrong)
+        assert simplify(mesh, 50.0) is mesh
+
+
+def test_two_tetrahedra_that_share_a_corner_are_no_manifold():
+    corner = box_mesh((1, 1, 1))
+    far = Mesh(-corner.vertices, corner.faces[:, ::-1])
+    shared = np.array([0, *range(8, 15)])
+    joined = Mesh(
+        np.concatenate([corner.vertices, far.vertices[1:]]), np.concatenate([corner.faces, shared[far.faces]])
+    )
+    assert joined.is_watertight
+    assert not module._fans_are_single(joined)
+    assert module._fans_are_single(corner)
+
+
+def test_the_collapse_gives_the_number_and_keeps_the_volume():
+    mesh = ball_mesh()
+    fewer = collapse(mesh, 200)
+    assert len(fewer.faces) <= 200
+    assert fewer.volume_nm3 == pytest.approx(mesh.volume_nm3, rel=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 4.0, 30.0]))
+def test_any_blob_stays_a_surface_of_its_kind(seed, error):
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((14, 14, 14)), 1.5)
+    mesh = surface(noise > np.quantile(noise, 0.7), voxel_size=FIB)
+    simple = simplify(mesh, error)
+    assert simple.is_watertight
+    assert mesh_betti(simple) == mesh_betti(mesh)
+    assert max(distance(simple, mesh), distance(mesh, simple)) <= error
+    assert len(crossing_faces(simple)) == 0
