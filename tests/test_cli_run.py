@@ -63,7 +63,7 @@ def test_info_as_json(finished, tmp_path):
     assert data["dtype"] == "uint8"
     assert data["stages"]["mesh"]["seconds"] >= 0
     assert data["next"] is None
-    assert "famous detect" in call_json("info", write_cell(tmp_path))["next"]
+    assert "famous run" in call_json("info", write_cell(tmp_path))["next"]
 
 
 def test_the_demo_names_what_it_made(tmp_path, monkeypatch):
