@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from famous.cli import options
+from famous.cli import options, surfaces
 from famous.cli.console import Answer, count, err
 from famous.progress import Bars
 
@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
     _add_stage(app, "detect", "Box the organelles in every slice.", _detect)
     _add_stage(app, "extract", "Turn each box into pixels.", _extract)
     _add_stage(app, "link", "Link the slices into 3D instances.", _link)
-    app.command(rich_help_panel=PANEL)(mesh)
-    _add_stage(app, "measure", "Measure every organelle: one row each.", _measure)
+    app.command(rich_help_panel=PANEL)(surfaces.mesh)
+    app.command(rich_help_panel=PANEL)(surfaces.measure)
     app.command(rich_help_panel=PANEL)(export)
 
 
@@ -131,66 +131,6 @@ def _link(project: "Project", session: "Session") -> Answer:
         "files": [project.boxes, project.labels],
     }
     return Answer(data, (f"{len(instances):,} instances in {project.boxes}",))
-
-
-def mesh(
-    stack: options.StackArgument,
-    keep_steps: Annotated[
-        bool,
-        typer.Option("--keep-steps", help="Write each step of the shrink-wrap, too: eight PLY files an organelle."),
-    ] = False,
-    show_steps: Annotated[
-        int | None,
-        typer.Option("--show-steps", metavar="ID", help="Draw the shrink-wrap of an organelle, step by step."),
-    ] = None,
-    voxel_size: options.VoxelSizeOption = None,
-    invert: options.InvertOption = None,
-    config: options.ConfigOption = None,
-    folder: options.FolderOption = None,
-    weights: options.WeightsOption = None,
-    device: options.DeviceOption = "auto",
-    jobs: options.JobsOption = 1,
-    scheduler: options.SchedulerOption = None,
-    again: options.AgainOption = False,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Make one watertight mesh per organelle.
-
-    Example: famous mesh cell.tif
-    """
-    from famous.pipeline import steps
-    from famous.pipeline.mesh import run_mesh
-
-    project = options.Common(voxel_size, invert, config, folder).open(stack, weights=weights)
-    with Bars(err) as bars:
-        session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
-        if show_steps is not None:
-            picture = steps.show_steps(project, show_steps)
-            answer = Answer({"folder": project.folder, "files": [picture]}, (str(picture),))
-        else:
-            meshes = run_mesh(project, session)
-            kept = steps.keep_steps(project, session) if keep_steps else []
-            data = {"folder": project.folder, "meshes": len(meshes), "files": [*meshes, *kept]}
-            lines = [f"{len(meshes):,} meshes in {project.meshes}"]
-            answer = Answer(
-                data, (*lines, f"{len(kept):,} steps in {steps.steps_folder(project)}") if keep_steps else tuple(lines)
-            )
-    answer.say(as_json)
-
-
-def _measure(project: "Project", session: "Session") -> Answer:
-    from famous.pipeline.mesh import run_measure
-
-    table = run_measure(project, session)
-    sums = ["voxels", "volume_voxels_um3", "volume_mesh_um3", "area_um2"]
-    data = {
-        "folder": project.folder,
-        "instances": len(table),
-        "instances_by_class": count(table["class"]),
-        "total_by_class": table.groupby("class")[sums].sum().to_dict("index"),
-        "files": [project.instances],
-    }
-    return Answer(data, (f"{len(table):,} rows in {project.instances}",))
 
 
 def export(

@@ -1,0 +1,335 @@
+"""Meshes and measures of any label volume, without a run: two passes through its slices, never the whole in memory.
+
+The first pass finds where each id lies. The second hands out the voxels of an id once the slice after its last is
+reached; between its first and its last slice they wait, packed where they are many.
+"""
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.config import MeshConfig
+from famous.errors import InputError
+from famous.files import PARTIAL_SUFFIX, sweep_partials
+from famous.io.glb import MeshNode, write_glb
+from famous.io.label_store import LabelStore, check_class_names
+from famous.io.meshes import SIDE_CAR, read_mesh, write_mesh, write_side_car
+from famous.io.stacks import require_voxel_size
+from famous.io.tables import write_csv
+from famous.io.volumes import read_label_volume
+from famous.measure import MeasureParams, measure_further
+from famous.measure.further import NESTING
+from famous.measure.morphology import COLUMNS, measure_instance
+from famous.parallel import map_in_order, open_executor
+from famous.pipeline.crops import Crop, Extent, empty_crop, fill, slug, step_of
+from famous.pipeline.mesh import make_mesh
+from famous.pipeline.pieces import split_pieces
+from famous.pipeline.project import Project, project_folder
+from famous.pipeline.scan import scan_slices
+from famous.pipeline.stage import Session
+from famous.report.colours import class_colours
+from famous.stack import LazyVolume
+from famous.voxels import NM_PER_UM, VoxelSize
+
+BETWEEN = ".meshes."  # begins the name of the folder that meshes wait in
+FORMATS = ("ply", "stl", "obj", "glb")
+LARGE = 2_000_000  # voxels of a crop from which on it is packed
+OPEN = 64_000_000  # voxels of the crops that may wait as arrays
+BATCH = 16  # instances handed to a process at a time …
+BATCH_VOXELS = 2_000_000  # … or fewer, with so many voxels together
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label volume of one class: `volume[z]` is (y, x) of any unsigned type, 0 is background."""
+
+    volume: LazyVolume
+    voxel_size: VoxelSize
+    class_name: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x)."""
+        z, y, x = self.volume.shape
+        return int(z), int(y), int(x)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be made of label volumes."""
+
+    out: Path
+    meshes: str | None = "ply"  # format of the meshes; none writes no mesh
+    mesh: Mapping[str, MeshConfig] = field(default_factory=dict)  # by class; one that is missing takes the default
+    measure: MeasureParams = field(default_factory=MeasureParams)
+    split: bool = False  # each connected piece of an id becomes an instance
+    minimum_voxels: int = 1  # instances with fewer are left out
+    overwrite: bool = False
+
+    def mesh_of(self, class_name: str) -> MeshConfig:
+        """Return how the instances of a class are meshed."""
+        return self.mesh.get(class_name) or MeshConfig()
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made: one row an instance, and the files."""
+
+    table: pd.DataFrame
+    files: tuple[Path, ...]
+
+
+def has_run(source: str, folder: Path | None) -> bool:
+    """Tell whether what the user named is the stack of a project, or its folder."""
+    homes = [Path(source), folder if folder is not None else project_folder(source)]
+    return any((home / "famous.yaml").is_file() for home in homes)
+
+
+def open_labels(source: str, voxel_size: VoxelSize | None, class_name: str = "object") -> Labels:
+    """Open a label volume of any format.
+
+    Raises
+    ------
+    InputError
+        As `read_label_volume`, where there is no voxel size, or the class cannot name a folder.
+    """
+    check_class_names([class_name])
+    opened = read_label_volume(source, voxel_size=voxel_size, wide=True)
+    return Labels(opened.stack.volume, require_voxel_size(opened.stack), class_name, opened.notes)
+
+
+class StoreVolume:
+    """Labels of one class of a run; picklable."""
+
+    def __init__(self, store: LabelStore, class_name: str) -> None:
+        self._store = store
+        self._class_name = class_name
+        self.shape: tuple[int, ...] = store.shape
+        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+
+    def __getitem__(self, z: int) -> NDArray[np.uint32]:
+        return self._store.read_labels(self._class_name, z)
+
+
+def labels_of_run(project: Project, class_name: str | None) -> list[Labels]:
+    """Open the labels of a run, of all classes or of one; InputError where there are none."""
+    if not project.labels.exists():
+        raise InputError(f"{project.folder}: found no labels of a run; run `famous link {project.folder}`")
+    store = LabelStore.open(project.labels)
+    if class_name is not None and class_name not in store.classes:
+        raise InputError(f"--class: found {class_name!r}, expected one of {', '.join(store.classes)}")
+    chosen = store.classes if class_name is None else (class_name,)
+    return [Labels(StoreVolume(store, name), project.voxel_size, name) for name in chosen]
+
+
+def work_on(volumes: Sequence[Labels], wish: Wish, session: Session) -> Made:
+    """Mesh and measure all instances of label volumes, and write what was wished for.
+
+    Meshes appear one by one under `out`, `<class>_00042.ply`, with several classes in a folder each; with them, at the
+    end, `meshes.json` with unit and rows. Without meshes it is `instances.csv`. Ids of 64 bits are kept as they are.
+
+    Raises
+    ------
+    InputError
+        If a volume holds no labels, or a file is there and `overwrite` is off.
+    """
+    if wish.meshes is not None and wish.meshes not in FORMATS:
+        raise InputError(f"--format: found {wish.meshes!r}, expected one of {', '.join(FORMATS)}")
+    if wish.out.exists() and not wish.out.is_dir():
+        raise InputError(f"{wish.out}: found a file, expected a folder or nothing; name another with --out")
+    folders = {one.class_name: wish.out / slug(one.class_name) if len(volumes) > 1 else wish.out for one in volumes}
+    _require_free([_last_file(wish)], wish)
+    found = [_find(labels, wish, session) for labels in volumes]
+    listed = [extent for one in found for extent in one.extents]
+    _require_free([_mesh_file(folders, extent, wish) for extent in listed] if _one_by_one(wish) else [], wish)
+    wish.out.mkdir(parents=True, exist_ok=True)
+    _sweep(wish.out)
+    stage = "mesh" if wish.meshes else "measure"
+    session.reporter.begin(stage, len(listed))
+    with TemporaryDirectory(prefix=BETWEEN, suffix=PARTIAL_SUFFIX, dir=wish.out) as between:
+        places = folders if _one_by_one(wish) else {name: Path(between) for name in folders}
+        table = pd.concat([_work(one, places[one.labels.class_name], wish, session) for one in found])
+        table = table.reset_index(drop=True)
+        files = _finish(table, places, wish)
+    session.reporter.end(stage, f"{len(table):,} instances in {wish.out}")
+    if not listed:
+        session.reporter.note("found no label above 0: there is nothing to mesh or measure")
+    return Made(table, files)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed export left."""
+    sweep_partials(out)
+    for left in out.glob(f"{BETWEEN}*{PARTIAL_SUFFIX}"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _one_by_one(wish: Wish) -> bool:
+    """Whether each mesh has a file of its own."""
+    return wish.meshes in ("ply", "stl", "obj")
+
+
+def _last_file(wish: Wish) -> Path:
+    """Return the file that is written last: a folder with it is complete."""
+    if wish.meshes is None:
+        return wish.out / "instances.csv"
+    return wish.out / ("meshes.glb" if wish.meshes == "glb" else SIDE_CAR)
+
+
+def _mesh_file(folders: Mapping[str, Path], extent: Extent, wish: Wish) -> Path:
+    kind = wish.meshes if _one_by_one(wish) else "ply"
+    return folders[extent.class_name] / f"{extent.name}.{kind}"
+
+
+def _require_free(files: Sequence[Path], wish: Wish) -> None:
+    taken = [] if wish.overwrite else [file for file in files if file.exists()]
+    if taken:
+        raise InputError(f"{taken[0]}: is there already; say --overwrite to replace it, or name another --out")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Instances of a label volume, the labels that they are in, and, where it was split, the id that each had."""
+
+    labels: Labels
+    extents: tuple[Extent, ...]
+    origins: NDArray[np.uint64] | None
+
+
+def _find(labels: Labels, wish: Wish, session: Session) -> Found:
+    """Go through the slices once, or twice to split."""
+    origins = None
+    if wish.split:
+        pieces, origins = split_pieces(labels.volume, session)
+        labels = replace(labels, volume=pieces)
+    spans = scan_slices(labels.volume, session)
+    extents = tuple(
+        Extent(int(number), labels.class_name, (z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1), math.nan, slices, voxels)
+        for number, (z0, y0, x0, z1, y1, x1, slices, voxels) in zip(spans.ids, spans.rows.tolist(), strict=True)
+        if voxels >= wish.minimum_voxels
+    )
+    return Found(labels, extents, origins)
+
+
+def sweep(
+    labels: Labels, extents: Sequence[Extent], maximum_voxels: int | None = None
+) -> Iterator[tuple[Extent, Crop]]:
+    """Read each slice once, and yield each instance with its voxels as soon as its last slice is read.
+
+    With a maximum, an instance whose crop is larger is read at the smallest step that keeps it below.
+    """
+    waiting = sorted(extents, key=lambda extent: extent.low[0], reverse=True)
+    active: list[tuple[Extent, Crop]] = []
+    held = 0
+    for z in range(waiting[-1].low[0] if waiting else 0, max((extent.high[0] for extent in extents), default=0)):
+        while waiting and waiting[-1].low[0] == z:
+            extent = waiting.pop()
+            step = step_of(extent, maximum_voxels)
+            size = extent.size // step**3
+            pack = size > LARGE or held + size > OPEN
+            held += 0 if pack else size
+            active.append((extent, empty_crop(extent, labels.voxel_size, step, pack=pack)))
+        here = [(extent, crop) for extent, crop in active if z % crop.step == 0]
+        if here:
+            image = labels.volume[z]
+            for extent, crop in here:
+                fill(crop, extent, z, image)
+        done = [(extent, crop) for extent, crop in active if extent.high[0] == z + 1]
+        active = [(extent, crop) for extent, crop in active if extent.high[0] > z + 1]
+        held -= sum(crop.mask.size for _, crop in done if isinstance(crop.mask, np.ndarray))
+        yield from done
+
+
+def _batches(crops: Iterator[tuple[Extent, Crop]]) -> Iterator[list[tuple[Extent, Crop]]]:
+    """Put small instances together, so that handing them over costs little."""
+    batch: list[tuple[Extent, Crop]] = []
+    voxels = 0
+    for extent, crop in crops:
+        batch.append((extent, crop))
+        voxels += extent.size
+        if len(batch) >= BATCH or voxels >= BATCH_VOXELS:
+            yield batch
+            batch, voxels = [], 0
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class BatchMesher:
+    """Makes, writes and measures the meshes of some instances; picklable."""
+
+    folder: Path
+    wish: Wish
+    shape: tuple[int, int, int]
+    voxel_size: VoxelSize
+
+    def __call__(self, batch: Sequence[tuple[Extent, Crop]]) -> list[dict[str, object]]:
+        """Return one row an instance."""
+        return [self._make(extent, crop) for extent, crop in batch]
+
+    def _make(self, extent: Extent, crop: Crop) -> dict[str, object]:
+        mesh = make_mesh(crop, self.wish.mesh_of(extent.class_name))
+        if self.wish.meshes is not None:
+            path = _mesh_file({extent.class_name: self.folder}, extent, self.wish)
+            write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
+        z, y, x = (-(-side // crop.step) for side in self.shape)
+        row = measure_instance(crop.mask, mesh, voxel_size=crop.voxel_size, offset=crop.offset, stack_shape=(z, y, x))
+        counted = {  # exact also where the crop was read at a step
+            "n_slices": extent.n_slices,
+            "voxels": extent.voxels,
+            "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
+        }
+        further = measure_further(mesh, self.wish.measure)
+        return {"id": extent.instance, "class": extent.class_name, **row, **counted, **further}
+
+
+def _work(found: Found, folder: Path, wish: Wish, session: Session) -> pd.DataFrame:
+    """Mesh and measure the instances of one label volume; one row each, by id."""
+    labels = found.labels
+    config = wish.mesh_of(labels.class_name)
+    crops = sweep(labels, found.extents, config.maximum_voxels if config.method == "shrinkwrap" else None)
+    worker = BatchMesher(folder, wish, labels.shape, labels.voxel_size)
+    rows: list[dict[str, object]] = []
+    with open_executor(session.jobs, scheduler=session.scheduler) as executor:
+        for made in map_in_order(executor, worker, _batches(crops), ahead=max(1, 2 * session.jobs)):
+            rows += made
+            session.reporter.advance(len(made))
+    rows.sort(key=lambda row: int(str(row["id"])))
+    columns = ["id", "class", *COLUMNS, *(name for name in wish.measure.columns if name not in NESTING)]
+    table = pd.DataFrame(rows, columns=columns)
+    if found.origins is not None:
+        origins = found.origins[table["id"].to_numpy(dtype=np.int64)]
+        table.insert(2, "label", origins)
+    return table
+
+
+def _finish(table: pd.DataFrame, places: Mapping[str, Path], wish: Wish) -> tuple[Path, ...]:
+    """Write what comes last, and list all files."""
+    last = _last_file(wish)
+    if wish.meshes is None:
+        write_csv(last, table)
+        return (last,)
+    rows = {}
+    for row in table.to_dict("records"):
+        extent = Extent(int(row["id"]), str(row["class"]), (0, 0, 0), (0, 0, 0), math.nan, 0, 0)
+        rows[_mesh_file(places, extent, wish)] = {str(name): value for name, value in row.items()}
+    if _one_by_one(wish):
+        write_side_car(wish.out, {file.relative_to(wish.out).as_posix(): row for file, row in rows.items()})
+        return (*rows, last)
+
+    def nodes(class_name: str) -> Iterator[MeshNode]:
+        for file, row in rows.items():
+            if row["class"] == class_name:
+                yield MeshNode(file.stem, read_mesh(file), row, int(row["id"]))
+
+    write_glb(last, {name: nodes(name) for name in places}, colours=class_colours(sorted(places), {}))
+    return (last,)
