@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import mrcfile
@@ -27,7 +28,7 @@ def cell(dtype=np.uint16):
     labels = np.zeros((14, 24, 30), dtype)
     z, y, x = np.indices(labels.shape)
     labels[4 * (z - 6) ** 2 + (y - 9) ** 2 + (x - 9) ** 2 < 40] = 3
-    labels[3:6, 15:21, 4:26] = 41
+    labels[3:6, 17:23, 4:26] = 41
     return labels
 
 
@@ -269,9 +270,9 @@ def test_the_labels_of_a_run_are_meshed_apart_and_the_run_stays(tmp_path, done):
 @pytest.mark.usefixtures("know_all")
 def test_knobs_said_for_a_run_are_kept_with_it(done):
     first = call_json("mesh", done.folder)["files"]
-    before = [open(file, "rb").read() for file in first]  # noqa: PTH123, SIM115
+    before = [Path(file).read_bytes() for file in first]
     again = call_json("mesh", done.folder, "--smooth-nm", "3")["files"]
-    assert before != [open(file, "rb").read() for file in again]  # noqa: PTH123, SIM115
+    assert before != [Path(file).read_bytes() for file in again]
     assert read(done.folder / "famous.yaml").mesh.isosurface.smooth_nm == 3
     call("measure", done.folder)
 

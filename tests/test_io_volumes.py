@@ -170,3 +170,23 @@ def test_real_labels(shared_data: Path) -> None:
     opened = read_label_volume(shared_data / "lucchi" / "mito_inst.tif")
     assert opened.stack.grey(40).max() > 0
     assert opened.stack.grey(40).dtype == np.uint32
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint64", "float32", ">u8"])
+def test_wide_volumes_hold_any_whole_number(dtype: str, tmp_path: Path) -> None:
+    image = labels(1 if dtype == "bool" else 120).astype(dtype)
+    if image.dtype.itemsize == 8:
+        image.flat[0] = 2**64 - 1
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels"] = image
+    stack = read_label_volume(tmp_path / "a.h5", wide=True).stack
+    back = np.stack([stack.grey(z) for z in range(len(stack))])
+    assert stack.volume.dtype == back.dtype == np.uint64
+    np.testing.assert_array_equal(back, image.astype(np.uint64))
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(-1, "int16"), (-1, "int64"), (0.5, "float32")])
+def test_wide_ids_that_are_none_are_named_too(value: float, dtype: str, tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a.zarr", data=np.full((2, 3, 4), value, dtype))
+    with pytest.raises(InputError, match=r"a\.zarr, slice 1: labels: found"):
+        read_label_volume(tmp_path / "a.zarr", wide=True).stack.grey(1)

@@ -56,8 +56,10 @@ class Knobs:
     def apply(self, config: "MeshConfig") -> "MeshConfig":
         """Return the configuration with what was said."""
         said: dict[str, Any] = {"smooth_nm": self.smooth_nm, "max_error_nm": self.max_error_nm}
-        known = {entry.name for entry in fields(config.isosurface)}
-        smooth = replace(config.isosurface, **{key: said[key] for key in said.keys() & known if said[key] is not None})
+        said = {name: value for name, value in said.items() if value is not None}
+        if unknown := said.keys() - {entry.name for entry in fields(config.isosurface)}:
+            raise typer.BadParameter(f"isosurface knows no {sorted(unknown)[0]}", param_hint="--max-error-nm")
+        smooth = replace(config.isosurface, **said)
         return replace(config, method=self.method or config.method, isosurface=smooth)
 
 
