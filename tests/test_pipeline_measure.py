@@ -14,7 +14,7 @@ from famous.measure import MeasureParams
 from famous.measure.further import NESTING
 from famous.measure.thickness import ThicknessParams
 from famous.pipeline.crops import Extent, mesh_path
-from famous.pipeline.measure import BlockMeasurer
+from famous.pipeline.measure import BlockMeasurer, Nested
 from famous.pipeline.mesh import measure_stage, run_measure, settle
 from famous.pipeline.stage import Session
 from famous.surface.isosurface import surface
@@ -126,3 +126,19 @@ def test_nothing_to_measure_is_a_table(cell):
     folder, _ = cell
     worker = BlockMeasurer(folder / "l.ome.zarr", folder / "meshes", SIZE, INSIDE, ())
     assert list(worker(range(0)).columns) == list(NESTING)
+
+
+def test_the_one_that_shares_most_voxels_is_the_one_around(tmp_path):
+    store = LabelStore.create(tmp_path / "l.ome.zarr", ["inner", "outer"], (4, 8, 8), SIZE)
+    outer = np.ones((8, 8), np.uint32)
+    outer[4:] = 2
+    for z in range(4):
+        store.write_labels("outer", z, outer)
+    mask = np.zeros((4, 8, 8), bool)
+    mask[0, 0, :2] = True  # two voxels in the first, nine in the second
+    mask[1:, 7, :3] = True
+    inner = Extent(1, "inner", (0, 0, 0), (4, 8, 8), 1.0, 4, 11)
+    around = tuple(Extent(number, "outer", (0, 0, 0), (4, 8, 8), 1.0, 4, 128) for number in (1, 2))
+    nested = Nested(store, tmp_path, SIZE, MeasureParams(inside={"inner": "outer"}), (inner, *around))
+    assert nested._find(inner, mask, "outer") == 2
+    assert nested._find(inner, np.zeros_like(mask), "outer") is None
