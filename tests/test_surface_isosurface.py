@@ -281,6 +281,7 @@ def test_a_mesh_in_slabs_is_the_mesh_in_one(monkeypatch, voxel_size, max_faces):
     for voxels in (1, 20_000, 60_000):
         monkeypatch.setattr(occupancy, "SLAB_VOXELS", voxels)
         monkeypatch.setattr(occupancy, "KEPT_VOXELS", 0)
+        monkeypatch.setattr(occupancy, "KEPT_BETWEEN", 0)
         parts = surface(pack(mask), voxel_size=voxel_size, params=params, offset=(3, 1, 4))
         assert np.array_equal(parts.faces, whole.faces)
         assert np.allclose(parts.vertices, whole.vertices, rtol=0, atol=1e-6)  # the sums of the volume round otherwise
@@ -298,6 +299,7 @@ def peak_of(length):
 def test_length_costs_no_memory(monkeypatch):
     monkeypatch.setattr(occupancy, "SLAB_VOXELS", 50_000)
     monkeypatch.setattr(occupancy, "KEPT_VOXELS", 0)
+    monkeypatch.setattr(occupancy, "KEPT_BETWEEN", 0)
     monkeypatch.setattr(masks, "SLAB_VOXELS", 50_000)
     surface(worm(20), voxel_size=FIB)  # fills the caches
     (short, small), (long, large) = peak_of(150), peak_of(1200)

@@ -33,6 +33,7 @@ def field_of(mask, voxel_size, *, smooth_steps=1.0, **knobs):
 def small_slabs(patch, voxels):
     patch.setattr(occupancy, "SLAB_VOXELS", voxels)
     patch.setattr(occupancy, "KEPT_VOXELS", 0)
+    patch.setattr(occupancy, "KEPT_BETWEEN", 0)
 
 
 @pytest.mark.parametrize("voxel_size", [FIB, VoxelSize(4, 8, 8), VoxelSize(10, 8, 9)], ids=str)

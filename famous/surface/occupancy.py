@@ -18,6 +18,7 @@ from famous.voxels import VoxelSize
 
 SLAB_VOXELS = 1 << 19  # of the grid at a time
 KEPT_VOXELS = 1 << 21  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
+KEPT_BETWEEN = 1 << 23  # the same where shapes between slices are in it, which cost a hundred times as much
 HALF = 0.5  # a grid point is inside if more of it is filled
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 
@@ -92,7 +93,7 @@ class Occupancy:
         return origin
 
     def __iter__(self) -> Iterator[Slab]:
-        if np.prod(self.shape) > KEPT_VOXELS:
+        if np.prod(self.shape) > (KEPT_BETWEEN if self.grid.parts > 1 else KEPT_VOXELS):
             yield from self._slabs()
             return
         if not self._kept:
@@ -148,8 +149,8 @@ class Occupancy:
         lower, upper = start - REACH * bins[0], end + REACH * bins[0]  # with the neighbours, to interpolate with
         filled = np.pad(self._bin(lower, upper) >= 0.5, ((0, 0), *((self._room,) * 2,) * 2))
         step = self.grid.step
-        fine, _ = interpolate_slices(filled, parts, aspect=step[1] / step[2], spacing=step[0] * parts / step[2])
-        return fine[REACH * parts : -REACH * parts]
+        spacing = step[0] * parts / step[2]
+        return interpolate_slices(filled, parts, aspect=step[1] / step[2], spacing=spacing, margin=REACH)[0]
 
     def _bin(self, start: int, end: int) -> NDArray[np.float32]:
         """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""

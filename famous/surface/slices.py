@@ -41,7 +41,7 @@ class _Lattice:
 
 
 def interpolate_slices(
-    mask: NDArray[np.bool_], parts: int, *, aspect: float = 1.0, spacing: float | None = None
+    mask: NDArray[np.bool_], parts: int, *, aspect: float = 1.0, spacing: float | None = None, margin: int = 0
 ) -> tuple[NDArray[np.float32], float]:
     """Put slices between the slices.
 
@@ -55,27 +55,31 @@ def interpolate_slices(
         Height of a pixel over its width.
     spacing
         Distance of the slices in pixel widths; as many as parts if not said.
+    margin
+        Slices at either end that are only looked at: what would replace them is left out.
 
     Returns
     -------
     fine, first
-        Fill grade 0 … 1 of the fine slices, (z · parts, y, x) with all of the first and last slice's half outside
-        their centres, and the position of the first fine slice against the centre of the mask's first, in fine steps.
+        Fill grade 0 … 1 of the fine slices, ((z − 2 · margin) · parts, y, x) with all of the first and last slice's
+        half outside their centres, and the position of the first one against the centre of the mask's first slice, in
+        fine steps.
         A shape that bulges or moves beyond the mask's sides is cut off there.
     """
     depth = len(mask)
-    fine = np.full((depth * parts, *mask.shape[1:]), NOTHING, dtype=np.float32)
+    wanted = np.arange(margin * parts, (depth - margin) * parts)
+    fine = np.full((len(wanted), *mask.shape[1:]), NOTHING, dtype=np.float32)
     lattice = _Lattice(aspect, float(parts if spacing is None else spacing))
     empty = np.zeros(mask.shape[1:], dtype=np.bool_)
     slices = [Slice(image) for image in (empty, empty, *mask, empty, empty)]
-    halves = 2 * np.arange(depth * parts) + 1 + parts  # of a fine slice, from the centre of the slice before the first
+    halves = 2 * wanted + 1 + parts  # of a fine slice, from the centre of the slice before the first
     lower, shares = halves // (2 * parts), halves % (2 * parts) / (2 * parts)  # the same wherever a mask is cut
     for k in range(depth + 1):
         chosen = np.flatnonzero(lower == k)
         if chosen.size and (slices[k + 1].any or slices[k + 2].any):
             fine[chosen] = _between(slices[k : k + 4], shares[chosen], lattice)
     fine += np.float32(0.5)
-    return np.clip(fine, 0.0, 1.0, out=fine), 0.5 - parts / 2
+    return np.clip(fine, 0.0, 1.0, out=fine), 0.5 - parts / 2 + margin * parts
 
 
 def _between(slices: Sequence[Slice], shares: NDArray[np.float64], lattice: _Lattice) -> Field:
