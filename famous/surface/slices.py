@@ -8,7 +8,7 @@ both sides agree. Where a part ends, the curve goes on as a ball's would, so tha
 it. Closed holes are bodies of their own that are taken out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,8 +101,8 @@ def _solid(slices: Sequence[Slice], shares: NDArray[np.float64], lattice: _Latti
         window = _window(slices, group, lattice)
         knots = _Knots.of(slices, group, window, lattice)
         part = found[:, window[0], window[1]]
-        for image, share in zip(part, shares, strict=True):
-            np.maximum(image, knots.at(float(share)), out=image)
+        for image, distance in zip(part, knots.along(shares), strict=True):
+            np.maximum(image, distance, out=image)
     return found
 
 
@@ -223,15 +223,24 @@ class _Knots:
         places = np.stack([-way, 0 * way, way, 2 * way])
         return cls([a, before], mix, np.array([0, 0, end, 3 * end]), places, places[[1, 0]], np.inf, (2,))
 
-    def at(self, share: float) -> Field:
-        """Distance (pixels) at a share 0 … 1 of the way."""
-        place = _cubic(share) @ self.places
+    def along(self, shares: NDArray[np.float64]) -> Iterator[Field]:
+        """Distance (pixels) at shares 0 … 1 of the way; where nothing moves, the knots are the same all along."""
+        squares = _Curve.through(self.mix @ [part.square for part in self.parts] + self.plus, self.steepest)
+        moves = self.places.any() or self.own.any()
+        curve = None
+        for share in shares.tolist():
+            if curve is None or moves:
+                curve = _Curve.through(self._laid(_cubic(share) @ self.places), self.steepest)
+            yield _to_distance(curve.at(share), float(squares.at(share)))
+
+    def _laid(self, place: NDArray[np.float64]) -> Field:
+        """Lay the knots, (4, y, x), over a place (y, x)."""
         values = np.stack([_moved(part.values, place - own) for part, own in zip(self.parts, self.own, strict=True)])
-        knots = np.tensordot(self.mix.astype(np.float32), values, axes=1) + self.plus.astype(np.float32)[:, None, None]
+        knots: Field = np.tensordot(self.mix.astype(np.float32), values, axes=1)
+        knots += self.plus.astype(np.float32)[:, None, None]
         for row in self.ends:  # wherever it may look otherwise
             np.minimum(knots[row], np.float32(-SURE), out=knots[row])
-        squares = self.mix @ [part.square for part in self.parts] + self.plus
-        return _to_distance(_curve(knots, share, self.steepest), float(_curve(squares, share, self.steepest)))
+        return knots
 
 
 def _cubic(share: float) -> NDArray[np.float64]:
@@ -240,17 +249,30 @@ def _cubic(share: float) -> NDArray[np.float64]:
     return np.array([-s + 2 * s**2 - s**3, 2 - 5 * s**2 + 3 * s**3, s + 4 * s**2 - 3 * s**3, -(s**2) + s**3]) / 2
 
 
-def _curve(knots: NDArray[Any], share: float, steepest: float) -> NDArray[Any]:
-    """Interpolate between the middle of four knots by the parabolas on both sides, as far as these agree."""
-    before, a, b, after = knots
-    bends = np.stack([before - 2 * a + b, a - 2 * b + after])
-    size = np.minimum(np.abs(bends), np.minimum(AGREE * np.abs(bends[::-1]), steepest))
-    bends = np.where(bends[0] * bends[1] > 0, np.sign(bends) * size, 0)
-    kind = knots.dtype.type
-    bend = kind(1 - share) * bends[0] + kind(share) * bends[1]
-    curve: NDArray[Any] = a + (b - a) * kind(share) - bend * kind(share * (1 - share) / 2)
-    both = np.minimum(a, b)
-    return np.where(both > 0, np.maximum(curve, both / 2), curve)  # what is inside on both sides stays so
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """What lies between the middle of four knots: the parabolas on both sides, as far as these agree."""
+
+    a: NDArray[Any]
+    b: NDArray[Any]
+    bends: tuple[NDArray[Any], NDArray[Any]]
+
+    @classmethod
+    def through(cls, knots: NDArray[Any], steepest: float) -> "_Curve":
+        """Bend towards the outer knots; a bend counts up to so often the one on the other side."""
+        before, a, b, after = knots
+        near, far = before - 2 * a + b, a - 2 * b + after
+        agree = near * far > 0
+        most = [np.minimum(knots.dtype.type(AGREE) * np.abs(bend), steepest) * agree for bend in (far, near)]
+        return cls(a, b, (np.clip(near, -most[0], most[0]), np.clip(far, -most[1], most[1])))
+
+    def at(self, share: float) -> NDArray[Any]:
+        """Values at a share 0 … 1 of the way; what is inside on both sides stays so."""
+        kind = self.a.dtype.type
+        bend = kind(1 - share) * self.bends[0] + kind(share) * self.bends[1]
+        curve: NDArray[Any] = self.a + (self.b - self.a) * kind(share) - bend * kind(share * (1 - share) / 2)
+        both = np.minimum(self.a, self.b)
+        return np.where(both > 0, np.maximum(curve, both / 2), curve)
 
 
 def _end(square: float, before: float, spacing: float) -> float:
