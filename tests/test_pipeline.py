@@ -282,7 +282,7 @@ def test_info_says_what_comes_next_and_what_is_unknown(tmp_path):
     project = open_project(str(write_cell(tmp_path)), Choices(save=False))
     found = gather(project)
     assert found["stages"] == {}
-    assert "famous detect" in found["next"]
+    assert "famous run" in found["next"]
     tifffile.imwrite(tmp_path / "bare.tif", np.zeros((2, 8, 8), dtype=np.uint8))
     bare = open_project(str(tmp_path / "bare.tif"), Choices(save=False))
     found = gather(bare)
