@@ -21,14 +21,19 @@ def find_chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One headless Chromium for all tests of the session."""
+def driver() -> Iterator[Any]:
+    """One playwright for all tests of the session: a second one beside it is refused."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = find_chromium()
-    with api.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+    with api.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Any) -> Iterator[Any]:
+    """One headless Chromium for all tests of the session."""
+    chromium = driver.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.browser import browser, page  # noqa: F401
+from tests.browser import browser, driver, page  # noqa: F401
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a test never fails because a machine was slow
 hypothesis.settings.load_profile("unhurried")

@@ -36,7 +36,9 @@ class MeasureParams:
 
     def everything(self) -> "MeasureParams":
         """Return the same with thickness and centre line on."""
-        return replace(self, thickness=replace(self.thickness, wanted=True), skeleton=replace(self.skeleton, wanted=True))
+        return replace(
+            self, thickness=replace(self.thickness, wanted=True), skeleton=replace(self.skeleton, wanted=True)
+        )
 
 
 def measure_further(mesh: Mesh, params: MeasureParams) -> dict[str, float | int]:
