@@ -1,7 +1,9 @@
 """What all stages share: a fingerprint, the question whether it is done, the parts, and who is told of the progress."""
 
+import ctypes
 import gc
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -182,3 +184,13 @@ def _tidy(session: Session, units: int) -> None:
     """Report a block, and collect its garbage: cycles of array objects would otherwise pile up with the depth."""
     session.reporter.advance(units)
     gc.collect()
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Let glibc return what is free; it would keep it, in pieces, and seem to need more the longer a run goes on."""
+    if sys.platform != "linux":
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # musl has none
+        trim(0)
