@@ -128,11 +128,11 @@ def test_undo_is_named_and_goes_by_button(app: Any) -> None:
     app.begin()
     assert app.locator("#undo").is_disabled()
     draw(app, 3)
+    app.wait_for_function("document.querySelector('#undo').innerText.trim() === 'Undo draw'")
     app.wait_for_function("document.querySelector('#saved').dataset.state === 'saved'")
-    assert app.inner_text("#undo").strip() == "Undo draw"
     app.click("#undo")
-    app.wait_for_function("!document.querySelector('#redo').disabled")
-    assert (app.evaluate("famous.store.boxes.size"), app.inner_text("#redo").strip()) == (0, "Redo draw")
+    app.wait_for_function("document.querySelector('#redo').innerText.trim() === 'Redo draw'")
+    assert app.evaluate("famous.store.boxes.size") == 0
 
 
 def test_the_page_says_that_the_server_is_away(app: Any) -> None:
