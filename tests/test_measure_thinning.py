@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from famous.measure.thinning import SHIFTS, is_simple, thin
-from famous.measure.topology import Topology, count_topology
+from famous.topology import Topology, count_topology
 from tests.solids import FIB, ball, torus, tube, voxelize
 from tests.tubes import y_tube
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from famous.mesh import Mesh
 from famous.surface import isosurface, shrinkwrap
-from famous.surface.topology import Betti, mesh_betti, voxel_betti
+from famous.topology import Topology, count_topology, mesh_topology
 from famous.voxels import VoxelSize
 from tests.solids import Solid, ball, dumbbell, shell, torus, tube, voxelize
 
@@ -43,16 +43,16 @@ class Shape:
     """A solid and what its surface should be made of."""
 
     solid: Solid
-    betti: Betti
+    betti: Topology
 
 
 def shapes(grid: VoxelSize) -> dict[str, Shape]:
     return {
-        "ball": Shape(ball(), Betti(1, 0, 0)),
-        "torus": Shape(torus(), Betti(1, 1, 0)),
-        "tube": Shape(tube(), Betti(1, 0, 0)),
-        "dumbbell": Shape(dumbbell(bridge=1.5 * grid.pixel_nm), Betti(1, 0, 0)),
-        "shell": Shape(shell(), Betti(1, 0, 1)),
+        "ball": Shape(ball(), Topology(1, 0, 0)),
+        "torus": Shape(torus(), Topology(1, 1, 0)),
+        "tube": Shape(tube(), Topology(1, 0, 0)),
+        "dumbbell": Shape(dumbbell(bridge=1.5 * grid.pixel_nm), Topology(1, 0, 0)),
+        "shell": Shape(shell(), Topology(1, 0, 1)),
     }
 
 
@@ -153,7 +153,7 @@ def score(method: Method, shape: Shape, grid: VoxelSize, seeds: list[int]) -> st
         mesh = method(voxels.mask, grid)
         seconds += time.process_time() - start
         closed += mesh.is_watertight
-        kept += mesh_betti(mesh) == shape.betti
+        kept += mesh_topology(mesh) == shape.betti
         crossed += crossing(mesh)
         away = np.abs(shape.solid.distance(spread(mesh, np.random.default_rng(seed)) - voxels.centre))
         volume, area = mesh.volume_nm3 / shape.solid.volume - 1, mesh.area_nm2 / shape.solid.area - 1
@@ -207,7 +207,7 @@ def real(folder: Path, every: int, limit: int) -> Iterator[str]:
         mesh = isosurface.surface(mask, voxel_size=size)
         seconds = time.process_time() - start
         closed += mesh.is_watertight
-        kept += mesh_betti(mesh) == voxel_betti(mask)
+        kept += mesh_topology(mesh) == count_topology(mask)
         if number % 20 == 0:
             looked, crossed = looked + 1, crossed + (crossing(mesh) > 0)
         volume, truth = volume + mesh.volume_nm3, truth + float(whole.sum()) * UROCELL.volume_nm3

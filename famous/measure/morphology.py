@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.masks import Mask, find_body
 from famous.measure.shape import circular_variance, hull_volume, principal_axes, sphericity
-from famous.measure.topology import count_topology, encloses
 from famous.mesh import Mesh
+from famous.topology import Topology, count_topology, encloses
 from famous.voxels import NM_PER_UM, VoxelSize
 
 AXES = ("major", "middle", "minor")
@@ -44,6 +44,7 @@ def measure_instance(
     voxel_size: VoxelSize,
     offset: tuple[int, int, int] = (0, 0, 0),
     stack_shape: tuple[int, int, int] | None = None,
+    topology: Topology | None = None,
 ) -> dict[str, float | int | bool]:
     """Measure one instance.
 
@@ -57,6 +58,8 @@ def measure_instance(
         Index (z, y, x) of the crop's first voxel in the stack.
     stack_shape
         (z, y, x) of the whole stack; without it, the crop is taken for the stack.
+    topology
+        The mask's, where somebody has counted it already.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def measure_instance(
         (from end to end along those axes) are explained in `famous.measure.shape`; all of them are the mesh's.
         `surface_to_volume_per_um` is the mesh's area over its volume, 3 / r for a ball. `solidity` is the voxels'
         volume over that of the mesh's convex hull, at most 1. `n_slices` counts the slices with a voxel; `n_pieces`,
-        `n_tunnels` and `n_cavities` are the voxels' (`famous.measure.topology`), and `topology_kept` says whether the
+        `n_tunnels` and `n_cavities` are the voxels' (`famous.topology`), and `topology_kept` says whether the
         mesh has the same. What is undefined is NaN; an empty mask has zeros for counts and volumes.
     """
     if isinstance(mask, np.ndarray):
@@ -85,7 +88,7 @@ def measure_instance(
         touches = bool((first <= 0).any() or (last >= shape).any())
         centre = np.array([(np.arange(len(count)) * count).sum() / voxels for count in body.profiles])
         centroid, low, high = ((edge * size / NM_PER_UM) for edge in (centre + start + 0.5, first, last))
-    topology = count_topology(mask)
+    topology = topology or count_topology(mask)
     row: dict[str, float | int | bool] = {"n_slices": int(np.count_nonzero(body.profiles[0]))}
     for name, corner in (("centroid", centroid), ("bb_min", low), ("bb_max", high)):
         row |= _named(f"{name}_{{}}_um", "zyx", corner)

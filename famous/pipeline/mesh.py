@@ -22,6 +22,7 @@ from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.surface import auto, isosurface, shrinkwrap
+from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32
@@ -58,13 +59,14 @@ class BlockMesher:
 
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
-        mesh = make_mesh(crop, config)
+        topology = count_topology(crop.mask)
+        mesh = make_mesh(crop, config, topology)
         path = mesh_path(self.folder, extent)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
-        return self._row(extent, crop, mesh)
+        return self._row(extent, crop, mesh, topology)
 
-    def _row(self, extent: Extent, crop: Crop, mesh: Mesh) -> dict[str, object]:
+    def _row(self, extent: Extent, crop: Crop, mesh: Mesh, topology: Topology) -> dict[str, object]:
         z, y, x = (-(-side // crop.step) for side in self.stack_shape)
         counted = {  # from the table, exact also where the crop was read at a step
             "n_slices": extent.n_slices,
@@ -72,14 +74,19 @@ class BlockMesher:
             "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
         }
         measured = measure_instance(
-            crop.mask, mesh, voxel_size=crop.voxel_size, offset=crop.offset, stack_shape=(z, y, x)
+            crop.mask,
+            mesh,
+            voxel_size=crop.voxel_size,
+            offset=crop.offset,
+            stack_shape=(z, y, x),
+            topology=topology,
         )
         named = {"id": extent.instance, "class": extent.class_name}
         return {**named, **measured, **counted, "mean_score": extent.score}
 
 
-def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
-    """Make the mesh of one crop with the configured method."""
+def make_mesh(crop: Crop, config: MeshConfig, topology: Topology | None = None) -> Mesh:
+    """Make the mesh of one crop with the configured method; the topology of its voxels need not be counted twice."""
     if config.method == "shrinkwrap":
         mask = crop.mask[0 : crop.mask.shape[0]]  # at most `maximum_voxels`
         return shrinkwrap.surface(mask, voxel_size=crop.voxel_size, params=config.shrinkwrap, offset=crop.offset)
@@ -92,7 +99,9 @@ def make_mesh(crop: Crop, config: MeshConfig) -> Mesh:
             wrap=config.shrinkwrap,
             offset=crop.offset,
         )
-    return isosurface.surface(crop.mask, voxel_size=crop.voxel_size, params=config.isosurface, offset=crop.offset)
+    return isosurface.surface(
+        crop.mask, voxel_size=crop.voxel_size, params=config.isosurface, offset=crop.offset, topology=topology
+    )
 
 
 def mesh_stage(project: Project) -> tuple[Stage, list[Extent]]:

@@ -20,7 +20,7 @@ from famous.mesh import Mesh
 from famous.surface.marching import Piece, Seams, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
 from famous.surface.simplify import simplify
-from famous.surface.topology import mesh_betti, voxel_betti
+from famous.topology import Topology, count_topology, mesh_topology
 from famous.voxels import VoxelSize
 
 ROUNDS = 12  # how often the level may be corrected against the volume of the mesh; two are usual
@@ -60,6 +60,7 @@ def surface(
     voxel_size: VoxelSize,
     params: IsosurfaceParams | None = None,
     offset: tuple[int, int, int] = (0, 0, 0),
+    topology: Topology | None = None,
 ) -> Mesh:
     """Make a closed, smooth mesh round a mask whose volume is that of its voxels.
 
@@ -70,6 +71,8 @@ def surface(
         here.
     offset
         Index (z, y, x) of the crop's first voxel in the stack.
+    topology
+        The voxels', where somebody has counted it already.
 
     Returns
     -------
@@ -90,25 +93,27 @@ def surface(
     body = find_body(mask)
     if body.voxels == 0:
         return Mesh.empty()
-    mesh = _surface(mask, body, voxel_size, params)
+    mesh = _surface(mask, body, voxel_size, params, topology)
     if mesh.is_empty:  # so few voxels in each bin that there are no shapes to interpolate between
-        mesh = _surface(mask, body, voxel_size, replace(params, coarse_z=sys.float_info.max))
+        mesh = _surface(mask, body, voxel_size, replace(params, coarse_z=sys.float_info.max), topology)
     return simplify(mesh, params.max_error_nm).translated(np.array(offset) * voxel_size.zyx)
 
 
-def _surface(mask: Mask, body: Body, voxel_size: VoxelSize, params: IsosurfaceParams) -> Mesh:
+def _surface(
+    mask: Mask, body: Body, voxel_size: VoxelSize, params: IsosurfaceParams, topology: Topology | None
+) -> Mesh:
     """Mesh a body that is not empty, with the topology of its voxels if that can be had."""
     grid = Grid.choose(mask, body, voxel_size, coarse_z=params.coarse_z, max_faces=params.max_faces)
     smooth_nm = params.smooth_steps * float(grid.step.max()) if params.smooth_nm is None else params.smooth_nm
     mesh = _mesh(Occupancy(mask, body, grid, smooth_nm), params)
     if not params.keep_topology or grid.bins != (1, 1, 1):
         return mesh
-    wanted = voxel_betti(mask)
-    best = mesh_betti(mesh).distance(wanted)
+    wanted = topology or count_topology(mask)
+    best = mesh_topology(mesh).distance(wanted)
     solid = Occupancy(mask, body, grid, smooth_nm, solid=True)
     for margin in MARGINS if best else ():
         faithful = _mesh(solid, params, margin)
-        away = mesh_betti(faithful).distance(wanted)
+        away = mesh_topology(faithful).distance(wanted)
         if faithful.is_watertight and away < best:
             mesh, best = faithful, away
         if best == 0:

@@ -1,6 +1,6 @@
-"""Pieces, tunnels and cavities, of voxels and of a surface."""
+"""Pieces, tunnels and cavities: of voxels, of a mesh, and whether the mesh kept them."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class Topology:
     def euler(self) -> int:
         """Euler number: pieces − tunnels + cavities."""
         return self.pieces - self.tunnels + self.cavities
+
+    def distance(self, other: "Topology") -> int:
+        """How many more or fewer there are of each, summed up."""
+        return sum(abs(a - b) for a, b in zip(astuple(self), astuple(other), strict=True))
 
 
 def count_topology(mask: Mask) -> Topology:
@@ -124,17 +128,30 @@ def count_joined(pairs: NDArray[np.int64], total: int) -> int:
     return int(count)
 
 
-def encloses(mesh: Mesh, topology: Topology) -> bool:
-    """Tell whether a closed mesh has as many surfaces and tunnels as the voxels that it was made from.
-
-    There should be one surface a piece and one a cavity, and the surface's Euler number, corners − edges + faces, is
-    twice that of the solid inside.
-    """
+def mesh_topology(mesh: Mesh) -> Topology:
+    """Count those of a closed mesh: parts that point outwards, the genera of all parts, parts that point inwards."""
     if mesh.is_empty:
-        return topology == Topology(0, 0, 0)
-    used = np.zeros(len(mesh.vertices), dtype=np.bool_)
+        return Topology(0, 0, 0)
+    number = len(mesh.vertices)
+    start, end = mesh.faces[:, :2].T
+    third = mesh.faces[:, 2]
+    links = coo_array((np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, third])), shape=(number, number))
+    parts, part = connected_components(links, directed=False)
+    used = np.zeros(number, dtype=np.bool_)
     used[mesh.faces] = True
-    corners, spare = int(np.count_nonzero(used)), int(np.count_nonzero(~used))
-    shells = count_joined(np.concatenate([mesh.faces[:, :2], mesh.faces[:, 1:]]), len(used)) - spare
-    euler = corners - len(mesh.faces) // 2  # of triangles, two of which share each edge
-    return shells == topology.pieces + topology.cavities and euler == 2 * topology.euler
+    faces = np.bincount(part[start], minlength=parts)
+    euler = np.bincount(part[used], minlength=parts) - faces // 2  # a closed surface has 3 edges to 2 faces
+    centred = mesh.vertices - mesh.vertices.mean(axis=0)
+    a, b, c = (centred[mesh.faces[:, k]] for k in range(3))
+    volume = np.bincount(part[start], np.einsum("ij,ij->i", a, np.cross(b, c)), minlength=parts)
+    real = faces > 0
+    return Topology(
+        int(np.count_nonzero(real & (volume > 0))),
+        int((1 - euler[real] // 2).sum()),
+        int(np.count_nonzero(real & (volume <= 0))),
+    )
+
+
+def encloses(mesh: Mesh, topology: Topology) -> bool:
+    """Tell whether a closed mesh has as many pieces, tunnels and cavities as the voxels that it was made from."""
+    return mesh_topology(mesh) == topology

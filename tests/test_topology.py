@@ -9,9 +9,11 @@ from skimage.measure import euler_number
 
 from famous import masks
 from famous.masks import PackedMask
-from famous.measure.topology import Topology, count_topology, encloses
 from famous.mesh import Mesh, merge
-from tests.solids import FIB, SBEM, SERIAL, ball, ball_mesh, torus, tube, voxelize
+from famous.surface.isosurface import surface
+from famous.topology import Topology, count_topology, encloses, mesh_topology
+from tests.solids import FIB, SBEM, SERIAL, ball, ball_mesh, box_mesh, torus, tube, voxelize
+from tests.solids import shell as hollow_ball
 
 
 def ring(z=3):
@@ -104,3 +106,77 @@ def test_a_surface_is_compared_with_the_voxels():
 def test_spare_vertices_count_for_nothing():
     mesh = ball_mesh(100)
     assert encloses(Mesh(np.concatenate([mesh.vertices, np.zeros((3, 3))]), mesh.faces), Topology(1, 0, 0))
+
+
+def lattice() -> np.ndarray:
+    """A frame of a cube's twelve edges: five tunnels."""
+    mask = np.zeros((9, 9, 9), bool)
+    for a in (0, 8):
+        for b in (0, 8):
+            mask[a, b, :] = mask[a, :, b] = mask[:, a, b] = True
+    return mask
+
+
+def two_corners() -> np.ndarray:
+    mask = np.zeros((2, 2, 2), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = True
+    return mask
+
+
+def nested() -> np.ndarray:
+    """A shell with a ball inside."""
+    mask = np.ones((11, 11, 11), bool)
+    mask[2:9, 2:9, 2:9] = False
+    mask[4:7, 4:7, 4:7] = True
+    return mask
+
+
+KNOWN = [
+    (np.zeros((3, 3, 3), bool), Topology(0, 0, 0)),
+    (np.zeros((0, 3, 3), bool), Topology(0, 0, 0)),
+    (np.ones((1, 1, 1), bool), Topology(1, 0, 0)),
+    (voxelize(ball(60), FIB).mask, Topology(1, 0, 0)),
+    (voxelize(torus(), FIB).mask, Topology(1, 1, 0)),
+    (voxelize(hollow_ball(), FIB).mask, Topology(1, 0, 1)),
+    (lattice(), Topology(1, 5, 0)),
+    (two_corners(), Topology(1, 0, 0)),
+    (nested(), Topology(2, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("mask", "topology"), KNOWN, ids=[str(k) for k in range(len(KNOWN))])
+def test_known_bodies(mask, topology):
+    assert count_topology(mask) == topology
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.tuples(*[st.integers(1, 9)] * 3), st.floats(0.1, 0.9), st.integers(1, 400))
+def test_any_voxels_as_counted_by_others_whatever_the_slabs(seed, shape, filled, slab_voxels):
+    mask = np.random.default_rng(seed).random(shape) < filled
+    pieces = ndimage.label(mask, np.ones((3, 3, 3)))[1]
+    cavities = ndimage.label(np.pad(~mask, 1, constant_values=True))[1] - 1
+    tunnels = pieces + cavities - euler_number(np.pad(mask, 1), connectivity=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masks, "SLAB_VOXELS", slab_voxels)
+        assert count_topology(mask) == Topology(pieces, tunnels, cavities)
+
+
+def test_meshes_of_known_bodies():
+    cavity = ball_mesh(30).reversed()
+    assert mesh_topology(Mesh.empty()) == Topology(0, 0, 0)
+    assert mesh_topology(box_mesh()) == Topology(1, 0, 0)
+    assert mesh_topology(merge([ball_mesh(), cavity])) == Topology(1, 0, 1)
+    assert mesh_topology(merge([ball_mesh(), cavity, ball_mesh(10)])) == Topology(2, 0, 1)
+    assert mesh_topology(surface(voxelize(torus(), FIB).mask, voxel_size=FIB)) == Topology(1, 1, 0)
+
+
+def test_a_vertex_that_no_face_uses_is_nothing():
+    box = box_mesh()
+    assert mesh_topology(Mesh(np.concatenate([box.vertices, [[9.0, 9.0, 9.0]]]), box.faces)) == Topology(1, 0, 0)
+
+
+def test_kept_says_whether_both_agree():
+    mask = voxelize(hollow_ball(), FIB).mask
+    mesh = surface(mask, voxel_size=FIB)
+    assert encloses(mesh, count_topology(mask))
+    assert not encloses(mesh, count_topology(ndimage.binary_fill_holes(mask)))
