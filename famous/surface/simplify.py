@@ -20,6 +20,7 @@ LEAST = 32  # faces; fewer are no surface of anything
 ROUNDS = 6  # of the search for the number of faces
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
+DENSITY = 16  # points at which the error is measured, for each face of the finer surface
 CLOSE = 1.15  # numbers of faces nearer to each other than this are the same
 
 
@@ -142,10 +143,10 @@ def _fans_are_single(mesh: Mesh) -> bool:
 
 
 def _spread(mesh: Mesh, dense: Mesh) -> NDArray[np.float64]:
-    """Vertices, and points over the faces about as densely as the faces of another mesh lie."""
+    """Vertices, and points over the faces, `DENSITY` times as densely as the faces of another mesh lie."""
     corners = mesh.vertices[mesh.faces]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    counts = np.ceil(areas / max(dense.area_nm2 / len(dense.faces), 1e-12)).astype(np.int64)
+    counts = np.ceil(DENSITY * areas / max(dense.area_nm2 / len(dense.faces), 1e-12)).astype(np.int64)
     face = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(face))
     first, second = (number * 0.7548776662466927) % 1, (number * 0.5698402909980532) % 1  # evenly, without chance
