@@ -35,7 +35,7 @@ class ClassConfig:
 
     color: str | None = None  # CSS colour in pictures and meshes; none takes the next of a colour-blind safe set
     extract: Mapping[str, Any] | None = None  # method (otsu, ellipse) and its knobs; none takes the class's recipe
-    outliers: OutlierParams | None = None  # outlier removal of the shrink-wrap; none takes mesh.shrinkwrap.outliers
+    outliers: OutlierParams | None = None  # points that lie off; none takes mesh.outliers and mesh.shrinkwrap.outliers
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class MeshConfig:
 
     method: Literal["isosurface", "shrinkwrap", "auto"] = "isosurface"  # ours, the paper's, or by object
     maximum_voxels: int = 32_000_000  # the shrink-wrap meshes crops with more voxels from every 2nd, 3rd … voxel
+    outliers: OutlierParams | None = None  # what lies off is left out of the voxels too; none leaves all of them in
     isosurface: IsosurfaceParams = field(default_factory=IsosurfaceParams)
     shrinkwrap: ShrinkwrapParams = field(default_factory=ShrinkwrapParams)
     auto: AutoParams = field(default_factory=AutoParams)
@@ -89,7 +90,8 @@ class Config:
         outliers = (self.classes.get(class_name) or ClassConfig()).outliers
         if outliers is None:
             return self.mesh
-        return dataclasses.replace(self.mesh, shrinkwrap=dataclasses.replace(self.mesh.shrinkwrap, outliers=outliers))
+        wrap = dataclasses.replace(self.mesh.shrinkwrap, outliers=outliers)
+        return dataclasses.replace(self.mesh, outliers=outliers, shrinkwrap=wrap)
 
     def recipe(self, class_name: str) -> RecipeParams:
         """Return the extraction parameters of a class: its own knobs over the recipe that it starts from."""
@@ -173,9 +175,17 @@ def to_mapping(config: Any, default: Any = None) -> dict[str, Any]:
         value, usual = getattr(config, entry.name), getattr(default, entry.name)
         if value == usual:
             continue
-        nested = dataclasses.is_dataclass(value) and dataclasses.is_dataclass(usual)
-        found[entry.name] = to_mapping(value, usual) if nested else plain(value)
+        found[entry.name] = _differing(value, usual)
     return found
+
+
+def _differing(value: Any, usual: Any) -> Any:
+    """Return of a value what differs from the usual one; of parameters that stand where usually none do, from theirs."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_mapping(value, usual if dataclasses.is_dataclass(usual) else None)
+    if isinstance(value, Mapping) and any(dataclasses.is_dataclass(item) for item in value.values()):
+        return {str(key): _differing(item, None) for key, item in value.items()}
+    return plain(value)
 
 
 def plain(value: Any) -> Any:

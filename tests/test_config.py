@@ -82,7 +82,10 @@ def test_paper_mode_takes_the_papers_recipes():
 
 def test_outliers_can_be_told_per_class():
     config = parse({"classes": {"lysosome": {"outliers": {"std_ratio": 1.5}}}})
-    assert config.mesh_of("lysosome").shrinkwrap.outliers.std_ratio == 1.5
+    own = config.mesh_of("lysosome")
+    assert own.shrinkwrap.outliers.std_ratio == 1.5
+    assert own.outliers.std_ratio == 1.5
+    assert config.mesh.outliers is None
     assert config.mesh_of("nucleus") == config.mesh
 
 
@@ -92,6 +95,31 @@ def test_what_is_written_is_read_back(tmp_path):
     write(path, config)
     assert read(path) == config
     assert "tile_px" not in path.read_text()
+
+
+def test_a_class_is_written_with_what_was_said_of_it_and_no_more(tmp_path):
+    said = {
+        "nucleus": {"color": "#0072b2"},
+        "bare": {},
+        "lysosome": {"extract": {"method": "otsu", "polarity": "bright"}, "outliers": {"std_ratio": 1.5}},
+        "usual": {"outliers": {}},
+    }
+    config = parse({"classes": said})
+    assert to_mapping(config) == {"classes": said}
+    path = tmp_path / "famous.yaml"
+    write(path, config)
+    assert "null" not in path.read_text(encoding="utf-8")
+    assert read(path) == config
+    assert list(read(path).classes) == list(said)
+    assert read(path).classes["usual"].outliers is not None
+
+
+def test_a_class_that_was_written_with_nulls_is_read_the_same(tmp_path):
+    path = tmp_path / "famous.yaml"
+    path.write_text(
+        "classes:\n  nucleus: {color: '#0072b2', extract: null, outliers: null}\n  bare: null\n", encoding="utf-8"
+    )
+    assert read(path) == parse({"classes": {"nucleus": {"color": "#0072b2"}, "bare": {}}})
 
 
 def test_files_lie_over_each_other_key_by_key(tmp_path):

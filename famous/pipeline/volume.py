@@ -31,6 +31,7 @@ from famous.measure.morphology import COLUMNS, measure_instance
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline.crops import Crop, Extent, empty_crop, fill, slug, step_of
 from famous.pipeline.mesh import make_mesh
+from famous.pipeline.outliers import leave_out
 from famous.pipeline.pieces import split_pieces
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.scan import scan_slices
@@ -274,7 +275,7 @@ class BatchMesher:
 
     def __call__(self, batch: Sequence[tuple[Extent, Crop]]) -> list[dict[str, object]]:
         """Return one row an instance."""
-        return [self._make(extent, crop) for extent, crop in batch]
+        return [self._make(*leave_out(extent, crop, self.wish.mesh_of(extent.class_name))) for extent, crop in batch]
 
     def _make(self, extent: Extent, crop: Crop) -> dict[str, object]:
         mesh = make_mesh(crop, self.wish.mesh_of(extent.class_name))
