@@ -124,6 +124,41 @@ def test_the_stack_and_its_folder_can_move_together(stack, tmp_path):
     assert (again.stack.grey(2) == GREY[2]).all()
 
 
+def test_a_stack_on_another_drive_is_named_by_its_whole_path(tmp_path, monkeypatch):
+    from famous.pipeline import project as project_module
+
+    def relpath(path, start):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    path, folder = tmp_path / "D" / "a.h5", tmp_path / "C" / "work"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file["raw/em"] = GREY
+    monkeypatch.setattr(project_module.os.path, "relpath", relpath)
+    monkeypatch.chdir(path.parent)
+    first = open_project("a.h5:/raw/em", Choices(folder=folder, voxel_size=(8, 8, 8)))
+    assert saved(folder).stack == f"{path}:/raw/em"
+    monkeypatch.chdir(tmp_path)
+    assert open_project(str(folder)).config == first.config
+    assert open_project(f"{path}:/raw/em", Choices(folder=folder)).config == first.config
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "inside"),
+    [
+        ("D:/em/cell.tif", "D:/em/cell.tif", ""),
+        ("D:/em/a.h5:/raw/em", "D:/em/a.h5", ":/raw/em"),
+        ("../a.h5:/raw", "../a.h5", ":/raw"),
+        ("../odd:name.tif", "../odd:name.tif", ""),
+    ],
+)
+def test_the_letter_of_a_drive_is_no_dataset(tmp_path, written, place, inside):
+    from famous.pipeline.project import _stack_of
+
+    (tmp_path / "famous.yaml").write_text(f"stack: '{written}'\n", encoding="utf-8")
+    assert _stack_of(tmp_path) == os.path.normpath(tmp_path / place) + inside
+
+
 @pytest.mark.parametrize("size", [(30, 4, 4), (30.5, 8, 8.25)])
 def test_a_voxel_size_that_was_said_once_wins_over_the_file_from_then_on(stack, size):
     said = open_project(str(stack), Choices(voxel_size=size))

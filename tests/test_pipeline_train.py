@@ -54,6 +54,15 @@ def test_slices_that_nobody_declared_done_do_not_train(labelled):
         run_train(labelled, Session())
 
 
+def test_without_labels_the_ways_to_make_some_are_named_drawing_first(tmp_path):
+    project = open_project(str(write_cell(tmp_path)))
+    with pytest.raises(InputError, match="declared done") as raised:
+        run_train(project, Session())
+    said = str(raised.value)
+    drawing, importing = (f"`famous {command} {project.folder}" for command in ("annotate", "boxes import"))
+    assert 0 < said.index(drawing) < said.index(importing)
+
+
 def test_the_start_weights_are_named_when_missing(labelled):
     from famous.errors import MissingError
 

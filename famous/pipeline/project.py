@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -217,8 +218,13 @@ def _save(folder: Path, config: Config) -> None:
 
 
 def _relative(source: str, folder: Path) -> str:
+    """Return the stack's place as seen from the folder, so that both can move; absolute from another Windows drive."""
     file, dataset = split_dataset(source)
-    return os.path.relpath(file, folder) + (f":/{dataset.lstrip('/')}" if dataset else "")
+    try:
+        place = os.path.relpath(file, folder)
+    except ValueError:  # no relative path leads from one drive to another
+        place = str(file.absolute())
+    return place + (f":/{dataset.lstrip('/')}" if dataset else "")
 
 
 def _locate(source: str, folder: Path | None) -> tuple[Path, str]:
@@ -248,5 +254,6 @@ def _stack_of(folder: Path) -> str | None:
     saved = configuration.read(folder / "famous.yaml").stack
     if saved is None:
         return None
-    file, _, dataset = saved.partition(":/")
+    found = re.match(r"(.{2,}?):/(.*)", saved, re.DOTALL)  # two letters at least: D:/ is a drive
+    file, dataset = found.groups() if found else (saved, "")
     return os.path.normpath(folder / file) + (f":/{dataset}" if dataset else "")

@@ -68,8 +68,9 @@ def run_train(project: Project, session: Session, on_epoch: Progress | None = No
     labelled = read_annotations(project)
     if labelled is None or not labelled.done:
         raise InputError(
-            f"{project.annotations}: no slice is labelled and declared done; draw boxes with a labelling tool and "
-            f"import them with `famous boxes import {project.folder} BOXES`"
+            f"{project.annotations}: no slice is labelled and declared done; draw boxes and declare slices done with "
+            f"`famous annotate {project.folder}`, or import boxes of another tool with "
+            f"`famous boxes import {project.folder} BOXES`"
         )
     if stage.skip(session):
         session.reporter.end("train", "done before")
