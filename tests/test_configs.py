@@ -6,6 +6,7 @@ import pytest
 
 from famous.config import Config, read
 from famous.extract import paper_recipe
+from famous.points import OutlierParams
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -34,3 +35,12 @@ def test_paper_mode_is_the_papers_method_in_every_stage():
     assert config.mesh.method == "shrinkwrap"
     for name in config.classes:
         assert config.recipe(name) == paper_recipe(name)
+
+
+@pytest.mark.parametrize("name", ["paper-hela.yaml", "paper-yeast.yaml"])
+def test_paper_mode_drops_the_outliers_of_each_class_as_open3d_does(name):
+    config = read(ROOT / "configs" / name)
+    assert config.classes
+    assert all(entry.outliers == OutlierParams(neighbours=20, std_ratio=2.0) for entry in config.classes.values())
+    assert all(config.mesh_of(name).shrinkwrap.outliers == OutlierParams() for name in config.classes)
+    assert config.mesh.shrinkwrap.outliers != OutlierParams()  # ours, for classes that nobody named

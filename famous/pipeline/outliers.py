@@ -94,7 +94,7 @@ def _surface(mask: Mask, pieces: PieceVolume) -> tuple[NDArray[np.int64], NDArra
         own = np.zeros_like(block)
         inner = slice(part.start - low, part.stop - low)
         own[inner] = (block & ~ndimage.binary_erosion(block))[inner]
-        index = np.argwhere(own) + (low, 0, 0)
+        index = np.argwhere(own) + np.array([low, 0, 0])
         found.append(index)
         member += [_of_slice(pieces, z, index) for z in range(part.start, part.stop)]
     return np.concatenate(found), np.concatenate(member)
