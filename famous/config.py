@@ -180,7 +180,7 @@ def to_mapping(config: Any, default: Any = None) -> dict[str, Any]:
 
 
 def _differing(value: Any, usual: Any) -> Any:
-    """Return of a value what differs from the usual one; of parameters that stand where usually none do, from theirs."""
+    """Return what differs from the usual value; of parameters where usually are none, what differs from theirs."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_mapping(value, usual if dataclasses.is_dataclass(usual) else None)
     if isinstance(value, Mapping) and any(dataclasses.is_dataclass(item) for item in value.values()):

@@ -86,12 +86,15 @@ def test_training_answers_with_the_card_and_the_folder(tmp_path):
     assert data["card"] == json.loads((model / "card.json").read_text(encoding="utf-8"))
     assert {Path(file).name for file in data["files"]} == {"card.json", "best.pt", "best.onnx"}
     assert all(Path(file).is_file() for file in data["files"])
-    assert str(model) in call("train", path).stdout
+    said = call("train", path).stdout.splitlines()
+    assert str(model) in said[0]
+    assert said[-1] == "metrics: none, because train.validate is off: all slices were trained on"
+    assert said[-1] in call("info", path).stdout
 
 
 def test_training_without_a_labelled_slice_says_what_to_do(tmp_path):
     result = call("train", write_cell(tmp_path), code=1)
-    assert "famous boxes import" in str(result.exception)
+    assert str(result.exception).index("famous annotate") < str(result.exception).index("famous boxes import")
 
 
 @pytest.mark.usefixtures("know_all")

@@ -10,6 +10,7 @@ from famous.errors import InputError
 from famous.pipeline import manifest
 from famous.pipeline.info import describe, gather
 from famous.pipeline.project import Choices, open_project
+from famous.yolo.card import Card, read_card, write_card
 
 pytestmark = pytest.mark.usefixtures("know_all")
 
@@ -114,6 +115,17 @@ def test_times_and_memory_are_those_of_the_manifest(done):
     found = gather(done)
     assert found["stages"]["link"] == {"seconds": 3725.25, "peak_memory_mb": 12345.6}
     assert describe(done, found)["link"] == "done in 3725.2 s, peak memory 12,346 MB"
+
+
+def test_the_detector_of_the_stack_is_told_with_its_figures_or_why_it_has_none(done):
+    assert gather(done)["model"] is None
+    done.model.mkdir()
+    write_card(done.model, Card(("a",), 3, 16.0, 0.0, slices=(2, 5), unscored="because 2 slices are few"))
+    found = gather(done)
+    assert found["model"] == read_card(done.model)
+    assert describe(done, found)["model"] == "trained on 2 slices; metrics: none, because 2 slices are few"
+    write_card(done.model, Card(("a",), 3, 16.0, 0.0, slices=(2, 5), metrics={"all": {"map50": 0.5}}))
+    assert describe(done, gather(done))["model"] == "trained on 2 slices; all: map50 0.500"
 
 
 def test_a_broken_manifest_is_named_with_the_way_out(done):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from famous.errors import InputError, MissingError
-from famous.yolo.card import Card, digest, read_card, write_card
+from famous.yolo.card import Card, digest, metric_lines, read_card, write_card
 
 CARD = Card(
     class_names=("late endosome", "mitochondrion"),
@@ -75,3 +75,17 @@ def test_weights_that_the_card_does_not_name_are_refused(tmp_path):
     (tmp_path / "best.pt").write_bytes(b"weights")
     with pytest.raises(InputError, match="none"):
         CARD.check(tmp_path, "best.pt")
+
+
+def test_figures_are_told_class_by_class_or_why_there_are_none():
+    assert metric_lines(CARD) == ["all: map50 0.900, precision –"]
+    bare = dataclasses.replace(CARD, metrics={}, unscored="because nobody asked")
+    assert metric_lines(bare) == ["metrics: none, because nobody asked"]
+    assert metric_lines(dataclasses.replace(bare, unscored="")) == ["metrics: none, and the card does not say why"]
+
+
+def test_a_card_from_before_it_said_why_is_read(tmp_path):
+    values = dataclasses.asdict(CARD)
+    del values["unscored"]
+    (tmp_path / "card.json").write_text(json.dumps(values), encoding="utf-8")
+    assert read_card(tmp_path) == CARD

@@ -15,7 +15,7 @@ from famous.yolo.card import digest, read_card
 from famous.yolo.params import TrainParams
 from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
-from famous.yolo.train import detect_slices, find_weights, train, validation_block
+from famous.yolo.train import detect_slices, find_weights, train, validation_block, why_unscored
 
 TINY = TrainParams(weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu")
 
@@ -70,6 +70,7 @@ def test_the_card_says_what_was_learnt_and_how_well(trained):
     assert {"precision", "recall", "map50", "map75", "map50_95"} <= set(card.metrics["bright"])
     assert card.metrics["all"]["n_true"] == 2
     json.dumps(card.metrics, allow_nan=False)
+    assert card.unscored == ""
 
 
 def test_what_was_trained_detects(trained):
@@ -97,6 +98,7 @@ def test_another_training_does_not_go_on_with_foreign_work(trained, tmp_path):
     params = TrainParams(**{**vars(TINY), "epochs": 1, "validate": False, "channels": "gray"})
     card = train(stack, boxes, [0, 1], folder=tmp_path, params=params)
     assert (card.epochs, card.channels, card.metrics, card.validation_slices) == (1, 1, {}, ())
+    assert "train.validate is off" in read_card(tmp_path).unscored
     assert load_detector(tmp_path).channels == 1
 
 
@@ -105,6 +107,13 @@ def test_another_training_does_not_go_on_with_foreign_work(trained, tmp_path):
 )
 def test_the_validation_block_is_the_end_of_the_stack(count, expected):
     assert validation_block(list(range(count)), TrainParams()) == expected
+
+
+def test_too_few_slices_to_score_on_are_the_cards_reason():
+    said = why_unscored(list(range(9)), TrainParams())
+    assert "9 annotated slices" in said
+    assert "from 10 on (train.val_from)" in said
+    assert "train.validate is off" in why_unscored(list(range(30)), TrainParams(validate=False))
 
 
 def test_without_validation_all_slices_are_learnt():

@@ -48,15 +48,13 @@ def train(
     Example: famous train cell.tif --minutes 30
     """
     from famous.pipeline.train import run_train
+    from famous.yolo.card import metric_lines
 
     common = options.Common(voxel_size, invert, config, folder)
     project = common.open(stack, minutes=minutes, channels=channels, start=start, download=download)
     with Bars(err) as bars:
         card = run_train(project, options.open_session(bars, device=device, again=again))
-    lines = [f"model      {project.model}"]
-    for name, metrics in card.metrics.items():
-        shown = ", ".join(f"{key} {'–' if value is None else format(value, '.3f')}" for key, value in metrics.items())
-        lines.append(f"{name}: {shown}")
+    lines = [f"model      {project.model}", *metric_lines(card)]
     files = [project.model / name for name in ("card.json", *card.sha256)]
     Answer({"folder": project.folder, "model": project.model, "card": card, "files": files}, tuple(lines)).say(as_json)
 

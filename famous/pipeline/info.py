@@ -10,13 +10,14 @@ from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.train import read_annotations
 from famous.voxels import NM_PER_UM
+from famous.yolo.card import FILE_NAME, metric_lines, read_card
 
 
 def gather(project: Project) -> dict[str, Any]:
     """Return what is known of a stack and its folder, for scripts: numbers, with their unit in the key.
 
     `stages` holds those that were done, also if something has changed since; then `next` says which command to run.
-    What is unknown is None.
+    `model` is the card of the detector that was trained on this stack. What is unknown is None.
     """
     stack = project.stack
     size = stack.voxel_size
@@ -34,6 +35,7 @@ def gather(project: Project) -> dict[str, Any]:
         "folder": project.folder,
         "boxes": len(labelled.boxes) if labelled else 0,
         "slices_done": sorted(labelled.done) if labelled else [],
+        "model": read_card(project.model) if (project.model / FILE_NAME).exists() else None,
         "stages": {
             name: {"seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
             for name, record in records.items()
@@ -77,6 +79,8 @@ def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
     told["labelled"] = (
         f"{found['boxes']:,} boxes, {len(found['slices_done']):,} slices done" if drawn else "nothing yet"
     )
+    if found["model"]:
+        told["model"] = f"trained on {len(found['model'].slices):,} slices; " + "; ".join(metric_lines(found["model"]))
     for stage in manifest.ORDER:
         record = found["stages"].get(stage)
         told[stage] = "not done"

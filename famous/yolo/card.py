@@ -25,9 +25,8 @@ class Card:
     slices: tuple[int, ...] = ()  # trained on
     validation_slices: tuple[int, ...] = ()  # scored on, never trained on
     boxes: dict[str, int] = field(default_factory=dict)  # class → boxes trained on
-    metrics: dict[str, dict[str, float | None]] = field(
-        default_factory=dict
-    )  # class → figure → value on the validation
+    metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)  # class → figure → value on validation
+    unscored: str = ""  # why there are no metrics; empty where there are
     params: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
     seconds: float = 0.0  # spent training
@@ -50,6 +49,16 @@ class Card:
                 "the weights and the card are not from the same training"
             )
         return file
+
+
+def metric_lines(card: Card) -> list[str]:
+    """Return a line a class with its figures, or one line that says why there are none."""
+    if not card.metrics:
+        return [f"metrics: none, {card.unscored or 'and the card does not say why'}"]
+    return [
+        f"{name}: " + ", ".join(f"{key} {'–' if value is None else format(value, '.3f')}" for key, value in row.items())
+        for name, row in card.metrics.items()
+    ]
 
 
 def digest(file: Path) -> str:

@@ -114,6 +114,7 @@ def train(
         seconds=round(state.seconds, 1),
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("ultralytics", "torch", "numpy", "opencv-python")},
+        unscored="" if held else why_unscored(slices, params),
         notes="metrics are from slices that chose the epoch but were never trained on" if held else "",
     )
     return _finish(stack, boxes, checkpoint, card, folder)
@@ -139,6 +140,16 @@ def validation_block(slices: list[int], params: TrainParams) -> tuple[list[int],
         return slices, []
     count = max(1, round(params.val_fraction * len(slices)))
     return slices[:-count], slices[-count:]
+
+
+def why_unscored(slices: list[int], params: TrainParams) -> str:
+    """Say why no slice is held out to score on, and what to do about it."""
+    if not params.validate:
+        return "because train.validate is off: all slices were trained on"
+    return (
+        f"because {len(slices)} annotated slices were all trained on: from {params.val_from} on (train.val_from) a "
+        "block of them is held out to score on"
+    )
 
 
 def find_weights(params: TrainParams, folder: Path) -> Path:
