@@ -1,7 +1,6 @@
 """Label volumes without a run: what is streamed is the whole, and what is wrong is named."""
 
 import json
-import math
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,10 @@ from famous.config import MeshConfig
 from famous.errors import InputError
 from famous.io.meshes import read_mesh
 from famous.io.tables import read_csv
-from famous.masks import PackedMask
 from famous.measure import MeasureParams
-from famous.pipeline import volume
-from famous.pipeline.crops import Extent
 from famous.pipeline.stage import Session, Silent
-from famous.pipeline.volume import Labels, Wish, has_run, labels_of_run, open_labels, sweep, work_on
+from famous.pipeline.sweep import Labels
+from famous.pipeline.volume import Wish, has_run, labels_of_run, open_labels, work_on
 from famous.surface.isosurface import surface
 from famous.voxels import VoxelSize
 
@@ -67,46 +64,6 @@ def test_each_mesh_and_row_is_that_of_its_voxels(tmp_path):
         assert row["touches_border"] == (row["id"] == 2)
     side_car = json.loads((tmp_path / "m" / "meshes.json").read_text(encoding="utf-8"))
     assert side_car["files"]["object_00007.ply"]["n_slices"] == 1
-
-
-@pytest.mark.parametrize(("large", "room"), [(1, 10**9), (10**9, 0), (10**9, 10**9)])
-def test_packed_or_not_the_sweep_gives_every_instance_once(monkeypatch, large, room):
-    monkeypatch.setattr(volume, "LARGE", large)
-    monkeypatch.setattr(volume, "OPEN", room)
-    labels = cell()
-    found = volume._find(opened(labels), Wish("x"), Session())
-    swept = list(sweep(found.labels, found.extents))
-    assert [extent.instance for extent, _ in swept] == [60_000, 1, 2, 7]  # as they end
-    for extent, crop in swept:
-        assert isinstance(crop.mask, PackedMask) == (extent.size > large or room == 0)
-        box = tuple(slice(low, high) for low, high in zip(extent.low, extent.high, strict=True))
-        assert np.array_equal(crop.mask[0 : crop.mask.shape[0]], labels[box] == extent.instance)
-        assert crop.offset == extent.low
-
-
-def test_every_slice_is_read_once_a_pass():
-    read = []
-
-    class Watched:
-        shape, dtype = (20, 30, 40), np.dtype(np.uint32)
-
-        def __getitem__(self, z):
-            read.append(z)
-            return cell()[z]
-
-    found = volume._find(opened(Watched()), Wish("x"), Session())
-    assert read == list(range(20))
-    read.clear()
-    list(sweep(found.labels, found.extents))
-    assert read == [*range(4, 13), 14, 15, 16, 18]
-
-
-def test_at_a_step_crops_are_coarser():
-    extent = Extent(1, "object", (4, 3, 5), (13, 21, 23), math.nan, 9, 1)
-    ((_, crop),) = sweep(opened(cell()), [extent], maximum_voxels=500)
-    assert crop.step == 2
-    assert crop.voxel_size.zyx == (32, 16, 16)
-    assert np.array_equal(crop.mask, cell()[4:13:2, 2:21:2, 4:23:2] == 1)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
