@@ -23,7 +23,8 @@ import numpy as np
 
 cv2.setNumThreads(3)
 threads, options = cv2.getNumThreads(), np.get_printoptions()
-from famous.yolo.quiet import import_onnxruntime, import_openvino, import_ultralytics, private_folder
+from famous.scratch import process_folder
+from famous.yolo.quiet import import_onnxruntime, import_openvino, import_ultralytics
 
 onnxruntime, openvino, ultralytics = import_onnxruntime(), import_openvino(), import_ultralytics()
 import numpy as np
@@ -39,14 +40,14 @@ assert core.compile_model(core.read_model(model), "CPU")(np.array([2], np.float3
 from ultralytics.utils import AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS, USER_CONFIG_DIR, VERBOSE
 
 assert (ONLINE, VERBOSE, AUTOINSTALL, SAFE_LOAD) == (False, False, False, True)
-assert private_folder() in USER_CONFIG_DIR.parents
+assert process_folder() in USER_CONFIG_DIR.parents
 assert not any(SETTINGS[name] for name in ("sync", "wandb", "mlflow", "comet", "clearml", "tensorboard"))
 assert "YOLO_CONFIG_DIR" not in os.environ
 assert cv2.getNumThreads() == threads and np.get_printoptions() == options
 assert sys.modules.get("openvino_telemetry") is None
 assert not asked, asked
 with open(sys.argv[1], "w") as file:
-    file.write(str(private_folder()))
+    file.write(str(process_folder()))
 """
 
 

@@ -10,6 +10,7 @@ from famous import __version__
 from famous.cli import annotate, boxes, run, stages, view
 from famous.cli.console import err, out
 from famous.errors import FamousError
+from famous.scratch import sweep_scratch
 
 #: Modules with a function `register(app)`, in the order of the help.
 GROUPS = (run, stages, view, annotate, boxes)
@@ -35,6 +36,7 @@ def _stop(_signal: int, _frame: object) -> None:
 def main() -> None:
     """Run the command line; a problem with the input ends with one message and exit code 1."""
     signal.signal(signal.SIGINT, _stop)
+    sweep_scratch()  # what killed processes left
     try:
         app(prog_name="famous")
     except _StoppedError as stopped:

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import IO, Any
 from famous.errors import InputError, MissingError
 from famous.files import atomic_path
 from famous.io.glb import GREY, MeshNode, plain_value, to_linear
+from famous.scratch import scratch_folder
 from famous.voxels import NM_PER_UM, zyx_to_xyz
 
 PROGRAM = "FAMOUS_BLENDER"
@@ -86,8 +86,8 @@ def write_blend(
     """
     path = Path(path)
     command = find_blender()
-    with tempfile.TemporaryDirectory(prefix="famous-blend-") as scratch, atomic_path(path) as temporary:
-        job = _spool(Path(scratch), scenes, colours or {})
+    with scratch_folder("blend") as scratch, atomic_path(path) as temporary:
+        job = _spool(scratch, scenes, colours or {})
         size = [side / NM_PER_UM for side in reversed(setting.stack_nm)]
         bar = scale_bar_um(max(size))
         text = f"{bar:g} µm" if bar >= 1 else f"{bar * NM_PER_UM:g} nm"
@@ -96,7 +96,7 @@ def write_blend(
             "box": [[0.0, 0.0, 0.0], size],
             "scale_bar": [bar, text],
             "path": str(temporary.absolute()),
-            "scratch": scratch,
+            "scratch": str(scratch),
         } | _render(setting.render)
         done = 0
         with contextlib.closing(_ask(command, job, path)) as answers:
@@ -133,8 +133,8 @@ def render_blend(
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected .png")
     command = find_blender()
-    with tempfile.TemporaryDirectory(prefix="famous-render-") as scratch, atomic_path(path) as temporary:
-        places = {"scene": str(Path(scene).absolute()), "path": str(temporary.absolute()), "scratch": scratch}
+    with scratch_folder("render") as scratch, atomic_path(path) as temporary:
+        places = {"scene": str(Path(scene).absolute()), "path": str(temporary.absolute()), "scratch": str(scratch)}
         job: dict[str, Any] = {"work": "draw", **places}
         with contextlib.closing(_ask(command, job | _render(params), path)) as answers:
             for kind, value in answers:

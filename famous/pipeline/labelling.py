@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from famous.pipeline import background, detect
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.project import Project
 from famous.report.colours import usual_name
+from famous.scratch import scratch_folder
 from famous.stack import slabs
 
 LOWEST = 0.05  # score down to which boxes are proposed; the page shows those above its own threshold
@@ -209,8 +209,8 @@ def import_upload(
         If it cannot be read, a row is broken, or a zip is not safe to unpack; the message names the file as `name`.
     """
     safe = _safe_name(name)
-    with TemporaryDirectory(prefix="famous-import-") as scratch:
-        place = Path(scratch, "in", "here")  # names of YOLO's classes are looked for in folders above, too: empty ones
+    with scratch_folder("import") as scratch:
+        place = scratch / "in" / "here"  # names of YOLO's classes are looked for in folders above, too: empty ones
         place.mkdir(parents=True)
         path, notes = place / safe, []
         try:
@@ -245,8 +245,8 @@ def export_download(project: Project, kind: str, annotations: Annotations) -> tu
     single = {"coco": "json", "cvat": "xml"}.get(kind)
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in Path(project.stack.name).stem)
     title = f"{stem or 'stack'}_{kind}"
-    with TemporaryDirectory(prefix="famous-export-") as scratch:
-        target = Path(scratch, f"{title}.{single}" if single else title)
+    with scratch_folder("export") as scratch:
+        target = scratch / (f"{title}.{single}" if single else title)
         notes = write_boxes(target, kind, annotations, shape=project.stack.shape, names=project.opened.slice_names)
         if single:
             return target.name, target.read_bytes(), list(notes)

@@ -1,21 +1,19 @@
 """The one door to the deep-learning libraries: no banners, no network, no telemetry, no files in the home folder."""
 
-import atexit
 import importlib
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
+
+from famous.scratch import process_folder
 
 #: read by ultralytics while it is imported: no look-up of a host, no pip, no banner, no code run from a weights file
 ULTRALYTICS_ENVIRONMENT = {
@@ -48,7 +46,7 @@ def import_ultralytics() -> ModuleType:
     if "ultralytics" in sys.modules:
         return _silence(sys.modules["ultralytics"])  # someone imported it before: no more than its settings is left
     threads, options = cv2.getNumThreads(), np.get_printoptions()
-    folder = private_folder()
+    folder = process_folder()
     os.environ.setdefault("MPLCONFIGDIR", str(folder))
     with _environment({**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder)}), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,18 +77,6 @@ def import_openvino() -> ModuleType:
     if "openvino" not in sys.modules:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it now fails: the stub
     return importlib.import_module("openvino")
-
-
-def private_folder() -> Path:
-    """Return this process's scratch folder, made when first asked for and removed at the end."""
-    if not _FOLDERS:
-        folder = Path(tempfile.mkdtemp(prefix="famous-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _FOLDERS.append(folder)
-    return _FOLDERS[0]
-
-
-_FOLDERS: list[Path] = []
 
 
 def _silence(ultralytics: ModuleType) -> ModuleType:
