@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cells import write_cell
@@ -33,6 +34,17 @@ def test_run_as_json(cell):
     assert data["seconds"] >= 0
     assert data["peak_memory_mb"] > 0
     assert any("phantoms only" in note for note in data["notes"])
+
+
+def test_a_run_that_finds_nothing_ends_with_what_to_try(tmp_path, monkeypatch, oracle):
+    monkeypatch.setattr(oracle, "_boxes", dict.fromkeys(range(24), np.zeros((0, 6), dtype=np.float32)))
+    path = write_cell(tmp_path)
+    lines = call("run", path).stdout.splitlines()
+    assert lines[0] == "0 organelles"
+    assert lines[-5].startswith("no box was found in 24 slices")
+    assert "famous annotate" in lines[-4]
+    assert call_json("run", path)["hints"] == call_json("detect", path)["hints"] == lines[-5:]
+    assert call("detect", path).stdout.splitlines()[-5:] == lines[-5:]
 
 
 def test_a_dry_run_makes_nothing(tmp_path):

@@ -12,7 +12,7 @@ from famous.detect import DetectParams
 from famous.errors import FamousError, InputError
 from famous.io.tables import read_parquet
 from famous.pipeline import detect as stage
-from famous.pipeline.detect import BlockDetector, run_detect, stage_of, weights_of
+from famous.pipeline.detect import BlockDetector, nothing_found_hints, run_detect, stage_of, weights_of
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.stage import Session
 from famous.stack import Window
@@ -218,3 +218,33 @@ def test_a_class_that_cannot_name_a_folder_stops_before_the_work(project, detect
         run_detect(project, Session())
     assert detector.means == []
     assert not project.run.exists()
+
+
+# ---- where nothing is found ----
+
+
+def test_the_hints_name_the_detector_that_found_nothing(project, monkeypatch, tmp_path):
+    said = "\n".join(nothing_found_hints(project))
+    assert f"{tmp_path / 'model'} was trained on other stacks" in said
+    unnamed = dataclasses.replace(project, config=dataclasses.replace(project.config, weights=None))
+    said = "\n".join(nothing_found_hints(unnamed))
+    assert said.startswith("no box was found in 10 slices")
+    assert "the detector that ships has seen phantoms only" in said
+    assert said.index(f"`famous annotate {project.folder}`") < said.index(f"`famous train {project.folder}`")
+    project.model.mkdir(parents=True)
+    (project.model / "card.json").write_text("{}")
+    said = "\n".join(nothing_found_hints(unnamed))
+    assert "label more slices" in said
+    assert "phantoms" not in said
+
+
+def test_the_hints_name_the_knobs_as_they_are(project):
+    said = "\n".join(nothing_found_hints(project))
+    assert "detect.score is 0.25, and link.overlap.instance_score" in said
+    assert f"bright, `famous run {project.folder} --invert`" in said
+    assert "8 × 8 × 8 nm" in said
+    turned = changed(project, detect={"score": 0.5, "class_scores": {"b": 0.75}}, link={"method": "centre"})
+    turned = dataclasses.replace(turned, config=dataclasses.replace(turned.config, invert=True))
+    said = "\n".join(nothing_found_hints(turned))
+    assert "detect.score is 0.5, of b 0.75: lower" in said
+    assert f"dark, `famous run {project.folder} --no-invert`" in said

@@ -2,13 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from famous.io.tables import read_csv
 from famous.pipeline import run as run_module
+from famous.pipeline.project import open_project
 from famous.pipeline.run import Outcome, run, will_train
 from famous.pipeline.stage import Session
+from tests.cells import write_cell
 from tests.test_pipeline import Log
 from tests.test_pipeline_faults import changed
 
@@ -41,6 +44,20 @@ def test_without_labels_the_shipped_detector_is_named_at_once(finished):
     assert "the detector that ships is used, which has seen phantoms only" in said
     assert log.said[0] == ("note", "", said)
     assert [stage for what, stage, _ in log.said if what == "end"] == ["detect", "extract", "link", "mesh", "measure"]
+
+
+def test_a_run_that_finds_no_box_says_what_to_try(tmp_path, monkeypatch, oracle):
+    none = np.zeros((0, 6), dtype=np.float32)
+    monkeypatch.setattr(oracle, "_boxes", dict.fromkeys(range(24), none))
+    outcome = run(open_project(str(write_cell(tmp_path))))
+    assert (outcome.boxes, len(outcome.instances), outcome.meshes) == (0, 0, [])
+    said = "\n".join(outcome.hints)
+    for word in ("no box was found in 24 slices", "famous annotate", "famous train", "detect.score", "--invert"):
+        assert word in said
+
+
+def test_a_run_that_finds_something_needs_no_hint(finished):
+    assert run(finished).hints == []
 
 
 def test_a_detector_that_was_named_or_trained_needs_no_note(done, tmp_path):

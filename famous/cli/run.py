@@ -74,6 +74,7 @@ def _answer(project: "Project", outcome: "Outcome") -> Answer:
             "seconds": round(outcome.seconds, 1),
             "peak_memory_mb": round(outcome.peak_memory_mb),
             "notes": outcome.notes,
+            "hints": outcome.hints,
             "paths": {
                 "meshes": project.meshes,
                 "table": project.instances,
@@ -87,6 +88,7 @@ def _answer(project: "Project", outcome: "Outcome") -> Answer:
             f"table      {project.instances}",
             f"labels     {project.labels}",
             f"took {as_duration(outcome.seconds)}, peak memory {outcome.peak_memory_mb:,.0f} MB",
+            *outcome.hints,
         ),
     )
 

@@ -86,17 +86,19 @@ def _add_stage(app: typer.Typer, name: str, describe: str, work: Callable[["Proj
 
 
 def _detect(project: "Project", session: "Session") -> Answer:
-    from famous.pipeline.detect import run_detect
+    from famous.pipeline.detect import nothing_found_hints, run_detect
 
     boxes = run_detect(project, session)
+    hints = nothing_found_hints(project) if boxes.empty else []
     data = {
         "folder": project.folder,
         "slices": len(project.stack),
         "boxes": len(boxes),
         "boxes_by_class": count(boxes["class_name"]),
+        "hints": hints,
         "files": [project.detected],
     }
-    return Answer(data, (f"{len(boxes):,} boxes in {project.detected}",))
+    return Answer(data, (f"{len(boxes):,} boxes in {project.detected}", *hints))
 
 
 def _extract(project: "Project", session: "Session") -> Answer:

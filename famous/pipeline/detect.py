@@ -1,5 +1,6 @@
 """Stage detect: every slice of the stack → `run/tables/detected.parquet`."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -122,6 +123,33 @@ def score_notes(config: Config) -> list[str]:
     return [
         f"detect.class_scores ({listed}) lie below link.overlap.instance_score {limit:g}: boxes that weak may lengthen "
         f"an organelle, but one whose three best boxes average less than {limit:g} is dropped; lower that knob too"
+    ]
+
+
+def nothing_found_hints(project: Project) -> list[str]:
+    """Say what may be the cause where no slice has a box: a headline, then a line a cause with what to do."""
+    config, folder, place = project.config, weights_of(project), shlex.quote(str(project.folder))
+    if folder == packaged_detector():
+        detector, slices = "the detector that ships has seen phantoms only", "about 20 slices"
+    elif folder == project.model:
+        detector, slices = "the detector was trained on slices too few or unlike the others", "more slices"
+    else:
+        detector, slices = f"the detector {folder} was trained on other stacks", "about 20 slices"
+    thresholds = f"detect.score is {config.detect.score:g}"
+    if config.detect.class_scores:
+        thresholds += "".join(f", of {name} {score:g}" for name, score in sorted(config.detect.class_scores.items()))
+    if config.link.method == "overlap":
+        thresholds += f", and link.overlap.instance_score {config.link.overlap.instance_score:g}"
+    if config.invert:
+        contrast = f"membranes are taken to be bright: where they are dark, `famous run {place} --no-invert`"
+    else:
+        contrast = f"membranes are taken to be dark: where they are bright, `famous run {place} --invert`"
+    return [
+        f"no box was found in {len(project.stack):,} slices; the cause may be one of these:",
+        f"- {detector}: label {slices} with `famous annotate {place}`, then `famous train {place}`",
+        f"- weak boxes are left out, {thresholds}: lower them in a file for --config",
+        f"- {contrast}",
+        f"- the voxel size, {project.voxel_size}, is wrong: give it with --voxel-size Z Y X",
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from famous.pipeline.detect import run_detect
+from famous.pipeline.detect import nothing_found_hints, run_detect
 from famous.pipeline.extract import run_extract
 from famous.pipeline.link import run_link
 from famous.pipeline.manifest import peak_memory_mb
@@ -27,6 +27,7 @@ class Outcome:
     seconds: float
     peak_memory_mb: float
     notes: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)  # what to try where no box was found
 
 
 def run(project: Project, session: Session | None = None) -> Outcome:
@@ -58,6 +59,7 @@ def run(project: Project, session: Session | None = None) -> Outcome:
         time.monotonic() - started,
         peak_memory_mb(),
         notes,
+        nothing_found_hints(project) if boxes.empty else [],
     )
 
 
