@@ -288,3 +288,43 @@ def test_all_measures_of_a_run(done):
     assert (table["n_branches"] >= 1).all()
     call("measure", done.folder)  # what was asked for is kept
     assert "n_branches" in read_csv(done.instances)
+
+
+def test_measure_finds_what_lies_in_another_label_volume(tmp_path):
+    """Two files from one: the ball lies in what is round it, which has a hole there; the bar lies beside."""
+    inner = cell()
+    outer = np.zeros_like(inner)
+    outer[:, :17, :18] = 9
+    outer[inner > 0] = 0
+    tifffile.imwrite(tmp_path / "inner.tif", inner)
+    tifffile.imwrite(tmp_path / "outer.tif", outer)
+    found = call_json(
+        "measure", tmp_path / "inner.tif", *VOXELS, "--inside", tmp_path / "outer.tif", "--out", tmp_path / "m"
+    )
+    assert found["instances"] == 2
+    table = read_csv(tmp_path / "m" / "instances.csv").set_index("id")
+    assert table.loc[3, "inside_id"] == 9
+    assert table.loc[3, "fenestrated_percent"] == 0
+    assert 0 < table.loc[3, "membrane_distance_min_um"] < table.loc[3, "membrane_distance_mean_um"] < 0.1
+    assert table.loc[[41], ["inside_id", "membrane_proximity"]].isna().all(axis=None)
+    small = tmp_path / "small.tif"
+    tifffile.imwrite(small, outer[:, :-1])
+    result = famous("measure", tmp_path / "inner.tif", *VOXELS, "--inside", small, "--out", tmp_path / "n")
+    assert result.returncode == 1
+    assert "--inside: found the shape (14, 23, 30), expected that of the labels, (14, 24, 30)" in result.stderr
+    result = famous("measure", tmp_path / "inner.tif", *VOXELS, "--inside", small)
+    assert result.returncode == 2
+    assert "--inside" in result.stderr
+
+
+def test_inside_of_the_configuration_is_that_of_a_run(tmp_path, done):
+    classes = sorted(read_csv(done.instances)["class"].unique())[:2]
+    knobs = tmp_path / "knobs.yaml"
+    knobs.write_text(f"measure: {{inside: {{{classes[0]}: {classes[1]}}}}}\n", encoding="utf-8")
+    found = call_json("measure", done.folder, "--config", knobs, "--class", classes[0], "--out", tmp_path / "m")
+    assert found["instances"] > 0
+    assert "membrane_proximity" in read_csv(tmp_path / "m" / "instances.csv")
+    knobs.write_text(f"measure: {{inside: {{{classes[0]}: vacuole}}}}\n", encoding="utf-8")
+    result = famous("measure", done.folder, "--config", knobs, "--out", tmp_path / "n")
+    assert result.returncode == 1
+    assert f"measure.inside.{classes[0]}: found 'vacuole'" in result.stderr

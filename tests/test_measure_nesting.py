@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from famous.measure.nesting import fenestrated_percent, inner_radius, membrane_proximity
-from famous.mesh import Mesh
+from famous.measure.nesting import fenestrated_percent, inner_radius, membrane_proximity, outer_walls
+from famous.mesh import Mesh, merge
 from tests.solids import ball_mesh
 
 
@@ -81,3 +81,13 @@ def test_far_outside_is_not_below_0():
 def test_an_empty_mesh_has_no_neighbourhood(inner, outer):
     found = membrane_proximity(inner, outer)
     assert all(math.isnan(value) for value in (found.mean_nm, found.min_nm, found.proximity))
+
+
+def test_the_walls_of_cavities_are_no_outer_walls():
+    apart = ball_mesh(50, centre=(500, 0, 0), rounds=3)
+    hollow = merge([ball_mesh(200), ball_mesh(60).reversed(), apart])
+    walls = outer_walls(hollow)
+    assert walls.is_watertight
+    assert walls.volume_nm3 == pytest.approx(ball_mesh(200).volume_nm3 + apart.volume_nm3)
+    assert outer_walls(apart).volume_nm3 == pytest.approx(apart.volume_nm3)
+    assert outer_walls(Mesh.empty()).is_empty

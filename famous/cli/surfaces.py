@@ -1,5 +1,6 @@
 """Meshes and measures: of a run, or, with --out, of any label volume."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from famous.config import Config, MeshConfig
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
+    from famous.pipeline.sweep import Labels
     from famous.pipeline.volume import Made
 
 Method = Literal["isosurface", "shrinkwrap", "auto"]
@@ -45,6 +47,12 @@ SmallestOption = Annotated[
 ]
 
 
+InsideOption = Annotated[
+    str | None,
+    typer.Option("--inside", metavar="LABELS", help="With --out: a label volume of what the objects lie in."),
+]
+
+
 @dataclass(frozen=True)
 class Knobs:
     """What the command line says about surfaces; it wins over the configuration."""
@@ -73,6 +81,7 @@ class Apart:
     minimum_voxels: int
     overwrite: bool
     kind: MeshFormat | None = None
+    inside: str | None = None
 
     def check(self) -> None:
         """Refuse what goes with --out only."""
@@ -83,7 +92,7 @@ class Apart:
             "minimum_voxels": "--min-voxels",
             "overwrite": "--overwrite",
         }
-        for name, option in (names | {"kind": "--format"}).items():
+        for name, option in (names | {"kind": "--format", "inside": "--inside"}).items():
             if self.out is None and getattr(self, name) != getattr(usual, name):
                 raise typer.BadParameter("goes with --out FOLDER only", param_hint=option)
 
@@ -201,6 +210,7 @@ def measure(
     smooth_nm: SmoothOption = None,
     max_error_nm: ErrorOption = None,
     class_name: ClassOption = None,
+    inside: InsideOption = None,
     split: SplitOption = False,
     minimum_voxels: SmallestOption = 1,
     overwrite: options.OverwriteOption = False,
@@ -220,7 +230,8 @@ def measure(
     Example: famous measure labels.tif --voxel-size 15 16 16 --out measures
     """
     source = Source(stack, options.Common(voxel_size, invert, config, folder), weights)
-    knobs, apart = Knobs(method, smooth_nm, max_error_nm), Apart(out, class_name, split, minimum_voxels, overwrite)
+    knobs = Knobs(method, smooth_nm, max_error_nm)
+    apart = Apart(out, class_name, split, minimum_voxels, overwrite, inside=inside)
     apart.check()
     if out is None and knobs != Knobs(None, None, None):
         raise typer.BadParameter("of a run's meshes are for `famous mesh`", param_hint="--method, --smooth-nm, …")
@@ -264,19 +275,41 @@ def _work_apart(
     from famous.pipeline import volume
 
     config, volumes = _open_apart(source, apart)
+    inside = _open_inside(source, apart, config, volumes)
     wish = volume.Wish(
         out=out,
         meshes=apart.kind,
-        mesh={one.class_name: knobs.apply(config.mesh_of(one.class_name)) for one in volumes},
+        mesh={one.class_name: knobs.apply(config.mesh_of(one.class_name)) for one in (*volumes, *inside.values())},
         measure=config.measure.everything() if everything else config.measure,
         split=apart.split,
         minimum_voxels=apart.minimum_voxels,
         overwrite=apart.overwrite,
+        inside=inside,
     )
     return volume.work_on(volumes, wish, session)
 
 
-def _open_apart(source: Source, apart: Apart) -> "tuple[Config, list[Any]]":
+def _open_inside(source: Source, apart: Apart, config: "Config", volumes: "list[Labels]") -> "Mapping[str, Labels]":
+    """Open what the instances of each class lie in: as --inside says, else as the configuration does of a run."""
+    from famous.pipeline import volume
+
+    if apart.kind is not None:
+        return {}
+    pairs = config.measure.inside
+    if apart.inside is not None:
+        size = volumes[0].voxel_size if source.has_run or source.common.voxel_size is not None else None
+        outer = {one.class_name: pairs.get(one.class_name, "around") for one in volumes}
+        opened = {name: volume.open_labels(apart.inside, size, name) for name in set(outer.values())}
+        return {name: opened[around] for name, around in outer.items()}
+    chosen = sorted({one.class_name for one in volumes} & pairs.keys())
+    if not source.has_run:
+        note(f"measure.inside: where each {name} lies is not measured; say --inside LABELS" for name in chosen)
+        return {}
+    project = source.open()
+    return {name: volume.labels_of_run(project, pairs[name], asked_by=f"measure.inside.{name}")[0] for name in chosen}
+
+
+def _open_apart(source: Source, apart: Apart) -> "tuple[Config, list[Labels]]":
     """Open the label volume, or those of a run, and the configuration."""
     from famous import config as configuration
     from famous.errors import InputError

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from famous.measure.lattice import Surface
 from famous.measure.thickness import local_thickness
@@ -55,6 +57,21 @@ class Membrane:
     mean_nm: float
     min_nm: float
     proximity: float
+
+
+def outer_walls(mesh: Mesh) -> Mesh:
+    """Return a closed mesh without the walls of its cavities: the parts of it that enclose a volume above 0."""
+    if mesh.is_empty:
+        return mesh
+    number = len(mesh.vertices)
+    start, end, third = mesh.faces.T
+    links = coo_array((np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, third])), shape=(number, number))
+    parts, part = connected_components(links, directed=False)
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] - mesh.vertices.mean(axis=0) for k in range(3))
+    volumes = np.bincount(part[start], np.einsum("ij,ij->i", a, np.cross(b, c)), minlength=parts)
+    kept = mesh.faces[volumes[part[start]] > 0]
+    used, faces = np.unique(kept, return_inverse=True)
+    return Mesh(mesh.vertices[used], faces.reshape(-1, 3))
 
 
 def inner_radius(outer: Mesh) -> float:

@@ -16,7 +16,7 @@ from famous.io.meshes import read_mesh
 from famous.masks import Mask
 from famous.measure import MeasureParams, measure_further
 from famous.measure.further import NESTING
-from famous.measure.nesting import Membrane, fenestrated_percent, inner_radius, membrane_proximity
+from famous.measure.nesting import Membrane, fenestrated_percent, inner_radius, membrane_proximity, outer_walls
 from famous.mesh import Mesh
 from famous.pipeline.crops import Extent, mesh_path, read_crops
 from famous.voxels import NM_PER_UM, VoxelSize
@@ -104,6 +104,6 @@ class Nested:
 
     def _membrane(self, mesh: Mesh, outer: Extent) -> Membrane:
         if self._outer is None or self._outer[0] != outer.instance:
-            surface = read_mesh(mesh_path(self._meshes, outer))
+            surface = outer_walls(read_mesh(mesh_path(self._meshes, outer)))  # a hole left for what is in it is none
             self._outer = (outer.instance, surface, inner_radius(surface))
         return membrane_proximity(mesh, self._outer[1], self._outer[2])

@@ -29,6 +29,7 @@ from famous.measure import MeasureParams, measure_further
 from famous.measure.further import NESTING
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.parallel import map_in_order, open_executor
+from famous.pipeline.around import Around, look_around
 from famous.pipeline.crops import Crop, Extent, slug
 from famous.pipeline.mesh import make_mesh
 from famous.pipeline.outliers import leave_out
@@ -54,6 +55,13 @@ class Wish:
     split: bool = False  # each connected piece of an id becomes an instance
     minimum_voxels: int = 1  # instances with fewer are left out
     overwrite: bool = False
+    inside: Mapping[str, Labels] = field(default_factory=dict)  # by class: the labels that its instances lie in
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of the columns beyond the usual."""
+        own = tuple(name for name in self.measure.columns if name not in NESTING)
+        return (*own, *(NESTING if self.inside else ()))
 
     def mesh_of(self, class_name: str) -> MeshConfig:
         """Return how the instances of a class are meshed."""
@@ -100,13 +108,13 @@ class StoreVolume:
         return self._store.read_labels(self._class_name, z)
 
 
-def labels_of_run(project: Project, class_name: str | None) -> list[Labels]:
-    """Open the labels of a run, of all classes or of one; InputError where there are none."""
+def labels_of_run(project: Project, class_name: str | None, *, asked_by: str = "--class") -> list[Labels]:
+    """Open the labels of a run, of all classes or of one; InputError, which says who asked, where there are none."""
     if not project.labels.exists():
         raise InputError(f"{project.folder}: found no labels of a run; run `famous link {project.folder}`")
     store = LabelStore.open(project.labels)
     if class_name is not None and class_name not in store.classes:
-        raise InputError(f"--class: found {class_name!r}, expected one of {', '.join(store.classes)}")
+        raise InputError(f"{asked_by}: found {class_name!r}, expected one of {', '.join(store.classes)}")
     chosen = store.classes if class_name is None else (class_name,)
     return [Labels(StoreVolume(store, name), project.voxel_size, name) for name in chosen]
 
@@ -134,11 +142,14 @@ def work_on(volumes: Sequence[Labels], wish: Wish, session: Session) -> Made:
     wish.out.mkdir(parents=True, exist_ok=True)
     _sweep(wish.out)
     stage = "mesh" if wish.meshes else "measure"
-    session.reporter.begin(stage, len(listed))
     with TemporaryDirectory(prefix=BETWEEN, suffix=PARTIAL_SUFFIX, dir=wish.out) as between:
         places = folders if _one_by_one(wish) else {name: Path(between) for name in folders}
-        table = pd.concat([_work(one, places[one.labels.class_name], wish, session) for one in found])
+        around = {one.labels.class_name: _look_around(one, Path(between), wish, session) for one in found}
+        session.reporter.begin(stage, len(listed))
+        table = pd.concat([_work(one, places, around[one.labels.class_name], wish, session) for one in found])
         table = table.reset_index(drop=True)
+        if wish.inside:
+            table["inside_id"] = pd.array([pd.NA if pd.isna(i) else i for i in table["inside_id"]], dtype="UInt64")
         files = _finish(table, places, wish)
     session.reporter.end(stage, f"{len(table):,} instances in {wish.out}")
     if not listed:
@@ -202,6 +213,7 @@ class BatchMesher:
     wish: Wish
     shape: tuple[int, int, int]
     voxel_size: VoxelSize
+    around: Around | None = None
 
     def __call__(self, batch: Sequence[tuple[Extent, Crop]]) -> list[dict[str, object]]:
         """Return one row an instance."""
@@ -219,23 +231,35 @@ class BatchMesher:
             "voxels": extent.voxels,
             "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
         }
-        further = measure_further(mesh, self.wish.measure)
+        further: dict[str, object] = {**measure_further(mesh, self.wish.measure)}
+        if self.around is not None:
+            further |= self.around.measure(extent.instance, crop.mask, mesh)
         return {"id": extent.instance, "class": extent.class_name, **row, **counted, **further}
 
 
-def _work(found: Found, folder: Path, wish: Wish, session: Session) -> pd.DataFrame:
+def _look_around(found: Found, folder: Path, wish: Wish, session: Session) -> Around | None:
+    """Find what the instances lie in, where that was asked for."""
+    outer = wish.inside.get(found.labels.class_name)
+    if outer is None:
+        return None
+    return look_around(found.labels, outer, wish.mesh_of(outer.class_name), folder, session)
+
+
+def _work(
+    found: Found, places: Mapping[str, Path], around: Around | None, wish: Wish, session: Session
+) -> pd.DataFrame:
     """Mesh and measure the instances of one label volume; one row each, by id."""
     labels = found.labels
     config = wish.mesh_of(labels.class_name)
     crops = sweep(labels, found.extents, config.maximum_voxels if config.method == "shrinkwrap" else None)
-    worker = BatchMesher(folder, wish, labels.shape, labels.voxel_size)
+    worker = BatchMesher(places[labels.class_name], replace(wish, inside={}), labels.shape, labels.voxel_size, around)
     rows: list[dict[str, object]] = []
     with open_executor(session.jobs, scheduler=session.scheduler) as executor:
         for made in map_in_order(executor, worker, batches(crops), ahead=max(1, 2 * session.jobs)):
             rows += made
             session.reporter.advance(len(made))
     rows.sort(key=lambda row: int(str(row["id"])))
-    columns = ["id", "class", *COLUMNS, *(name for name in wish.measure.columns if name not in NESTING)]
+    columns = ["id", "class", *COLUMNS, *wish.further]
     table = pd.DataFrame(rows, columns=columns)
     if found.origins is not None:
         origins = found.origins[table["id"].to_numpy(dtype=np.int64)]
