@@ -16,11 +16,13 @@ from famous.io.label_store import LabelStore
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import export as export_module
 from famous.pipeline.export import FORMATS, Organelles, export, render
+from famous.pipeline.exported import RECORD
 from famous.pipeline.mesh import run_mesh
 from famous.pipeline.project import open_project
 from famous.pipeline.stage import Session, Silent
 from tests.blender import look, needs_blender
 from tests.cells import write_cell
+from tests.test_pipeline import Log
 from tests.test_pipeline_faults import changed
 
 pytestmark = pytest.mark.usefixtures("know_all")
@@ -35,6 +37,19 @@ def meshes_of(files, kind):
 def gltf_of(path):
     data = path.read_bytes()
     return json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
+
+
+def lose(monkeypatch, project, class_name):
+    """Let the run have no organelle of a class."""
+    kept = [extent for extent in Organelles.of(project).extents if extent.class_name != class_name]
+    monkeypatch.setattr(
+        Organelles,
+        "of",
+        classmethod(lambda cls, project: cls(project, tuple(kept), {extent.instance: {} for extent in kept})),
+    )
+    store = LabelStore.open(project.labels)
+    store.classes = tuple(name for name in store.classes if name != class_name)
+    monkeypatch.setattr(LabelStore, "open", lambda path: store)
 
 
 # ---- what is in them ----
@@ -245,18 +260,91 @@ def test_the_meshes_of_the_run_can_be_exported_onto_themselves(done):
     assert {path: path.read_bytes() for path in done.meshes.rglob("*.ply")} == before
 
 
-def test_overwriting_removes_organelles_that_are_gone_and_nothing_else(finished, tmp_path):
-    mine = [tmp_path / "notes.stl", tmp_path / "nucleus" / "mine.stl", tmp_path / "nucleus" / "nucleus_00001.obj"]
-    stale = tmp_path / "nucleus" / "nucleus_00099.stl"
-    deeper = tmp_path / "a" / "b" / "nucleus_00098.stl"
-    for path in (*mine, stale, deeper):
+@pytest.mark.parametrize("kind", FILES)
+def test_where_one_file_is_there_none_is_written(finished, tmp_path, kind):
+    written = export(finished, kind, out=tmp_path / "first")
+    for number in {0, len(written) // 2, len(written) - 1}:
+        only = tmp_path / f"only {number}" / written[number].relative_to(tmp_path / "first")
+        only.parent.mkdir(parents=True)
+        only.write_bytes(b"mine")
+        before = sorted((tmp_path / f"only {number}").rglob("*"))
+        with pytest.raises(InputError, match="is there already"):
+            export(finished, kind, out=tmp_path / f"only {number}")
+        assert sorted((tmp_path / f"only {number}").rglob("*")) == before
+        assert only.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+@pytest.mark.parametrize("kind", FILES)
+def test_the_files_that_were_looked_for_are_those_that_are_there(finished, tmp_path, kind, per_class):
+    written = export(finished, kind, out=tmp_path, per_class=per_class)
+    found = {path for path in tmp_path.rglob("*") if path.is_file() and path.name != RECORD}
+    assert set(written) == found
+    assert len(written) == len(found)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_written(finished, tmp_path):
+    (tmp_path / "mitochondrion.tif").mkdir()
+    with pytest.raises(InputError, match=r"mitochondrion\.tif cannot be written: found a folder there"):
+        export(finished, "tiff", out=tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mitochondrion.tif"]
+
+
+@pytest.mark.parametrize("kind", ["stl", "obj", "ply", "tiff"])
+@pytest.mark.parametrize("per_class", [False, True])
+def test_overwriting_removes_the_classes_and_organelles_that_are_gone(finished, tmp_path, monkeypatch, kind, per_class):
+    first = export(finished, kind, out=tmp_path, per_class=per_class)
+    log = Log()
+    lose(monkeypatch, finished, "mitochondrion")
+    left = export(finished, kind, out=tmp_path, per_class=per_class, overwrite=True, reporter=log)
+    assert {path for path in tmp_path.rglob("*") if path.is_file() and path.name != RECORD} == set(left)
+    gone = [path for path in first if path not in left]
+    assert gone
+    assert all("mitochondrion" in str(path.relative_to(tmp_path)) for path in gone)
+    assert not (tmp_path / "mitochondrion").exists()
+    (said,) = [text for what, _, text in log.said if what == "note"]
+    assert said.startswith(f"removed {len(gone):,} files of earlier exports")
+    assert str(gone[0]) in said
+
+
+def test_what_is_gone_is_named_where_it_may_not_be_removed(finished, tmp_path, monkeypatch):
+    export(finished, "tiff", out=tmp_path)
+    lose(monkeypatch, finished, "mitochondrion")
+    for path in tmp_path.glob("*.tif"):
+        if path.stem != "mitochondrion":
+            path.unlink()
+    log = Log()
+    export(finished, "tiff", out=tmp_path, reporter=log)
+    assert (tmp_path / "mitochondrion.tif").exists()
+    (said,) = [text for what, _, text in log.said if what == "note"]
+    assert "1 files of earlier exports are not of this run" in said
+    assert str(tmp_path / "mitochondrion.tif") in said
+
+
+def test_only_what_famous_wrote_is_removed(finished, tmp_path, monkeypatch):
+    mine = [tmp_path / "notes.stl", tmp_path / "nucleus" / "nucleus_00099.stl", tmp_path / "mitochondrion" / "a.stl"]
+    for path in mine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    export(finished, "stl", out=tmp_path)
-    assert stale.exists()
-    export(finished, "stl", out=tmp_path, overwrite=True)
-    assert not stale.exists()
-    assert all(path.read_text() == "x" for path in (*mine, deeper))
+    changed_since = next(path for path in export(finished, "stl", out=tmp_path) if "mitochondrion" in path.name)
+    changed_since.write_text("x")
+    export(finished, "obj", out=tmp_path, overwrite=True)
+    lose(monkeypatch, finished, "mitochondrion")
+    log = Log()
+    export(finished, "stl", out=tmp_path, overwrite=True, reporter=log)
+    assert all(path.read_text() == "x" for path in (*mine, changed_since))
+    assert len(list((tmp_path / "mitochondrion").glob("*.stl"))) == 2
+    assert list((tmp_path / "mitochondrion").glob("*.obj"))  # another format's, which is not looked at
+    notes = [text for what, _, text in log.said if what == "note"]
+    assert any(f"1 files of earlier exports are not of this run: {changed_since}" in text for text in notes)
+
+
+def test_one_layout_leaves_the_files_of_the_other(finished, tmp_path):
+    first = export(finished, "stl", out=tmp_path)
+    log = Log()
+    second = export(finished, "stl", out=tmp_path, per_class=True, overwrite=True, reporter=log)
+    assert all(path.exists() for path in (*first, *second))
+    assert not [text for what, _, text in log.said if what == "note"]
 
 
 def test_a_full_disk_leaves_no_half_file(finished, tmp_path, monkeypatch):
@@ -267,7 +355,7 @@ def test_a_full_disk_leaves_no_half_file(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module.shutil, "copyfile", full)
     with pytest.raises(InputError, match="No space left on device"):
         export(finished, "ply", out=tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [RECORD]
 
 
 @pytest.mark.parametrize("kind", ["glb", "precomputed"])

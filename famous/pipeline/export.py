@@ -1,7 +1,8 @@
 """`famous export`: the results of a run as files that other programs open."""
 
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,22 @@ from famous.io.volumes import write_label_tiff
 from famous.mesh import merge
 from famous.pipeline import link
 from famous.pipeline.crops import Extent, extents, mesh_path, slug
+from famous.pipeline.exported import Exported
 from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Reporter, Silent
 from famous.report.colours import class_colours
 
+WHOLE = ("glb", "blend", "precomputed")  # one file or folder for all
+TABLES = ("instances.csv", "boxes.csv")
+#: What an export of several files writes, by format; the others write the same names every time.
+OWN_SUFFIXES = {
+    "stl": frozenset({".stl"}),
+    "obj": frozenset({".obj", ".mtl"}),
+    "ply": frozenset({".ply"}),
+    "tiff": frozenset({".tif"}),
+}
+SHOWN = 5  # names in a note
 FORMATS = ("stl", "obj", "ply", "glb", "blend", "precomputed", "tiff", "csv")
 
 
@@ -67,6 +79,19 @@ class Organelles:
         """Where a mesh lies in the run."""
         return mesh_path(self.project.meshes, extent)
 
+    def layouts(self, folder: Path, kind: str) -> list[list[Path]]:
+        """List the files of an export: one for all, or else one an organelle and, second, one a class."""
+        if kind in WHOLE:
+            return [[folder / f"{Path(self.project.stack.name).stem}.{kind}"]]
+        each, merged = [], []
+        for name in self.classes:
+            short = slug(name)
+            material = [f"{short}.mtl"] if kind == "obj" else []
+            own = [*material, *(f"{extent.name}.{kind}" for extent in self.of_class(name))]
+            each += [folder / short / file for file in own]
+            merged += [folder / file for file in (f"{short}.{kind}", *material)]
+        return [[*paths, folder / SIDE_CAR] for paths in (each, merged)]
+
     def scenes(self, reporter: Reporter) -> dict[str, Iterator[MeshNode]]:
         """Read the meshes class by class while they are asked for; the reporter is told of each."""
 
@@ -98,46 +123,69 @@ def export(
         (instances and boxes).
     out
         Folder, made if need be; `export/<kind>` in the project's folder where none is given.
+    overwrite
+        Replace files that are there, and remove those that earlier exports of this project wrote and that no longer
+        belong to its run, if nobody changed them since. The reporter hears of them, and of those that stay.
 
     Raises
     ------
     InputError
-        If the format is unknown, the stage that makes it is not done, or a file is there and `overwrite` is off.
+        If the format is unknown, the stage that makes it is not done, or a file is there and `overwrite` is off;
+        then nothing has been written.
     MissingError
         If a Blender file is asked for where there is no Blender.
     """
     if kind not in FORMATS:
         raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
-    if kind == "tiff":
-        link.stage_of(project).require()
-    elif kind == "csv":
-        measure_stage(project)[0].require()
-    else:
-        organelles = Organelles.of(project)
-    if kind == "blend":
-        find_blender()
+    organelles = _require(project, kind)
     folder = out or project.folder / "export" / kind
+    layouts = _layouts(project, organelles, folder, kind)
+    targets = layouts[-1 if per_class else 0]
+    _check_places(targets, folder, overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
     if out is None:
         _sweep(folder)
-    if kind == "tiff":
-        return _labels(project, folder, overwrite)
-    if kind == "csv":
-        return _tables(project, folder, overwrite)
     reporter = reporter or Silent()
-    reporter.begin("export", len(organelles.extents))
-    if kind in ("glb", "blend", "precomputed"):
-        name = Path(project.stack.name).stem
-        written = [_whole(organelles, require_free(folder / f"{name}.{kind}", overwrite), reporter)]
-    elif per_class:
-        written = _by_class(organelles, folder, (kind, overwrite), reporter)
+    record = Exported(folder, str(project.folder.resolve()), OWN_SUFFIXES.get(kind, frozenset()))
+    record.begin(targets)
+    if organelles is not None:
+        reporter.begin("export", len(organelles.extents))
+        if kind in WHOLE:
+            _whole(organelles, targets[0], reporter)
+        else:
+            (_by_class if per_class else _by_organelle)(organelles, folder, kind, reporter)
+        reporter.end("export", f"{len(organelles.extents):,} meshes in {folder}")
     else:
-        written = _by_organelle(organelles, folder, (kind, overwrite), reporter)
-    reporter.end("export", f"{len(organelles.extents):,} meshes in {folder}")
-    return written
+        (_labels if kind == "tiff" else _tables)(project, targets)
+    _tell(record.end(targets, [path for paths in layouts for path in paths], remove=overwrite), reporter)
+    return targets
+
+
+def _require(project: Project, kind: str) -> Organelles | None:
+    """Return the organelles where their meshes are to be written; InputError if the stage before is not done."""
+    if kind == "tiff":
+        link.stage_of(project).require()
+        return None
+    if kind == "csv":
+        measure_stage(project)[0].require()
+        return None
+    organelles = Organelles.of(project)
+    if kind == "blend":
+        find_blender()
+    return organelles
+
+
+def _layouts(project: Project, organelles: Organelles | None, folder: Path, kind: str) -> list[list[Path]]:
+    """List the files of an export, in each of the ways in which they can be laid out."""
+    if organelles is not None:
+        return organelles.layouts(folder, kind)
+    classes = LabelStore.open(project.labels).classes if kind == "tiff" else ()
+    return [
+        [folder / f"{slug(name)}.tif" for name in classes] if kind == "tiff" else [folder / name for name in TABLES]
+    ]
 
 
 def render(
@@ -172,6 +220,33 @@ def require_free(path: Path, overwrite: bool) -> Path:
     return path
 
 
+def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool) -> None:
+    """Look at every place before the first is written to, so that no export stops half-way."""
+    for path in targets:
+        for parent in path.relative_to(folder).parents[:-1]:
+            if (folder / parent).exists() and not (folder / parent).is_dir():
+                raise InputError(f"{path} cannot be written: found a file at {folder / parent}, expected a folder")
+    taken = [path for path in targets if os.path.lexists(path)]
+    if taken and not overwrite:
+        some = f" ({len(taken):,} of the {len(targets):,} files to write are there)" if len(targets) > 1 else ""
+        raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere{some}")
+    for path in taken:
+        if path.is_dir() and path.suffix != ".precomputed":
+            raise InputError(f"{path} cannot be written: found a folder there, expected a file or nothing")
+
+
+def _tell(stale: tuple[list[Path], list[Path]], reporter: Reporter) -> None:
+    """Name what earlier exports left that is of no organelle of this run."""
+    gone, left = (", ".join(map(str, [*paths[:SHOWN], *(["…"] if len(paths) > SHOWN else [])])) for paths in stale)
+    if gone:
+        reporter.note(f"removed {len(stale[0]):,} files of earlier exports that the run has no longer: {gone}")
+    if left:
+        reporter.note(
+            f"{len(stale[1]):,} files of earlier exports are not of this run: {left}; --overwrite removes those that "
+            "were written for this stack and not changed since"
+        )
+
+
 def _sweep(folder: Path) -> None:
     """Remove what killed exports left in the project's own folder; a folder of the user's is left alone."""
     sweep_partials(folder)
@@ -193,32 +268,25 @@ def _whole(organelles: Organelles, path: Path, reporter: Reporter) -> Path:
     return write_blend(path, scenes, Setting((size[0], size[1], size[2])), colours=colours)
 
 
-def _by_class(organelles: Organelles, folder: Path, choice: tuple[str, bool], reporter: Reporter) -> list[Path]:
-    kind, overwrite = choice
-    side_car = require_free(folder / SIDE_CAR, overwrite)
-    written, known = [], {}
+def _by_class(organelles: Organelles, folder: Path, kind: str, reporter: Reporter) -> None:
+    known = {}
     for name in organelles.classes:
-        path = require_free(folder / f"{slug(name)}.{kind}", overwrite)
-        own = organelles.of_class(name)
-        materials = _material(organelles, folder, name, (kind, overwrite))
+        path, own = folder / f"{slug(name)}.{kind}", organelles.of_class(name)
+        _material(organelles, folder, name, kind)
         mesh = merge(read_mesh(organelles.path(extent)) for extent in own)
         write_mesh(path, mesh, class_name=name, material=f"{slug(name)}.mtl")
         known[path.name] = {"class": name, "instances": len(own)}
-        written += [path, *materials]
         reporter.advance(len(own))
     write_side_car(folder, known)
-    return [*written, side_car]
 
 
-def _by_organelle(organelles: Organelles, folder: Path, choice: tuple[str, bool], reporter: Reporter) -> list[Path]:
-    kind, overwrite = choice
-    side_car = require_free(folder / SIDE_CAR, overwrite)
-    written, known = [], {}
+def _by_organelle(organelles: Organelles, folder: Path, kind: str, reporter: Reporter) -> None:
+    known = {}
     for name in organelles.classes:
         own = folder / slug(name)
-        written += _material(organelles, own, name, choice)
+        _material(organelles, own, name, kind)
         for extent in organelles.of_class(name):
-            path, source = require_free(own / f"{extent.name}.{kind}", overwrite), organelles.path(extent)
+            path, source = own / f"{extent.name}.{kind}", organelles.path(extent)
             if kind == "ply":
                 with atomic_path(path) as temporary:
                     shutil.copyfile(source, temporary)
@@ -227,37 +295,23 @@ def _by_organelle(organelles: Organelles, folder: Path, choice: tuple[str, bool]
                 write_mesh(path, mesh, class_name=name, instance=extent.instance, material=f"{slug(name)}.mtl")
             named = {"id": extent.instance, "class": name}
             known[path.relative_to(folder).as_posix()] = {**named, **organelles.rows.get(extent.instance, {})}
-            written.append(path)
             reporter.advance(1)
-    if overwrite:  # organelles that an earlier run had and this one has not
-        for path in set(folder.glob(f"*/*_[0-9][0-9][0-9][0-9][0-9]*.{kind}")) - set(written):
-            path.unlink()
     write_side_car(folder, known)
-    return [*written, side_car]
 
 
-def _material(organelles: Organelles, folder: Path, class_name: str, choice: tuple[str, bool]) -> list[Path]:
+def _material(organelles: Organelles, folder: Path, class_name: str, kind: str) -> None:
     """Write the colour of a class beside its OBJ files; no other format has one."""
-    kind, overwrite = choice
-    if kind != "obj":
-        return []
-    path = require_free(folder / f"{slug(class_name)}.mtl", overwrite)
-    return [write_material(path, class_name, organelles.colours[class_name])]
+    if kind == "obj":
+        write_material(folder / f"{slug(class_name)}.mtl", class_name, organelles.colours[class_name])
 
 
-def _labels(project: Project, folder: Path, overwrite: bool) -> list[Path]:
+def _labels(project: Project, targets: Sequence[Path]) -> None:
     store = LabelStore.open(project.labels)
-    written = []
-    for name in store.classes:
-        path = require_free(folder / f"{slug(name)}.tif", overwrite)
+    for name, path in zip(store.classes, targets, strict=True):
         slices = (store.read_labels(name, z) for z in range(len(project.stack)))
         write_label_tiff(path, slices, project.stack.shape, project.voxel_size)
-        written.append(path)
-    return written
 
 
-def _tables(project: Project, folder: Path, overwrite: bool) -> list[Path]:
-    instances, boxes = (require_free(folder / name, overwrite) for name in ("instances.csv", "boxes.csv"))
-    write_csv(instances, read_csv(project.instances))
-    write_csv(boxes, read_parquet(project.boxes))
-    return [instances, boxes]
+def _tables(project: Project, targets: Sequence[Path]) -> None:
+    for path, table in zip(targets, (read_csv(project.instances), read_parquet(project.boxes)), strict=True):
+        write_csv(path, table)
