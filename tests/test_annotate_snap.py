@@ -43,11 +43,19 @@ BOX = (80, 90, 140, 180)
 
 
 @pytest.mark.parametrize("extractor", [OTSU, ELLIPSE, PAPER])
-@pytest.mark.parametrize(("left", "right"), [(0.05, 0.05), (0.1, 0.2), (0.2, 0.05), (0.2, 0.2), (0, 0), (-0.05, -0.05)])
+@pytest.mark.parametrize(("left", "right"), [(0.1, 0.1), (0.1, 0.2), (0.2, 0.05), (0.2, 0.2), (0, 0)])
 def test_a_dark_body_is_found_to_two_pixels(extractor, left, right):
-    """Boxes 10 to 40 % too large, moved aside, tight, or a little too small."""
+    """Boxes 20 to 40 % too large, moved aside, or tight."""
     found = snap(body(BOX), loose(BOX, left, right), extractor, voxel_size=VOXEL)
     assert miss(found, BOX) <= 2
+
+
+def test_a_box_does_not_grow_unless_it_may():
+    """One too small by 5 % on each side."""
+    small = loose(BOX, -0.05, -0.05)
+    assert snap(body(BOX), small, OTSU, voxel_size=VOXEL) == small
+    params = SnapParams(grows=0.1, alike=1.1)
+    assert miss(snap(body(BOX), small, OTSU, voxel_size=VOXEL, params=params), BOX) <= 2
 
 
 @pytest.mark.parametrize("extractor", [BRIGHT, ELLIPSE])
@@ -174,9 +182,12 @@ def test_whatever_is_drawn_the_answer_is_a_box_of_the_promised_size(place, extra
     assert 0 <= x0 <= x1 - 3
     assert y1 <= 100
     assert x1 <= 110
+    assert y0 >= y
+    assert x0 >= x
+    assert y1 <= y + height
+    assert x1 <= x + width
     cut = np.clip([y, x, y + height, x + width], 0, [100, 110, 100, 110])
     for side, was in ((y1 - y0, cut[2] - cut[0]), (x1 - x0, cut[3] - cut[1])):
-        assert side <= SnapParams().farthest * was + 2
         assert side >= 0.9 * SnapParams().nearest * was - 2
 
 
@@ -223,9 +234,9 @@ def test_a_box_that_is_nearly_what_is_found_stays():
     assert miss(snap(slab, nearly, OTSU, voxel_size=VOXEL, params=always), BOX) <= miss(nearly, BOX)
 
 
-@pytest.mark.parametrize(("name", "path", "least"), [("lucchi", "raw.tif", 0.86), ("vnc", "raw", 0.94)])
+@pytest.mark.parametrize(("name", "path", "least"), [("lucchi", "raw.tif", 0.95), ("vnc", "raw", 0.95)])
 def test_tight_boxes_of_real_mitochondria_lose_little(shared_data, name, path, least):
-    """Without `alike` the mean IoU falls from 1 to 0.83 and 0.89; with it to 0.87 and 0.96."""
+    """If boxes might grow, the mean IoU would fall from 1 to 0.87 and 0.94; as it is to 0.96 and 0.96."""
     truths, _, found = zip(*real_boxes(shared_data / name, path, loose_by=(1, 1), moved=0), strict=True)
     assert len(truths) > 50
     assert mean_iou(found, truths) > least

@@ -23,7 +23,8 @@ class SnapParams:
     """Where the outline is looked for and what makes a good one; radii are 1 on the ellipse inscribed in the box."""
 
     nearest: float = 0.4  # smallest radius: no side shrinks below this share of the box's
-    farthest: float = 1.35  # largest radius: no side grows beyond this multiple
+    farthest: float = 1.35  # largest radius at which the outline is looked for
+    grows: float = 0.0  # share of a side by which the box may grow on it; outlines beyond a box are mostly neighbours'
     usual: float = 0.88  # radius at which outlines are expected: boxes are drawn loose rather than tight
     spread: float = 0.4  # distance from it that costs as much as one standard deviation of grey wins
     region: float = 1.0  # weight of the grey values inside the outline against the edge's
@@ -35,7 +36,7 @@ class SnapParams:
     ring: float = 0.25  # how far beyond the box its surroundings reach, share of its side
     contrast: float = 6.0  # weakest mean step of grey values (0 … 255) across an outline
     clearness: float = 0.2  # the same in standard deviations of the grey values in and round the box
-    alike: float = 0.85  # IoU with the box above which the box stays: the outlines found are not truer than that
+    alike: float = 0.88  # IoU with the box above which the box stays: the outlines found are not truer than that
 
     def __post_init__(self) -> None:
         if not 0 < self.nearest < 1 < self.farthest:
@@ -69,9 +70,9 @@ def snap(
     Returns
     -------
     tuple or None
-        Corners inside the slice, each side at least 3 px and (to the pixel) `nearest` to `farthest` times what it
-        was; the box as it is where what is found is so much `alike` that the box may well be the better one. None
-        where no outline is clear enough, or the box has less than 3 px in the slice.
+        Corners inside the slice and (but for `grows`) inside the box, each side at least 3 px and (to the pixel)
+        `nearest` times what it was; the box as it is where what is found is so much `alike` that the box may well be
+        the better one. None where no outline is clear enough, or the box has less than 3 px in the slice.
     """
     params = params or SnapParams()
     shape = slab.shape[:2]
@@ -204,8 +205,9 @@ def _tight(
     for axis, grid in enumerate((polar.y, polar.x)):
         ordered = np.sort(grid[rays, low] * (1 - part) + grid[rays, high] * part)
         first, last = corners[axis], corners[axis + 2]
+        room = round(params.grows * (last - first))
         start = int(np.floor(ordered[: params.outermost].mean() + 0.5)) if first > 0 else 0
         stop = int(np.floor(ordered[-params.outermost :].mean() + 1.5 - 1e-9)) if last < shape[axis] else last
-        result[axis], result[axis + 2] = max(0, start), min(shape[axis], stop)
+        result[axis], result[axis + 2] = max(0, start, first - room), min(shape[axis], stop, last + room)
     y0, x0, y1, x1 = result
     return (y0, x0, y1, x1) if min(y1 - y0, x1 - x0) >= SMALLEST_PX else None
