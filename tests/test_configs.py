@@ -43,4 +43,5 @@ def test_paper_mode_drops_the_outliers_of_each_class_as_open3d_does(name):
     assert config.classes
     assert all(entry.outliers == OutlierParams(neighbours=20, std_ratio=2.0) for entry in config.classes.values())
     assert all(config.mesh_of(name).shrinkwrap.outliers == OutlierParams() for name in config.classes)
+    assert config.mesh.shrinkwrap.untangle_rounds == 0  # which the paper does not have
     assert config.mesh.shrinkwrap.outliers != OutlierParams()  # ours, for classes that nobody named

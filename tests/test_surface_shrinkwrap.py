@@ -14,6 +14,7 @@ from famous.mesh import Mesh
 from famous.points import OutlierParams, PointCloud
 from famous.surface import isosurface
 from famous.surface.shrinkwrap import STEPS, ShrinkwrapParams, surface, trace
+from famous.surface.simplify import crossing_faces
 from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, SERIAL, ball, ellipsoid, torus, voxelize
 
@@ -115,6 +116,25 @@ def test_what_is_not_convex_is_webbed():
     assert len(mesh.vertices) - edges + len(mesh.faces) == 2  # a ball by its topology: the hole is closed
 
 
+@pytest.mark.parametrize("voxel_size", [FIB, SERIAL], ids=str)
+def test_no_face_of_a_concave_object_cuts_another(voxel_size):
+    mask = voxelize(torus(), voxel_size).mask
+    folded, mesh = (
+        surface(mask, voxel_size=voxel_size, params=params) for params in (ShrinkwrapParams(untangle_rounds=0), None)
+    )
+    assert len(crossing_faces(folded)) > 100
+    assert len(crossing_faces(mesh)) == 0
+    assert mesh.is_watertight
+    assert np.array_equal(mesh.faces, folded.faces)
+    assert overlap(mesh, mask, voxel_size) > overlap(folded, mask, voxel_size) - 0.02
+
+
+def test_the_last_step_says_where_folds_were_smoothed_away():
+    for solid, folds in ((torus(), True), (ball(80), False)):
+        steps = trace(voxelize(solid, FIB).mask, voxel_size=FIB)
+        assert ("folds" in steps[-1].about) is folds
+
+
 def test_the_offset_moves_the_mesh():
     mask = voxelize(ball(80), FIB).mask
     here, there = (surface(mask, voxel_size=FIB, offset=offset) for offset in ((0, 0, 0), (2, 30, 400)))
@@ -178,6 +198,7 @@ def test_any_mask_gives_a_closed_mesh(seed, shape, voxel_size):
         {"patch": 0.6},
         {"neighbours": 0},
         {"taubin_rounds": -1},
+        {"untangle_rounds": -1},
         {"taubin_lambda": 0.6},
         {"taubin_mu": 0.5},
     ],

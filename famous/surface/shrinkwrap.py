@@ -18,6 +18,7 @@ from famous.mesh import Mesh
 from famous.points import OutlierParams, PointCloud, drop_outliers, from_faces
 from famous.surface import isosurface
 from famous.surface.steps import convex_hull, drop_exterior, project, remesh, scale, smooth, unevenness
+from famous.surface.untangle import untangle
 from famous.voxels import VoxelSize
 
 #: The eight steps in their order; `number_name` is the name of a step's file.
@@ -47,6 +48,8 @@ class ShrinkwrapParams:
     - Step 7, `dense_nm`: "hull again, denser remesh". The cell's size is ours.
     - Step 8, `neighbours`, `patch`: "project"; `taubin_*`: "smooth". Ours: the projection onto the mean surface of the
       nearest points, and Taubin's smoothing, which does not shrink.
+    - After it, `untangle_rounds`: not in the paper, off in its configurations. Where an object is concave, the
+      projection folds the mesh; without this, faces of such an object cut each other.
     """
 
     outliers: OutlierParams = field(
@@ -62,6 +65,7 @@ class ShrinkwrapParams:
     taubin_rounds: int = 8  #: rounds of Taubin smoothing (step 8); 0 leaves it out
     taubin_lambda: float = 0.5  #: inward step of a round
     taubin_mu: float = -0.53  #: outward step of a round, a little larger, so that the volume stays
+    untangle_rounds: int = 30  #: rounds at most in which faces that cut each other are smoothed apart; 0 leaves them
 
     def __post_init__(self) -> None:
         limits = {
@@ -73,6 +77,7 @@ class ShrinkwrapParams:
             "neighbours": (1, np.inf),
             "patch": (0, 0.5),
             "taubin_rounds": (0, np.inf),
+            "untangle_rounds": (0, np.inf),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -120,7 +125,8 @@ def surface(
     -------
     Mesh
         In nm of the stack, watertight, volume above 0. An object with too few points or too flat a hull for the cells
-        (a thread, a few voxels) gets the isosurface instead; an empty mask gives an empty mesh.
+        (a thread, a few voxels) gets the isosurface instead; an empty mask gives an empty mesh. No face cuts another,
+        with the usual `untangle_rounds`.
 
     Raises
     ------
@@ -158,8 +164,9 @@ def trace(
     cell = _cell(inner, params.dense_nm, voxel_size, DENSE_CELLS)
     dense = remesh(inner, cell)
     landed = _project(dense, kept, voxel_size, params)
-    mesh = smooth(landed, params.taubin_rounds, params.taubin_lambda, params.taubin_mu)
-    finish = f"{params.taubin_rounds} rounds of smoothing"
+    smoothed = smooth(landed, params.taubin_rounds, params.taubin_lambda, params.taubin_mu)
+    mesh = untangle(smoothed, params.untangle_rounds)
+    finish = f"{params.taubin_rounds} rounds of smoothing" + ("" if mesh is smoothed else ", folds smoothed away")
     if len(points) and not (mesh.is_watertight and mesh.volume_nm3 > 0):
         mesh = isosurface.surface(mask, voxel_size=voxel_size, offset=offset)
         finish = "cannot be wrapped: isosurface"
