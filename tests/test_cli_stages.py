@@ -103,7 +103,8 @@ def test_export_lists_what_it_wrote_and_refuses_to_replace_it(done, tmp_path, ki
     arguments = ("export", done.folder, "--format", kind, "--out", tmp_path / "out")
     data = call_json(*arguments)
     assert data["format"] == kind
-    assert {Path(file) for file in data["files"]} == {file for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    found = {file for file in (tmp_path / "out").rglob("[!.]*") if file.is_file()}
+    assert {Path(file) for file in data["files"]} == found
     assert "is there already" in str(call(*arguments, code=1).exception)
     assert "files" in call(*arguments, "--overwrite").stdout
 

@@ -8,9 +8,18 @@ import pytest
 import tifffile
 
 from famous.errors import InputError
-from famous.io.tables import write_parquet
+from famous.io.tables import read_parquet, write_parquet
 from famous.pipeline import estimate as estimate_module
-from famous.pipeline.estimate import CROP_MB, Estimate, estimate, is_finished
+from famous.pipeline.estimate import (
+    AFTER_TRAINING,
+    CROP_MB,
+    METHODS,
+    SHARES,
+    Estimate,
+    estimate,
+    seconds_per_box,
+    stages_left,
+)
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
@@ -112,7 +121,55 @@ def test_training_comes_on_top_where_it_is_due(tmp_path, detector):
     assert estimate(project, Session()).minutes_training == 0
     plan = estimate(project, Session(), will_train=True)
     assert plan.minutes_training == 7.5
-    assert str(plan).startswith("estimate: training 7.5 min, then ")
+    assert str(plan).startswith("estimate: training 7.5 min, then 3 s for 3 slices to detect and what follows, ")
+
+
+@pytest.mark.usefixtures("know_all")
+def test_training_again_is_counted_again(done, monkeypatch):
+    class Trained:
+        is_done = True
+
+    monkeypatch.setattr(estimate_module.train, "stage_of", lambda project: Trained)
+    assert estimate(done, Session(), will_train=True).minutes_training == 0
+    assert estimate(done, Session(again=True), will_train=True).minutes_training == done.config.train.minutes
+
+
+# ---- what meshing costs ----
+
+
+def sized(project, *size):
+    """The same project with another voxel size."""
+    stack = dataclasses.replace(project.stack, voxel_size=VoxelSize(*size))
+    return dataclasses.replace(project, opened=dataclasses.replace(project.opened, stack=stack))
+
+
+def test_the_mesh_method_decides_over_the_seconds_after_detection(tmp_path, detector):
+    project = stack_of(tmp_path, 10)
+    seconds = {
+        method: estimate(changed(project, mesh={"method": method}), Session()).seconds
+        for method in ("isosurface", "auto", "shrinkwrap")
+    }
+    assert seconds["isosurface"] < seconds["auto"] < seconds["shrinkwrap"]
+    meshing = len(BOXES) * 10 * estimate_module.SECONDS_PER_BOX * SHARES["mesh"]
+    assert seconds["shrinkwrap"] - seconds["isosurface"] == pytest.approx(meshing * (METHODS["shrinkwrap"] - 1))
+
+
+@pytest.mark.parametrize(("z", "times"), [(16, 1), (20, 1), (24, 2), (48, 3), (160, 10)])
+def test_meshing_takes_longer_where_slices_lie_far_apart(tmp_path, detector, z, times):
+    flat, deep = stack_of(tmp_path, 2), sized(stack_of(tmp_path, 2), z, 16, 16)
+    assert seconds_per_box(deep, "mesh") == pytest.approx(times * seconds_per_box(flat, "mesh"))
+    for stage in ("extract", "link", "measure"):
+        assert seconds_per_box(deep, stage) == seconds_per_box(flat, stage)
+
+
+def test_auto_takes_the_isosurface_where_it_never_wraps(tmp_path, detector):
+    auto = sized(changed(stack_of(tmp_path, 2), mesh={"method": "auto"}), 160, 16, 16)
+    assert seconds_per_box(auto, "mesh") == seconds_per_box(changed(auto, mesh={"method": "isosurface"}), "mesh")
+
+
+def test_the_shares_are_those_of_all_stages_after_detection():
+    assert tuple(SHARES) == AFTER_TRAINING[1:]
+    assert sum(SHARES.values()) == pytest.approx(1)
 
 
 # ---- what is left ----
@@ -122,25 +179,39 @@ def test_training_comes_on_top_where_it_is_due(tmp_path, detector):
 def test_what_is_done_costs_nothing(finished):
     plan = estimate(finished, Session())
     assert (plan.slices, plan.seconds, plan.minutes_training) == (0, 0, 0)
-    assert is_finished(finished)
+    assert stages_left(finished) == plan.stages == ()
+    assert plan.disk_mb == 0
     assert "nothing is left to do" in str(plan)
 
 
 @pytest.mark.usefixtures("know_all")
 def test_what_is_left_after_detection_is_not_called_done(done):
-    other = changed(done, link={"method": "centre"})
-    assert not is_finished(other)
-    plan = estimate(other, Session())
-    assert plan.slices == 0
-    assert plan.seconds > 0
-    assert "nothing is left to do" not in str(plan)
+    boxes = len(read_parquet(done.detected))
+    for knobs, stages, said in (
+        ({"extract": {"recipes": "paper"}}, AFTER_TRAINING[1:], f"to extract, link, mesh and measure {boxes:,} boxes "),
+        ({"link": {"method": "centre"}}, AFTER_TRAINING[2:], f"to link, mesh and measure {boxes:,} boxes "),
+        (
+            {"mesh": {"method": "shrinkwrap"}},
+            AFTER_TRAINING[3:],
+            f"to mesh and measure the organelles of {boxes:,} boxes ",
+        ),
+        ({"measure": {"inside": {"a": "b"}}}, AFTER_TRAINING[4:], f"to measure the organelles of {boxes:,} boxes "),
+    ):
+        plan = estimate(changed(done, **knobs), Session())
+        assert plan.stages == stages
+        assert plan.boxes == boxes
+        assert plan.slices == 0
+        assert plan.seconds >= 1
+        assert f" s {said}(what comes before is done), " in str(plan)
+        assert (plan.disk_mb > 0) == ("mesh" in stages)
+        for wrong in ("nothing is left", "detect", "slices"):
+            assert wrong not in str(plan)
+    assert estimate(changed(done, detect={"score": 0.5}), Session()).stages == AFTER_TRAINING
 
 
 @pytest.mark.usefixtures("know_all")
 @pytest.mark.parametrize("kept", [0, 1, 5])
 def test_few_boxes_in_many_slices_are_not_nothing(done, kept):
-    from famous.io.tables import read_parquet
-
     write_parquet(done.detected, read_parquet(done.detected).iloc[:kept])
     done.instances.unlink()
     plan = estimate(done, Session())
@@ -152,7 +223,7 @@ def test_few_boxes_in_many_slices_are_not_nothing(done, kept):
 @pytest.mark.usefixtures("know_all")
 def test_the_estimate_shrinks_to_nothing_as_a_run_goes_on(done):
     done.instances.unlink()
-    assert not is_finished(done)
+    assert stages_left(done) == ("measure",)
     assert estimate(done, Session()).seconds > 0
     run(done)
     assert estimate(done, Session()).seconds == 0
@@ -198,13 +269,17 @@ def test_the_free_disk_is_that_of_the_place_where_the_folder_will_be(tmp_path, m
     [
         (Estimate(0, 0, 9, 9, 9), "estimate: everything is done, nothing is left to do"),
         (
-            Estimate(0, 0.2, 1, 2, 3),
-            "estimate: 1 s for 0 slices to detect, 1 MB of memory, 2 MB of disk (3 MB are free)",
+            Estimate(0, 0.2, 1, 2, 3, boxes=1200, stages=("mesh", "measure")),
+            "estimate: 1 s to mesh and measure the organelles of 1,200 boxes (what comes before is done), "
+            "1 MB of memory, 2 MB of disk (3 MB are free)",
         ),
-        (Estimate(0, 0, 1, 2, 3, 10), "estimate: training 10 min, then 1 s for 0 slices"),
         (
-            Estimate(12000, 4321.6, 5000.4, 1e6, 2e6),
-            "estimate: 4,322 s for 12,000 slices to detect, 5,000 MB of memory",
+            Estimate(5, 0, 1, 2, 3, 10, stages=AFTER_TRAINING),
+            "estimate: training 10 min, then 1 s for 5 slices to detect and what follows, ",
+        ),
+        (
+            Estimate(12000, 4321.6, 5000.4, 1e6, 2e6, stages=AFTER_TRAINING),
+            "estimate: 4,322 s for 12,000 slices to detect and what follows, 5,000 MB of memory",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from famous.pipeline.demo import _telling_slice, run_demo
 from famous.pipeline.detect import run_detect
 from famous.pipeline.estimate import estimate
 from famous.pipeline.export import export
+from famous.pipeline.exported import RECORD
 from famous.pipeline.extract import run_extract
 from famous.pipeline.link import run_link
 from famous.pipeline.mesh import run_measure, run_mesh
@@ -45,13 +46,13 @@ def kill_in(monkeypatch, module, block):
     """Let the stage die when it comes to a block."""
     real = module.run_parts
 
-    def dies(parts, work, function, session):
+    def dies(parts, work, function, session, **options):
         def work_until(piece):
             if piece == work[min(block, len(work) - 1)]:
                 raise KilledError
             return function(piece)
 
-        return real(parts, work, work_until, session)
+        return real(parts, work, work_until, session, **options)
 
     monkeypatch.setattr(module, "run_parts", dies)
 
@@ -148,10 +149,10 @@ def test_two_at_work_in_one_folder_is_refused(done):
 
 def test_files_of_an_earlier_export_go_with_overwrite_only(done, tmp_path):
     folder = tmp_path / "out"
-    export(done, "stl", out=folder)
-    stale = folder / "mitochondrion" / "mitochondrion_00999.stl"
-    stale.parent.mkdir(exist_ok=True)
-    stale.write_bytes(b"old")
+    first = next(path for path in export(done, "stl", out=folder) if path.suffix == ".stl")
+    stale = first.rename(first.with_name("organelle_00999.stl"))
+    record = folder / RECORD
+    record.write_text(record.read_text(encoding="utf-8").replace(first.name, stale.name), encoding="utf-8")
     mine = folder / "notes.txt"
     mine.write_text("mine")
     export(done, "stl", out=folder, overwrite=True)

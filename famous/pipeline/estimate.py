@@ -1,23 +1,32 @@
 """What a run will take: time, memory and disk, from one slice measured on this machine and from the stack's size."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from famous.detect import detect_slice, detected_slices
-from famous.errors import InputError
 from famous.io.tables import read_parquet
-from famous.pipeline import detect, train
+from famous.pipeline import detect, extract, link, manifest, train
 from famous.pipeline.manifest import peak_memory_mb
-from famous.pipeline.mesh import measure_stage
+from famous.pipeline.mesh import measure_stage, mesh_stage
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session
+from famous.pipeline.stage import Session, Stage
 from famous.stack import slabs
 
-#: Seconds per box of the stages after detection, all together, on one core (tools/bench_famous.py prints them).
+#: The stages that every run has.
+AFTER_TRAINING = manifest.ORDER[1:]
+#: Seconds per box of the stages after detection, all together, on one core, with the isosurface and voxels as deep as
+#: wide (tools/bench_run.py and tools/bench_famous.py print them).
 SECONDS_PER_BOX = 0.0015
+#: How the stages share them.
+SHARES = {"extract": 0.2, "link": 0.1, "mesh": 0.68, "measure": 0.02}
+#: How many times as long as with the isosurface meshing takes: the shrink-wrap lays several surfaces; `auto` makes one
+#: or both, as the objects are, which nobody knows before.
+METHODS = {"isosurface": 1.0, "auto": 8.0, "shrinkwrap": 15.0}
 #: Bytes on disk per pixel and class of the labels and box ids, compressed.
 BYTES_PER_PIXEL = 0.05
 #: What the largest instance may take while it is meshed.
@@ -36,54 +45,92 @@ class Estimate:
     disk_mb: float
     free_disk_mb: float
     minutes_training: float = 0.0
+    boxes: int = 0  # in the whole stack: those detected, or those to be expected
+    stages: tuple[str, ...] = ()  # stages still to do, in order, besides training
 
     def __str__(self) -> str:
         """One line for people."""
-        if not (self.slices or self.seconds or self.minutes_training):
+        if not self.stages:
             return "estimate: everything is done, nothing is left to do"
         training = f"training {self.minutes_training:g} min, then " if self.minutes_training else ""
         return (
-            f"estimate: {training}{max(1, round(self.seconds)):,} s for {self.slices:,} slices to detect, "
+            f"estimate: {training}{max(1, round(self.seconds)):,} s {self._work}, "
             f"{self.memory_mb:,.0f} MB of memory, {self.disk_mb:,.0f} MB of disk ({self.free_disk_mb:,.0f} MB are free)"
         )
+
+    @property
+    def _work(self) -> str:
+        if "detect" in self.stages:
+            return f"for {self.slices:,} slices to detect and what follows"
+        *others, last = self.stages
+        verbs = f"{', '.join(others)} and {last}" if others else last
+        of = "" if "link" in self.stages else "the organelles of "
+        return f"to {verbs} {of}{self.boxes:,} boxes (what comes before is done)"
 
 
 def estimate(project: Project, session: Session, *, will_train: bool = False) -> Estimate:
     """Measure the detector on the middle slice and scale up; what is done already costs nothing."""
-    training = will_train and not train.stage_of(project).is_done
+    training = will_train and (session.again or not train.stage_of(project).is_done)
+    stages = AFTER_TRAINING if training or session.again else stages_left(project)
     chosen = detected_slices(len(project.stack), project.voxel_size, project.config.detect)
     depth, height, width = project.stack.shape
     slice_mb = height * width * 4 / 2**20
     classes = max(1, len(project.config.classes))
-    found, seconds, due = 0.0, 0.0, training or session.again or not detect.stage_of(project).is_done
-    if due:
+    boxes, seconds = 0, 0.0
+    if "detect" in stages:
         detector = detect.open_detector(detect.weights_of(project), session.device)
         classes = max(classes, len(detector.class_names))
         middle = chosen[len(chosen) // 2]
         for z, slab in slabs(project.stack, [middle] * 2, detector.channels):  # the first one warms up
             started = time.perf_counter()
             table = detect_slice(slab, z, detector, voxel_size=project.voxel_size, params=project.config.detect)
-            seconds, found = time.perf_counter() - started, len(table)
-    elif not is_finished(project):
-        found = len(read_parquet(project.detected)) / depth
-        seconds = 1 / len(chosen)  # a second for what there is to do besides, so that it does not count as done
+            seconds, boxes = (time.perf_counter() - started) * len(chosen), len(table) * depth
+    elif stages:
+        boxes = len(read_parquet(project.detected, ["z"]))
+    seconds += boxes * sum(seconds_per_box(project, stage) for stage in stages if stage in SHARES)
+    pixels = depth * height * width * classes if "extract" in stages else 0
+    disk = pixels * BYTES_PER_PIXEL + (boxes * MESH_BYTES_PER_BOX if "mesh" in stages else 0)
     return Estimate(
-        slices=len(chosen) if due else 0,
-        seconds=seconds * len(chosen) + found * depth * SECONDS_PER_BOX,
+        slices=len(chosen) if "detect" in stages else 0,
+        seconds=max(1.0, seconds) if stages else 0.0,
         memory_mb=peak_memory_mb() + (12 + classes) * slice_mb + CROP_MB,
-        disk_mb=(depth * height * width * classes * BYTES_PER_PIXEL + found * depth * MESH_BYTES_PER_BOX) / 2**20,
+        disk_mb=disk / 2**20,
         free_disk_mb=_free_mb(project.folder),
         minutes_training=project.config.train.minutes if training else 0.0,
+        boxes=boxes,
+        stages=stages,
     )
 
 
-def is_finished(project: Project) -> bool:
-    """Whether the last stage is done and nothing has changed since."""
-    try:
-        measure_stage(project)[0].require()
-    except InputError:
-        return False
-    return True
+def stages_left(project: Project) -> tuple[str, ...]:
+    """List the stages that a run has still to do, in order: the first that is not done and all after it."""
+    checks: tuple[Callable[[Project], Stage], ...] = (
+        detect.stage_of,
+        extract.stage_of,
+        link.stage_of,
+        lambda project: mesh_stage(project)[0],
+        lambda project: measure_stage(project)[0],
+    )
+    for number, stage_of in enumerate(checks):
+        if not stage_of(project).is_done:
+            return AFTER_TRAINING[number:]
+    return ()
+
+
+def seconds_per_box(project: Project, stage: str) -> float:
+    """Return what a stage after detection takes per box with the project's mesh method and voxel size.
+
+    Where slices lie far apart, the isosurface makes several from each, and other methods have so much more surface
+    per box: meshing takes longer in proportion.
+    """
+    usual = SECONDS_PER_BOX * SHARES[stage]
+    if stage != "mesh":
+        return usual
+    size, config = project.voxel_size, project.config.mesh
+    ratio = size.z / size.pixel_nm
+    method = "isosurface" if config.method == "auto" and ratio > config.auto.coarsest_z else config.method
+    parts = math.ceil(ratio - 0.25) if ratio >= config.isosurface.coarse_z else 1
+    return usual * METHODS[method] * max(1, parts)
 
 
 def _free_mb(folder: Path) -> float:
