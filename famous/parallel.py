@@ -1,8 +1,10 @@
 """Who does the work: this process, several processes, or a Dask cluster, behind the one interface of `Executor`."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -13,6 +15,8 @@ from famous.errors import FamousError, InputError, MissingError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
+
+MAX_THREADS = 4  # more of them wait for Python's lock more than they work
 
 
 class SerialExecutor(Executor):
@@ -28,7 +32,7 @@ class SerialExecutor(Executor):
 
 
 @contextmanager
-def open_executor(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Executor]:
+def open_executor(jobs: int = 1, *, scheduler: str | None = None, threads: int = 1) -> Iterator[Executor]:
     """Open an executor and shut it down at the end.
 
     Parameters
@@ -37,6 +41,8 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Ex
         Number of processes; 1 works in this one.
     scheduler
         Address of a running Dask scheduler (``tcp://host:8786``); it decides over `jobs`.
+    threads
+        Number of threads of this process, where it works alone.
 
     Raises
     ------
@@ -48,6 +54,12 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Ex
     if scheduler is not None:
         with _dask_executor(scheduler) as executor:
             yield executor
+    elif jobs == 1 and threads > 1:
+        pool = ThreadPoolExecutor(threads)
+        try:
+            yield pool
+        finally:  # what has not begun is not waited for when one call fails or the user stops
+            pool.shutdown(cancel_futures=True)
     elif jobs == 1:
         yield SerialExecutor()
     else:  # spawned, not forked: OpenMP and OpenVINO threads do not survive a fork
@@ -73,6 +85,23 @@ def _dask_executor(scheduler: str) -> Iterator[Executor]:
         raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error
     with client:
         yield client.get_executor()
+
+
+def usable_threads() -> int:
+    """How many threads of this process can work at a time: its cores, `MAX_THREADS` at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MAX_THREADS)
+
+
+def in_turn(items: Iterator[Item], lock: threading.Lock) -> Iterator[Item]:
+    """Draw items under a lock that other threads share, for readers that are not made for several threads."""
+    while True:
+        with lock:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 def map_in_order(

@@ -1,4 +1,4 @@
-"""Pieces, tunnels and cavities: of voxels, of a mesh, and whether the mesh kept them."""
+"""Pieces, tunnels and cavities, and how many of them a mask has; `famous.mesh.Mesh.topology` has those of a mesh."""
 
 from dataclasses import astuple, dataclass
 
@@ -9,7 +9,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from famous.masks import Mask, slabs
-from famous.mesh import Mesh
 
 TOUCHING = np.ones((3, 3, 3), dtype=np.bool_)  # voxels that share a face, an edge or a corner are one piece
 
@@ -126,32 +125,3 @@ def count_joined(pairs: NDArray[np.int64], total: int) -> int:
     graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(total, total))
     count, _ = connected_components(graph, directed=False)
     return int(count)
-
-
-def mesh_topology(mesh: Mesh) -> Topology:
-    """Count those of a closed mesh: parts that point outwards, the genera of all parts, parts that point inwards."""
-    if mesh.is_empty:
-        return Topology(0, 0, 0)
-    number = len(mesh.vertices)
-    start, end = mesh.faces[:, :2].T
-    third = mesh.faces[:, 2]
-    links = coo_array((np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, third])), shape=(number, number))
-    parts, part = connected_components(links, directed=False)
-    used = np.zeros(number, dtype=np.bool_)
-    used[mesh.faces] = True
-    faces = np.bincount(part[start], minlength=parts)
-    euler = np.bincount(part[used], minlength=parts) - faces // 2  # a closed surface has 3 edges to 2 faces
-    centred = mesh.vertices - mesh.vertices.mean(axis=0)
-    a, b, c = (centred[mesh.faces[:, k]] for k in range(3))
-    volume = np.bincount(part[start], np.einsum("ij,ij->i", a, np.cross(b, c)), minlength=parts)
-    real = faces > 0
-    return Topology(
-        int(np.count_nonzero(real & (volume > 0))),
-        int((1 - euler[real] // 2).sum()),
-        int(np.count_nonzero(real & (volume <= 0))),
-    )
-
-
-def encloses(mesh: Mesh, topology: Topology) -> bool:
-    """Tell whether a closed mesh has as many pieces, tunnels and cavities as the voxels that it was made from."""
-    return mesh_topology(mesh) == topology

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from famous.measure import shape
+import famous.mesh as mesh_module
 from famous.measure.shape import circular_variance, principal_axes
-from famous.mesh import FACES, Mesh, merge
+from famous.mesh import FACES, KEPT_FACES, Mesh, merge
 from tests.solids import ball_mesh, box_mesh
 
 TURNS = [Rotation.identity(), Rotation.from_rotvec([0.3, -0.8, 0.5])]
@@ -45,12 +45,17 @@ def test_a_cavity_takes_its_moments_away():
 
 
 def test_parts_of_the_faces_add_up(monkeypatch):
-    mesh = ellipsoid_mesh(rounds=3)
-    whole = principal_axes(mesh), circular_variance(mesh, np.zeros(3))
-    assert len(mesh.faces) < FACES
-    monkeypatch.setattr(shape, "FACES", 37)
-    assert principal_axes(mesh).lengths_nm == pytest.approx(whole[0].lengths_nm)
-    assert circular_variance(mesh, np.zeros(3)) == pytest.approx(whole[1])
+    def measured():
+        mesh = ellipsoid_mesh(rounds=3)
+        spread = circular_variance(mesh, np.zeros(3))
+        return [*principal_axes(mesh).lengths_nm, spread, mesh.volume_nm3, mesh.area_nm2], mesh.topology
+
+    numbers, topology = measured()
+    assert len(ellipsoid_mesh(rounds=3).faces) < FACES
+    monkeypatch.setattr(mesh_module, "FACES", 37)
+    for kept in (KEPT_FACES, 0):
+        monkeypatch.setattr(mesh_module, "KEPT_FACES", kept)
+        assert measured() == (pytest.approx(numbers), topology)
 
 
 @pytest.mark.parametrize("mesh", [Mesh.empty(), box_mesh().reversed(), box_mesh((0, 2, 2))])

@@ -38,6 +38,17 @@ def test_ball_has_its_closed_form():
     assert mesh.area_nm2 == pytest.approx(4 * np.pi * 1e4, rel=2e-3)
 
 
+def test_what_was_found_out_is_kept_when_a_mesh_moves():
+    mesh = ball_mesh(100)
+    found = mesh.volume_nm3, mesh.area_nm2, mesh.topology, mesh.is_watertight
+    moved = mesh.translated((5, 6, 7))
+    assert moved.__dict__["topology"] is found[2]
+    assert (moved.volume_nm3, moved.area_nm2, moved.topology, moved.is_watertight) == found
+    assert moved.middle == pytest.approx(mesh.middle + [5, 6, 7])
+    (a, _, _) = next(moved.corners())
+    assert a.T[0] + moved.middle == pytest.approx(moved.vertices[moved.faces[0, 0]])
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3))
 def test_volume_and_area_do_not_depend_on_the_place(shift):
     box = box_mesh((20, 30, 40)).translated(shift)

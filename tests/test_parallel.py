@@ -1,10 +1,11 @@
 import os
+import threading
 import time
 
 import pytest
 
 from famous.errors import InputError, MissingError
-from famous.parallel import map_in_order, open_executor
+from famous.parallel import MAX_THREADS, in_turn, map_in_order, open_executor, usable_threads
 
 
 def square(number: int) -> int:
@@ -31,6 +32,52 @@ def test_several_processes_give_the_same_in_order():
         results = list(map_in_order(executor, slow_when_even, range(8), ahead=4))
     assert [number for number, _ in results] == list(range(8))
     assert os.getpid() not in {pid for _, pid in results}
+
+
+def test_one_process_can_work_in_threads():
+    both = threading.Barrier(2)  # nobody comes past it alone
+
+    def meet(number: int) -> tuple[int, int]:
+        both.wait(60)
+        return number, os.getpid()
+
+    with open_executor(1, threads=2) as executor:
+        assert list(map_in_order(executor, meet, range(6), ahead=4)) == [(number, os.getpid()) for number in range(6)]
+
+
+def test_what_has_not_begun_is_dropped_when_a_thread_fails():
+    begun = []
+
+    def note(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise ValueError("item 0")
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="item 0"), open_executor(1, threads=2) as executor:
+        list(map_in_order(executor, note, range(500), ahead=500))
+    assert len(begun) < 500
+
+
+def test_at_least_one_thread_and_not_too_many():
+    assert 1 <= usable_threads() <= MAX_THREADS
+
+
+def test_a_reader_is_asked_by_one_thread_at_a_time():
+    inside = []
+
+    def read():
+        for number in range(20):
+            inside.append(number)
+            assert len(inside) == 1  # a second one would be in here with us
+            time.sleep(0.001)
+            inside.pop()
+            yield number
+
+    lock = threading.Lock()
+    with open_executor(1, threads=4) as executor:
+        results = list(executor.map(lambda _: list(in_turn(read(), lock)), range(4)))
+    assert results == [list(range(20))] * 4
 
 
 def test_items_are_drawn_only_as_results_are_taken():

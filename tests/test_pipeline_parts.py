@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from famous.errors import InputError
 from famous.files import PARTIAL_SUFFIX
-from famous.pipeline.parts import Parts, blocks, finish
+from famous.pipeline.parts import SHARES, Parts, blocks, finish, shares
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -191,3 +191,11 @@ def test_a_worker_that_loses_a_block_is_noticed(tmp_path):
     with pytest.raises(ValueError, match="shorter"):
         finish(parts, blocks(3, 1), lambda todo: [table(0)], lambda _: None)
     assert parts.missing(3) == [1, 2]
+
+
+@given(st.integers(0, 500), st.integers(1, 40))
+def test_shares_are_never_too_large_and_never_too_few(count, size):
+    work = shares(count, size)
+    assert [number for block in work for number in block] == list(range(count))
+    assert all(0 < len(block) <= size for block in work)
+    assert len(work) >= min(count, SHARES)

@@ -15,7 +15,7 @@ from famous.masks import PackedMask
 from famous.surface import isosurface, occupancy
 from famous.surface.isosurface import IsosurfaceParams, surface
 from famous.surface.marching import march
-from famous.topology import Topology, mesh_topology
+from famous.topology import Topology
 from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, SERIAL, ball, dumbbell, shell, torus, tube, voxelize
 
@@ -85,7 +85,7 @@ def test_a_bridge_of_three_voxels_stays(grid):
     for seed in SEEDS:
         voxels = voxelize(shape, grid, seed)
         mesh = surface(voxels.mask, voxel_size=grid)
-        assert mesh_topology(mesh) == Topology(1, 0, 0)
+        assert mesh.topology == Topology(1, 0, 0)
         assert mesh.area_nm2 == pytest.approx(shape.area, rel=0.025)
         assert mesh.volume_nm3 == pytest.approx(voxels.volume, rel=0.005)
 
@@ -102,24 +102,24 @@ def bridged(width):
 def test_thin_bridges_stay_and_cost_the_blocks_little(width):
     mask = bridged(width)
     kept = surface(mask, voxel_size=FIB)
-    assert mesh_topology(kept) == Topology(1, 0, 0)
+    assert kept.topology == Topology(1, 0, 0)
     plain = surface(mask, voxel_size=FIB, params=IsosurfaceParams(keep_topology=False))
     if width == 1:
-        assert mesh_topology(plain).pieces == 2
+        assert plain.topology.pieces == 2
     assert kept.area_nm2 == pytest.approx(plain.area_nm2, rel=0.15)
 
 
 def test_thin_gaps_and_pinholes_stay():
     plate = np.ones((8, 20, 20), bool)
     plate[:, 10, 10] = False
-    assert mesh_topology(surface(plate, voxel_size=FIB)) == Topology(1, 1, 0)
+    assert surface(plate, voxel_size=FIB).topology == Topology(1, 1, 0)
     pinhole = np.ones((9, 9, 9), bool)
     pinhole[4, 4, 4] = False
-    assert mesh_topology(surface(pinhole, voxel_size=FIB)) == Topology(1, 0, 1)
+    assert surface(pinhole, voxel_size=FIB).topology == Topology(1, 0, 1)
 
 
 def test_pieces_of_one_instance_are_one_mesh():
-    assert mesh_topology(surface(two_parts(), voxel_size=FIB)) == Topology(2, 0, 0)
+    assert surface(two_parts(), voxel_size=FIB).topology == Topology(2, 0, 0)
 
 
 def test_a_shell_is_hollow_between_coarse_slices_too():
@@ -128,7 +128,7 @@ def test_a_shell_is_hollow_between_coarse_slices_too():
         voxels = voxelize(shape, grid, 5)
         mesh = surface(voxels.mask, voxel_size=grid)
         away = np.abs(shape.distance(mesh.vertices - voxels.centre))
-        assert mesh_topology(mesh) == Topology(1, 0, 1)
+        assert mesh.topology == Topology(1, 0, 1)
         assert away.mean() < 0.3 * grid.pixel_nm
         assert mesh.area_nm2 == pytest.approx(shape.area, rel=0.02)
 

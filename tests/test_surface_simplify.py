@@ -11,7 +11,6 @@ from famous.mesh import Mesh, merge
 from famous.surface import simplify as module
 from famous.surface.isosurface import IsosurfaceParams, surface
 from famous.surface.simplify import collapse, crossing_faces, error_nm, levels, simplify
-from famous.topology import mesh_topology
 from tests.solids import FIB, ball_mesh, box_mesh, dumbbell, shell, torus, voxelize
 
 
@@ -33,7 +32,7 @@ def test_the_error_is_kept_and_so_is_everything_else(solid):
         assert len(simple.faces) < few / 2
         assert max(distance(simple, mesh), distance(mesh, simple)) <= error
         assert simple.is_watertight
-        assert mesh_topology(simple) == mesh_topology(mesh)
+        assert simple.topology == mesh.topology
         assert len(crossing_faces(simple)) == 0
         assert simple.volume_nm3 == pytest.approx(mesh.volume_nm3, rel=0.003)
         few = len(simple.faces)
@@ -114,6 +113,6 @@ def test_any_blob_stays_a_surface_of_its_kind(seed, error):
     mesh = surface(noise > np.quantile(noise, 0.7), voxel_size=FIB)
     simple = simplify(mesh, error)
     assert simple.is_watertight
-    assert mesh_topology(simple) == mesh_topology(mesh)
+    assert simple.topology == mesh.topology
     assert max(distance(simple, mesh), distance(mesh, simple)) <= error
     assert len(crossing_faces(simple)) == 0

@@ -11,7 +11,7 @@ from famous import masks
 from famous.masks import PackedMask
 from famous.mesh import Mesh, merge
 from famous.surface.isosurface import surface
-from famous.topology import Topology, count_topology, encloses, mesh_topology
+from famous.topology import Topology, count_topology
 from tests.solids import FIB, SBEM, SERIAL, ball, ball_mesh, box_mesh, torus, tube, voxelize
 from tests.solids import shell as hollow_ball
 
@@ -96,16 +96,16 @@ def test_a_surface_is_compared_with_the_voxels():
     cases = {Topology(1, 0, 0): ball_mesh(100), Topology(1, 0, 1): hollow, Topology(2, 0, 0): apart}
     cases[Topology(0, 0, 0)] = Mesh.empty()
     for topology, mesh in cases.items():
-        assert encloses(mesh, topology)
+        assert mesh.topology == topology
         for other in {*cases, Topology(1, 1, 0)} - {topology}:
             if other.pieces + other.cavities != topology.pieces + topology.cavities:
-                assert not encloses(mesh, other)
-    assert not encloses(ball_mesh(100), Topology(1, 1, 0))
+                assert mesh.topology != other
+    assert ball_mesh(100).topology != Topology(1, 1, 0)
 
 
 def test_spare_vertices_count_for_nothing():
     mesh = ball_mesh(100)
-    assert encloses(Mesh(np.concatenate([mesh.vertices, np.zeros((3, 3))]), mesh.faces), Topology(1, 0, 0))
+    assert Mesh(np.concatenate([mesh.vertices, np.zeros((3, 3))]), mesh.faces).topology == Topology(1, 0, 0)
 
 
 def lattice() -> np.ndarray:
@@ -163,20 +163,20 @@ def test_any_voxels_as_counted_by_others_whatever_the_slabs(seed, shape, filled,
 
 def test_meshes_of_known_bodies():
     cavity = ball_mesh(30).reversed()
-    assert mesh_topology(Mesh.empty()) == Topology(0, 0, 0)
-    assert mesh_topology(box_mesh()) == Topology(1, 0, 0)
-    assert mesh_topology(merge([ball_mesh(), cavity])) == Topology(1, 0, 1)
-    assert mesh_topology(merge([ball_mesh(), cavity, ball_mesh(10)])) == Topology(2, 0, 1)
-    assert mesh_topology(surface(voxelize(torus(), FIB).mask, voxel_size=FIB)) == Topology(1, 1, 0)
+    assert Mesh.empty().topology == Topology(0, 0, 0)
+    assert box_mesh().topology == Topology(1, 0, 0)
+    assert merge([ball_mesh(), cavity]).topology == Topology(1, 0, 1)
+    assert merge([ball_mesh(), cavity, ball_mesh(10)]).topology == Topology(2, 0, 1)
+    assert surface(voxelize(torus(), FIB).mask, voxel_size=FIB).topology == Topology(1, 1, 0)
 
 
 def test_a_vertex_that_no_face_uses_is_nothing():
     box = box_mesh()
-    assert mesh_topology(Mesh(np.concatenate([box.vertices, [[9.0, 9.0, 9.0]]]), box.faces)) == Topology(1, 0, 0)
+    assert Mesh(np.concatenate([box.vertices, [[9.0, 9.0, 9.0]]]), box.faces).topology == Topology(1, 0, 0)
 
 
 def test_kept_says_whether_both_agree():
     mask = voxelize(hollow_ball(), FIB).mask
     mesh = surface(mask, voxel_size=FIB)
-    assert encloses(mesh, count_topology(mask))
-    assert not encloses(mesh, count_topology(ndimage.binary_fill_holes(mask)))
+    assert mesh.topology == count_topology(mask)
+    assert mesh.topology != count_topology(ndimage.binary_fill_holes(mask))

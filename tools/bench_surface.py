@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from famous.mesh import Mesh
 from famous.surface import isosurface, shrinkwrap
-from famous.topology import Topology, count_topology, mesh_topology
+from famous.topology import Topology, count_topology
 from famous.voxels import VoxelSize
 from tests.solids import Solid, ball, dumbbell, shell, torus, tube, voxelize
 
@@ -153,7 +153,7 @@ def score(method: Method, shape: Shape, grid: VoxelSize, seeds: list[int]) -> st
         mesh = method(voxels.mask, grid)
         seconds += time.process_time() - start
         closed += mesh.is_watertight
-        kept += mesh_topology(mesh) == shape.betti
+        kept += mesh.topology == shape.betti
         crossed += crossing(mesh)
         away = np.abs(shape.solid.distance(spread(mesh, np.random.default_rng(seed)) - voxels.centre))
         volume, area = mesh.volume_nm3 / shape.solid.volume - 1, mesh.area_nm2 / shape.solid.area - 1
@@ -207,7 +207,7 @@ def real(folder: Path, every: int, limit: int) -> Iterator[str]:
         mesh = isosurface.surface(mask, voxel_size=size)
         seconds = time.process_time() - start
         closed += mesh.is_watertight
-        kept += mesh_topology(mesh) == count_topology(mask)
+        kept += mesh.topology == count_topology(mask)
         if number % 20 == 0:
             looked, crossed = looked + 1, crossed + (crossing(mesh) > 0)
         volume, truth = volume + mesh.volume_nm3, truth + float(whole.sum()) * UROCELL.volume_nm3

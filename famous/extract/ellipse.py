@@ -1,6 +1,7 @@
 """The ellipse that fits the box: for organelles without contrast of their own, and the baseline of every recipe."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class EllipseParams:
 @dataclass(frozen=True)
 class EllipseExtractor:
     """An extractor that looks at the box only, never at the image."""
+
+    channels: ClassVar[int] = 1  # it looks at the slice alone
 
     params: EllipseParams = EllipseParams()
 

@@ -1,7 +1,7 @@
 """Otsu recipes: the paper's Algorithms 1 to 3 with named parameters, and what we add to them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -44,6 +44,8 @@ class OtsuParams:
 @dataclass(frozen=True)
 class OtsuExtractor:
     """An extractor that thresholds each box's own crop of the middle slice."""
+
+    channels: ClassVar[int] = 1  # it looks at the slice alone
 
     params: OtsuParams = OtsuParams()
 

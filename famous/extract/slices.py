@@ -21,6 +21,7 @@ class Extractor(Protocol):
         """Return one mask per box, each of the box's own shape.
 
         `slab` is (y, x, c), the slice is its middle channel; `corners` is (n, 4): y0, x0, y1, x1, inside the slice.
+        It has three channels, z − 1, z, z + 1, unless all extractors of a run have an attribute `channels` of 1.
         """
 
 

@@ -9,7 +9,7 @@ from famous.errors import InputError
 from famous.masks import Mask, find_body
 from famous.measure.shape import circular_variance, hull_volume, principal_axes, sphericity
 from famous.mesh import Mesh
-from famous.topology import Topology, count_topology, encloses
+from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
 AXES = ("major", "middle", "minor")
@@ -101,7 +101,7 @@ def measure_instance(
             "n_pieces": topology.pieces,
             "n_tunnels": topology.tunnels,
             "n_cavities": topology.cavities,
-            "topology_kept": encloses(mesh, topology),
+            "topology_kept": mesh.topology == topology,
             "touches_border": touches,
         }
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-from famous.mesh import FACES, Mesh
+from famous.mesh import Mesh, cross
 
 HULL_POINTS = 1 << 15  # of a hull that is made at a time
 
@@ -66,11 +66,10 @@ def circular_variance(mesh: Mesh, centre: NDArray[np.float64]) -> float:
     if mesh.is_empty:
         return math.nan
     weight, first, second = 0.0, 0.0, 0.0
-    points = mesh.vertices - centre
-    for start in range(0, len(mesh.faces), FACES):
-        a, b, c = (points[mesh.faces[start : start + FACES, k]] for k in range(3))
-        areas = _lengths(_cross(b - a, c - a))
-        distances = _lengths((a + b + c) / 3)
+    shift = (mesh.middle - centre)[:, None]
+    for a, b, c in mesh.corners():
+        areas = _lengths(cross(b - a, c - a))
+        distances = _lengths((a + b + c) / 3 + shift)
         weight += float(areas.sum())
         first += float((areas * distances).sum())
         second += float((areas * distances**2).sum())
@@ -80,14 +79,8 @@ def circular_variance(mesh: Mesh, centre: NDArray[np.float64]) -> float:
     return max(0.0, second / weight / mean**2 - 1.0)
 
 
-def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cross products of (n, 3) vectors, several times as fast as numpy's."""
-    (az, ay, ax), (bz, by, bx) = a.T, b.T
-    return np.stack([ay * bx - ax * by, ax * bz - az * bx, az * by - ay * bz], axis=1)
-
-
 def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths: NDArray[np.float64] = np.sqrt((vectors * vectors).sum(axis=1))
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
     return lengths
 
 
@@ -117,16 +110,14 @@ def principal_axes(mesh: Mesh) -> Axes:
     """
     if mesh.volume_nm3 <= 0:
         return Axes.undefined()
-    points = mesh.vertices - mesh.vertices.mean(axis=0)
     volume, first, second = 0.0, np.zeros(3), np.zeros((3, 3))
-    for start in range(0, len(mesh.faces), FACES):
-        a, b, c = (points[mesh.faces[start : start + FACES, k]] for k in range(3))
-        parts = (a * _cross(b, c)).sum(axis=1) / 6.0
+    for a, b, c in mesh.corners():
+        parts = np.einsum("ij,ij->j", a, cross(b, c)) / 6.0
         total = a + b + c
         volume += float(parts.sum())
-        first += (parts[:, None] * total).sum(axis=0) / 4.0
+        first += total @ parts / 4.0
         for corner in (a, b, c, total):
-            second += np.einsum("ij,ik->jk", corner * parts[:, None], corner) / 20.0
+            second += (corner * parts) @ corner.T / 20.0
     if volume <= 0:
         return Axes.undefined()
     centre = first / volume
@@ -134,5 +125,5 @@ def principal_axes(mesh: Mesh) -> Axes:
     directions = vectors.T[::-1]
     strongest = np.abs(directions).argmax(axis=1)
     directions = directions * np.sign(directions[np.arange(3), strongest])[:, None]
-    extents = np.ptp(points @ directions.T, axis=0)
+    extents = np.ptp((mesh.vertices - mesh.middle) @ directions.T, axis=0)
     return Axes(2 * np.sqrt(5 * np.maximum(values[::-1], 0.0)), extents, directions)

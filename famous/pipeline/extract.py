@@ -1,6 +1,7 @@
 """Stage extract: boxes → box-id volumes in `run/labels.ome.zarr`, and the pixels of each box."""
 
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,14 +16,16 @@ from famous.extract import Extractor, RecipeParams, extract_slice, make_extracto
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import count_areas
+from famous.parallel import in_turn
 from famous.pipeline import detect
-from famous.pipeline.parts import blocks
+from famous.pipeline.parts import shares
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
 
 BLOCK = 16
+READING = threading.Lock()  # readers of stacks are not made for several threads
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class BlockExtractor:
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
         rows = rows.astype({"class_name": object})  # looked up slice by slice: arrow's strings take their time
         counted = []
-        for z, slab in slabs(self.stack, sorted(rows["z"].unique())):
+        channels = max((getattr(extractor, "channels", 3) for extractor in extractors.values()), default=1)
+        for z, slab in in_turn(slabs(self.stack, sorted(rows["z"].unique()), channels), READING):
             own = rows[rows["z"].to_numpy() == z]
             images = extract_slice(slab, own, extractors, voxel_size=self.voxel_size, exclusive=self.exclusive)
             for name, image in images.items():
@@ -116,7 +120,8 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
             project.labels,
             project.detected,
         )
-        counted = pd.concat(run_parts(parts, blocks(len(project.stack), BLOCK), worker, session), ignore_index=True)
+        work = shares(len(project.stack), BLOCK)
+        counted = pd.concat(run_parts(parts, work, worker, session, threaded=True), ignore_index=True)
         pixels = counted.set_index("box")["pixels"].reindex(table["box"], fill_value=0)
         table = table.assign(pixels=pixels.to_numpy("int64"))
         write_parquet(project.extracted, table)

@@ -15,7 +15,7 @@ from famous.labels import relabel
 from famous.link import centre, overlap, prune, slice_overlaps
 from famous.pipeline import extract
 from famous.pipeline.extract import groups, read_once
-from famous.pipeline.parts import Parts, blocks
+from famous.pipeline.parts import Parts, blocks, shares
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.voxels import VoxelSize
@@ -109,9 +109,8 @@ def run_link(project: Project, session: Session) -> pd.DataFrame:
             store.clear_labels()
         painted.begin()
         luts = look_up_tables(linked, list(store.classes))
-        run_parts(
-            painted, blocks(depth, BLOCK), BlockPainter(project.labels, sets, luts, classes_and_slices(table)), session
-        )
+        painter = BlockPainter(project.labels, sets, luts, classes_and_slices(table))
+        run_parts(painted, shares(depth, BLOCK), painter, session, threaded=True)
     session.reporter.end("link", f"{_count(linked):,} instances from {len(linked):,} boxes")
     return linked
 
@@ -142,7 +141,7 @@ def _link_table(
     counted.begin()
     length = max(BLOCK, 8 * params.reach(size))  # a block reads on into the next one as far as pairs reach
     work = blocks(len(project.stack), length)
-    overlaps = pd.concat(run_parts(counted, work, worker, session), ignore_index=True)
+    overlaps = pd.concat(run_parts(counted, work, worker, session, threaded=True), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
 
 

@@ -1,7 +1,9 @@
 """Stages mesh and measure: instances → `run/meshes/<class>/<class>_00042.ply` and `run/instances.csv`."""
 
 import shutil
+import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +20,16 @@ from famous.mesh import Mesh
 from famous.pipeline import link
 from famous.pipeline.crops import Crop, Extent, extents, mesh_path, read_crops
 from famous.pipeline.measure import BlockMeasurer
-from famous.pipeline.parts import blocks
+from famous.pipeline.parts import blocks, shares
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.surface import auto, isosurface, shrinkwrap
 from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
-BLOCK = 32
+BLOCK = 32  # instances at most that are finished together
+LARGE = 32_000_000  # voxels of a crop from which on no other as large is meshed at the same time
+ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class BlockMesher:
 
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
+        with ALONE if extent.size > LARGE else nullcontext():
+            return self._make_one(extent, crop, config)
+
+    def _make_one(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         topology = count_topology(crop.mask)
         mesh = make_mesh(crop, config, topology)
         path = mesh_path(self.folder, extent)
@@ -131,7 +139,8 @@ def run_mesh(project: Project, session: Session) -> list[Path]:
         worker = BlockMesher(
             project.labels, project.meshes, project.voxel_size, configs, tuple(listed), project.stack.shape
         )
-        tables = run_parts(parts, blocks(len(listed), BLOCK), worker, session)
+        threaded = all(config.method == "isosurface" for config in configs.values())  # pymeshlab is for one thread
+        tables = run_parts(parts, shares(len(listed), BLOCK), worker, session, threaded=threaded)
         filled = [table for table in tables if len(table)]
         write_parquet(project.measured, pd.concat(filled, ignore_index=True) if filled else worker(range(0)))
     session.reporter.end("mesh", f"{len(paths):,} meshes")

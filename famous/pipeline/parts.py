@@ -8,6 +8,8 @@ import pandas as pd
 
 from famous.io.tables import read_parquet, write_parquet
 
+SHARES = 8
+
 
 class Parts:
     """One folder of Parquet files, `000000.parquet` …, for one stage with one fingerprint.
@@ -54,6 +56,11 @@ class Parts:
 def blocks(count: int, size: int) -> list[range]:
     """Cut 0 … count − 1 into ranges of at most `size`."""
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def shares(count: int, size: int) -> list[range]:
+    """Cut 0 … count − 1 into ranges of at most `size`, and into `SHARES` at least, so that no core waits long."""
+    return blocks(count, min(size, max(1, count // SHARES)))
 
 
 def finish(

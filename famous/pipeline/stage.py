@@ -15,7 +15,7 @@ import pandas as pd
 
 from famous.errors import InputError
 from famous.files import sweep_partials
-from famous.parallel import map_in_order, open_executor
+from famous.parallel import map_in_order, open_executor, usable_threads
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
 from famous.pipeline.project import Project
@@ -162,17 +162,23 @@ def run_parts(
     work: list[range],
     function: Callable[[range], pd.DataFrame],
     session: Session,
+    *,
+    threaded: bool = False,
 ) -> list[pd.DataFrame]:
-    """Map a function over the blocks that are missing, in order, and return the tables of all of them."""
+    """Map a function over the blocks that are missing, in order, and return the tables of all of them.
+
+    Where one process does it, a function that may run in several threads at a time uses all of its cores.
+    """
     missing = set(parts.missing(len(work)))
     session.reporter.advance(sum(len(block) for number, block in enumerate(work) if number not in missing))
-    with open_executor(session.jobs, scheduler=session.scheduler) as executor:
+    threads = usable_threads() if threaded else 1
+    with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor:
         gc.freeze()  # what is loaded now stays, so that collecting the rest is quick
         try:
             finish(
                 parts,
                 work,
-                lambda blocks: map_in_order(executor, function, blocks, ahead=max(1, 2 * session.jobs)),
+                lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
                 lambda block: _tidy(session, len(block)),
             )
         finally:

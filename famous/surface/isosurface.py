@@ -20,14 +20,13 @@ from famous.mesh import Mesh
 from famous.surface.marching import Piece, Seams, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
 from famous.surface.simplify import simplify
-from famous.topology import Topology, count_topology, mesh_topology
+from famous.topology import Topology, count_topology
 from famous.voxels import VoxelSize
 
 ROUNDS = 12  # how often the level may be corrected against the volume of the mesh; two are usual
 APART = 0.01  # how far grid values stay from the level, as a share of the maximum
 EDGE = 1e-3  # how near to 0 and to the field's maximum a level may come, as a share of the maximum
 BINS = 4096  # of the histogram of the grid's values
-MARGINS = (0.25, 0.1, 0.0)  # what the blur has pushed further than so over the level goes back, until topology holds
 SLOPE = 0.2  # to either side of the first level: the values that tell how fast the volume falls there
 
 
@@ -105,26 +104,25 @@ def _surface(
     """Mesh a body that is not empty, with the topology of its voxels if that can be had."""
     grid = Grid.choose(mask, body, voxel_size, coarse_z=params.coarse_z, max_faces=params.max_faces)
     smooth_nm = params.smooth_steps * float(grid.step.max()) if params.smooth_nm is None else params.smooth_nm
-    mesh = _mesh(Occupancy(mask, body, grid, smooth_nm), params)
+    field = Occupancy(mask, body, grid, smooth_nm)
+    guess = _Guess.of(field)
+    cut = _keep_volume(field, guess, params.volume_tolerance)
+    mesh = _mesh(cut, field, params)
     if not params.keep_topology or grid.bins != (1, 1, 1):
         return mesh
     wanted = topology or count_topology(mask)
-    best = mesh_topology(mesh).distance(wanted)
-    solid = Occupancy(mask, body, grid, smooth_nm, solid=True)
-    for margin in MARGINS if best else ():
-        faithful = _mesh(solid, params, margin)
-        away = mesh_topology(faithful).distance(wanted)
-        if faithful.is_watertight and away < best:
-            mesh, best = faithful, away
-        if best == 0:
-            break
-    return mesh
+    if mesh.topology == wanted:
+        return mesh
+    solid = Occupancy(mask, body, grid, smooth_nm, solid=True)  # what the blur pushed over the level goes back
+    again = _keep_volume(solid, replace(guess, level=cut.level), params.volume_tolerance)
+    if not again.is_closed:
+        return mesh
+    return min(mesh, _mesh(again, solid, params), key=lambda made: made.topology.distance(wanted))
 
 
-def _mesh(field: Occupancy, params: IsosurfaceParams, margin: float = 0.0) -> Mesh:
-    """Cut the field where the volume is that of the voxels; (z, y, x) nm of the mask."""
+def _mesh(cut: "_Cut", field: Occupancy, params: IsosurfaceParams) -> Mesh:
+    """Put a cut together, which is used up; (z, y, x) nm of the mask."""
     step = field.grid.step
-    cut = _keep_volume(field, field.volume_nm3 / float(step.prod()), params.volume_tolerance, margin)
     vertices, faces = cut.join()
     if len(faces) == 0:
         return Mesh.empty()
@@ -141,13 +139,14 @@ class _Cut:
     """The pieces of a mesh cut at some level, and how far its volume is from the target, as a share of it."""
 
     pieces: list[Piece]
+    level: float
     error: float
 
     @classmethod
-    def at(cls, field: Iterable[Slab], level: float, apart: float, target: float, margin: float = 0.0) -> "_Cut":
+    def at(cls, field: Iterable[Slab], level: float, guess: "_Guess") -> "_Cut":
         """March through the slabs."""
-        pieces = list(march((slab.faithful(level, margin) for slab in field), level, apart=apart))
-        return cls(pieces, sum(piece.volume for piece in pieces) / target - 1.0)
+        pieces = list(march((slab.faithful(level) for slab in field), level, apart=guess.top * APART))
+        return cls(pieces, level, sum(piece.volume for piece in pieces) / guess.target - 1.0)
 
     @cached_property
     def is_closed(self) -> bool:
@@ -170,25 +169,44 @@ class _Cut:
         return vertices, faces
 
 
-def _keep_volume(field: Iterable[Slab], target: float, tolerance: float, margin: float = 0.0) -> _Cut:
-    """Cut the field at the level whose mesh has the target volume, in grid points.
+@dataclass(frozen=True)
+class _Guess:
+    """What one look at a field tells of the level whose mesh has the target volume.
 
-    The first guess is the quantile that encloses as many grid points as the volume has room for, good for anything
-    larger than the blur. How many points have nearly its value tells how to correct it; from there on it is regula
-    falsi (Illinois). Where no level will do, as with a handful of voxels, the nearest mesh that closes is returned.
+    `level` is the quantile that encloses as many grid points as the volume has room for, good for anything larger than
+    the blur; `slope` is the relative volume lost per unit of level.
     """
-    above, top = _count_above(field)
-    apart, levels = top * APART, np.linspace(0.0, 1.0, BINS + 1)
-    level = float(np.interp(-target, -above, levels))
-    near = np.interp([level - SLOPE, level + SLOPE], levels, above)
-    slope = float(near[0] - near[1]) / (2 * SLOPE * target)  # relative volume lost per unit of level
-    low, high = 0.0, top  # the volume falls while the level rises, from that of the padded crop to 0
-    low_error, high_error = float(above[0]) / target, -1.0
+
+    target: float  # grid points
+    level: float
+    slope: float
+    top: float  # the field's maximum
+    excess: float  # all grid points that are not background, as a share of the target
+
+    @classmethod
+    def of(cls, field: Occupancy) -> "_Guess":
+        """Count how many grid points lie above each level."""
+        target = field.volume_nm3 / float(field.grid.step.prod())
+        above, top = _count_above(field)
+        levels = np.linspace(0.0, 1.0, BINS + 1)
+        level = float(np.interp(-target, -above, levels))
+        near = np.interp([level - SLOPE, level + SLOPE], levels, above)
+        return cls(target, level, float(near[0] - near[1]) / (2 * SLOPE * target), top, float(above[0]) / target)
+
+
+def _keep_volume(field: Iterable[Slab], guess: _Guess, tolerance: float) -> _Cut:
+    """Cut the field at the level whose mesh has the target volume.
+
+    The slope tells how to correct the first guess; from there on it is regula falsi (Illinois). Where no level will do,
+    as with a handful of voxels, the nearest mesh that closes is returned.
+    """
+    low, high = 0.0, guess.top  # the volume falls while the level rises, from that of the padded crop to 0
+    low_error, high_error, level = guess.excess, -1.0, guess.level
     tried: list[tuple[float, float]] = []
     side = 0
     for _ in range(ROUNDS):
-        level = min(max(level, top * EDGE), top * (1 - EDGE))
-        cut = _Cut.at(field, level, apart, target, margin)
+        level = min(max(level, guess.top * EDGE), guess.top * (1 - EDGE))
+        cut = _Cut.at(field, level, guess)
         if abs(cut.error) <= tolerance and cut.is_closed:
             return cut
         cut.pieces.clear()  # before the next are made
@@ -198,12 +216,12 @@ def _keep_volume(field: Iterable[Slab], target: float, tolerance: float, margin:
         else:
             high, high_error, low_error = level, cut.error, low_error / 2 if side < 0 else low_error
         level = low + (high - low) * min(max(low_error / (low_error - high_error), 0.05), 0.95)
-        guess = (low if cut.error > 0 else high) + cut.error / max(slope, 1e-9)
-        if side == 0 and low < guess < high:
-            level = guess
+        nearer = (low if cut.error > 0 else high) + cut.error / max(guess.slope, 1e-9)
+        if side == 0 and low < nearer < high:
+            level = nearer
         side = 1 if cut.error > 0 else -1
     for _, level in sorted(tried):
-        cut = _Cut.at(field, level, apart, target, margin)
+        cut = _Cut.at(field, level, guess)
         if cut.is_closed:
             break
     return cut

@@ -33,12 +33,12 @@ class Slab:
     field: NDArray[np.float32]
     solid: NDArray[np.bool_] | None = None  # what is inside before the blur, if that was asked for
 
-    def faithful(self, level: float, margin: float) -> "Slab":
-        """Mirror the field at a level where it says otherwise than the solid, by more than a margin."""
+    def faithful(self, level: float) -> "Slab":
+        """Mirror the field at a level where it says otherwise than the solid."""
         if self.solid is None:
             return self
         away = self.field - np.float32(level)
-        lost = np.where(self.solid, away < -margin, away > margin)
+        lost = np.where(self.solid, away < 0, away > 0)
         return Slab(self.first, np.where(lost, np.float32(level) - away, self.field))
 
 

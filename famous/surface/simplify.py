@@ -14,7 +14,6 @@ from scipy.sparse.csgraph import connected_components
 from famous.errors import InputError
 from famous.mesh import Mesh
 from famous.points import load_open3d
-from famous.topology import mesh_topology
 
 LEAST = 32  # faces; fewer are no surface of anything
 ROUNDS = 6  # of the search for the number of faces
@@ -50,11 +49,11 @@ def simplify(mesh: Mesh, max_error_nm: float) -> Mesh:
     if max_error_nm == 0 or len(mesh.faces) <= LEAST:
         return mesh
     best, low, high = mesh, float(LEAST), float(len(mesh.faces))
-    wanted = mesh_topology(mesh)
+    wanted = mesh.topology
     for _ in range(ROUNDS):
         number = int(np.sqrt(low * high))
         tried = collapse(mesh, number)
-        if _is_sound(tried, mesh) and mesh_topology(tried) == wanted and error_nm(tried, mesh) <= SURELY * max_error_nm:
+        if _is_sound(tried, mesh) and tried.topology == wanted and error_nm(tried, mesh) <= SURELY * max_error_nm:
             best, high = tried, float(number)
         else:
             low = float(number)
