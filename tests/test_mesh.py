@@ -44,7 +44,7 @@ def test_what_was_found_out_is_kept_when_a_mesh_moves():
     moved = mesh.translated((5, 6, 7))
     assert moved.__dict__["topology"] is found[2]
     assert (moved.volume_nm3, moved.area_nm2, moved.topology, moved.is_watertight) == found
-    assert moved.middle == pytest.approx(mesh.middle + [5, 6, 7])
+    assert moved.middle == pytest.approx(np.add(mesh.middle, [5, 6, 7]))
     (a, _, _) = next(moved.corners())
     assert a.T[0] + moved.middle == pytest.approx(moved.vertices[moved.faces[0, 0]])
 
