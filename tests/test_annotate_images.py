@@ -235,9 +235,22 @@ def test_the_first_slice_is_fetched_before_it_is_asked_for():
     volume = Volume(ramp())
     with Images(Stack(volume)) as images:
         images.begin(4)
-        settle(images)
+        images.wait(60)
+        assert volume.read == [4]
         images.tile(4, 0, 0, 0)
         assert volume.read == [4]
+
+
+def test_nobody_waits_longer_than_they_want_for_a_slice():
+    volume = Volume(ramp())
+    volume.open.clear()
+    with Images(Stack(volume)) as images:
+        images.begin(4)
+        images.wait(0.01)
+        assert 4 not in images._slices
+        volume.open.set()
+        images.wait(PATIENCE_S)
+        assert 4 in images._slices
 
 
 def test_cuts_end_at_the_stacks_faces():

@@ -38,7 +38,15 @@ POSTS = {
     "/api/train": {"minutes": 5},
     "/api/train/stop": {},
 }
-GETS = ("/", "/api/state", "/api/pulse?revision=0", "/tiles/0/0/0/0", "/cuts?z=0&y=0&x=0&half=1", "/web/index.html")
+GETS = (
+    "/",
+    "/api/state",
+    "/api/pulse?revision=0",
+    "/tiles/0/0/0/0",
+    "/preview/0/0",
+    "/cuts?z=0&y=0&x=0&half=1",
+    "/web/index.html",
+)
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@
     python tools/bench_annotate.py paint pan  only the first paint, and the frames while panning
 
 boxes: every box of a phantom's slice is drawn by mouse, in an order in which the class changes as often as it can; an
-action is a key press or a drag. paint: from navigation to the slice's last tile on the canvas. pan: the slice is
-dragged to and fro for some seconds; what Chromium's own trace says of every frame. Both on a stack of 6,000 × 4,000
-pixels of 16 bits. Needs Chromium and playwright.
+action is a key press or a drag. paint: from navigation to the first paint of the slice (the whole slice on the screen,
+as fine as the screen at that zoom; when Chromium says that it painted it) and to the moment when all tiles are sharp;
+medians of first visits, each with nothing in the browser's cache, and of reloads. pan: the slice is dragged to and fro
+for some seconds; what Chromium's own trace says of every frame. Both on a stack of 6,000 × 4,000 pixels of 16 bits.
+Needs Chromium and playwright.
 """
 
 import argparse
@@ -35,6 +37,10 @@ CELL = PhantomParams(shape=(24, 900, 1200), voxel_size=VoxelSize(16, 8, 8), seed
 READY = "() => Boolean(globalThis.famous?.view?.isReady)"
 TRACED = ["devtools.timeline", "disabled-by-default-devtools.timeline.frame", "blink.user_timing"]
 PAN_SECONDS = 5
+VISITS = 7
+WATCH = """new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (entry.identifier === "first") globalThis.firstPaint = entry.renderTime;
+}).observe({ type: "element", buffered: true });"""
 
 
 @contextlib.contextmanager
@@ -175,32 +181,49 @@ def bench_boxes(browser: Browser, folder: Path) -> list[tuple[str, str, str]]:
 
 
 def bench_paint(browser: Browser, stack: Path) -> list[tuple[str, str, str]]:
-    """From navigation to the last tile: the first time, then reloads, then slices that were and were not fetched."""
-    script = "() => performance.getEntriesByName('famous:first-paint')[0]?.startTime"
+    """First visits, reloads, then slices that were and were not fetched."""
+    visits, reloads, turned = [], [], []
     with serving(stack) as url:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         set_up(page, url, ["mitochondrion"])
-        first = page.evaluate(script)
-        reloads = []
-        for _ in range(7):
-            page.wait_for_timeout(1500)
+        page.close()
+    for _ in range(VISITS):
+        with serving(stack) as url:  # the server too is a fresh one
+            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            page.add_init_script(WATCH)
+            page.goto(url)
+            visits.append(painted(page))
+            page.close()
+    with serving(stack) as url:
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.add_init_script(WATCH)
+        page.goto(url)
+        painted(page)
+        for _ in range(VISITS):
             page.reload()
-            page.wait_for_function(READY)
-            reloads.append(page.evaluate(script))
-        turned = []
+            reloads.append(painted(page))
         for z in (1, 2, 3, 4):
             page.wait_for_timeout(1500)
             turned.append(page.evaluate(TURN, z))
         page.close()
-    return [
-        ("first paint, first visit", f"{first:.0f} ms", "nothing in the browser's cache"),
-        ("first paint, reload", f"{np.median(reloads):.0f} ms", f"{min(reloads):.0f} … {max(reloads):.0f}; limit 300"),
-        (
-            "next slice",
-            f"{np.median(turned):.0f} ms",
-            f"{min(turned):.0f} … {max(turned):.0f}, until all tiles are sharp",
-        ),
-    ]
+    rows = []
+    for name, found in (("first visit", visits), ("reload", reloads)):
+        first, sharp = zip(*found, strict=True)
+        rows += [
+            (f"first paint, {name}", f"{np.median(first):.0f} ms", f"{min(first):.0f} … {max(first):.0f}; limit 300"),
+            (f"all tiles sharp, {name}", f"{np.median(sharp):.0f} ms", f"{min(sharp):.0f} … {max(sharp):.0f}"),
+        ]
+    span = f"{min(turned):.0f} … {max(turned):.0f}, until all tiles are sharp"
+    return [*rows, ("next slice", f"{np.median(turned):.0f} ms", span)]
+
+
+def painted(page: Page) -> tuple[float, float]:
+    """Wait for the slice; returns ms to its first paint, and until all tiles are sharp."""
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_timeout(1500)
+    sharp = page.evaluate("() => performance.getEntriesByName('famous:sharp')[0].startTime")
+    first = page.evaluate("() => globalThis.firstPaint ?? null")
+    return (sharp if first is None else min(first, sharp)), sharp  # cached tiles may be faster than any first picture
 
 
 TURN = """async (z) => {

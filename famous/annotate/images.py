@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from famous.annotate.histogram import Histogram, Sample, make_histogram, take_sample
 from famous.annotate.memory import Gate, Held
+from famous.annotate.preview import preview
 from famous.annotate.pyramid import GreyCode, halve, level_shape, pyramid
 from famous.errors import InputError
-from famous.stack import Stack
+from famous.stack import Stack, Window
 
 TILE_PX = 512
 _LOCKS = 16
@@ -111,13 +112,17 @@ class Images:
 
         Raises IndexError where there is no such tile, InputError where the slice cannot be read.
         """
-        if not (0 <= z < len(self.stack) and 0 <= level < self.levels):
-            raise IndexError(f"{self.stack.name}: there is no level {level} of slice {z}")
+        self._check_level(z, level)
         height, width = level_shape(self._plane, level)
         y, x = row * TILE_PX, col * TILE_PX
         if not (0 <= y < height and 0 <= x < width):
             raise IndexError(f"{self.stack.name}: level {level} has no tile in row {row}, column {col}")
         return np.ascontiguousarray(self._slice(z)[level][y : y + TILE_PX, x : x + TILE_PX])
+
+    def preview(self, z: int, level: int, window: Window, *, inverted: bool) -> bytes:
+        """Return a whole slice at a level as a JPEG, in the window given; raises as `tile`."""
+        self._check_level(z, level)
+        return preview(self._slice(z)[level], self._code, window, inverted=inverted)
 
     def histogram(self) -> Histogram:
         """Return the histogram of sampled slices, in grey values; measured once. InputError as in `tile`."""
@@ -160,6 +165,10 @@ class Images:
     def begin(self, z: int) -> None:
         """Fetch the slice that will be looked at first, in the background."""
         self._neighbours.replace(self._fetch, [z])
+
+    def wait(self, seconds: float) -> None:
+        """Wait until what `begin` or `prefetch` asked for is there, but no longer than so many seconds."""
+        self._neighbours.wait(seconds)
 
     def prefetch(self, z: int) -> None:
         """Fetch the neighbours of the slice now looked at, in the background; replaces the call before."""
@@ -207,6 +216,10 @@ class Images:
             if self._cut_level < self.levels:
                 self._hold_reduced(z, images[self._cut_level])
         return images
+
+    def _check_level(self, z: int, level: int) -> None:
+        if not (0 <= z < len(self.stack) and 0 <= level < self.levels):
+            raise IndexError(f"{self.stack.name}: there is no level {level} of slice {z}")
 
     def _check_open(self) -> None:
         if self._closed:
@@ -265,6 +278,11 @@ class _Wishes:
             for future in self._pending:
                 future.cancel()
             self._pending = [self._pool.submit(work, z) for z in slices]
+
+    def wait(self, seconds: float) -> None:
+        with self._lock:
+            pending = list(self._pending)
+        wait(pending, timeout=seconds)
 
     def close(self) -> None:
         with self._lock:

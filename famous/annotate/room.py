@@ -11,6 +11,7 @@ from famous.annotate.between import interpolate
 from famous.annotate.desk import Desk, Download, Model
 from famous.annotate.edits import Labelling
 from famous.annotate.images import TILE_PX, Images
+from famous.annotate.pyramid import level_shape
 from famous.annotate.records import Box
 from famous.annotate.snap import snap
 from famous.annotate.state import EditError, SaveError, Snapshot
@@ -36,6 +37,10 @@ class Room:
         self._save(again=not self.labelling.snapshot().is_alike(outside or Snapshot()))
         self.images.begin(self._likely_slice())
 
+    def wait(self, seconds: float) -> None:
+        """Wait until the slice that the page will probably show first is there, but no longer than so many seconds."""
+        self.images.wait(seconds)
+
     def close(self) -> None:
         """End everything that runs in the background."""
         self.images.close()
@@ -53,6 +58,7 @@ class Room:
             "boxes": [box.plain() for box in snapshot.boxes.values()],
             "done": sorted(snapshot.done),
             "proposed": [int(z) for z in desk.proposed],
+            "first": self._likely_slice(),
             "seconds": {str(z): seconds for z, seconds in sorted(snapshot.seconds.items())},
             **turn,
             "presets": {name: [entry.plain() for entry in classes] for name, classes in desk.presets.items()},
@@ -62,6 +68,21 @@ class Room:
             "formats": list(desk.formats),
             "pyramid": {"tile": TILE_PX, "levels": self.images.levels},
         }
+
+    def first_slice(self, last: int | None = None) -> int:
+        """Return the slice to show first: the one that was open last, else a likely one."""
+        return last if last is not None and last < len(self._stack) else self._likely_slice()
+
+    def level_shapes(self) -> list[tuple[int, int]]:
+        """Shape of a slice at each level of its pyramid, (y, x)."""
+        return [level_shape(self._stack.shape[1:], level) for level in range(self.images.levels)]
+
+    def preview(self, z: int, level: int) -> bytes:
+        """Return a whole slice at a level of the pyramid as a JPEG; IndexError where there is none."""
+        stack = self._stack
+        if stack.window is None:
+            raise InputError("a picture needs the grey window: set it first")
+        return self.images.preview(z, level, stack.window, inverted=stack.inverted)
 
     def pulse(self) -> dict[str, Any]:
         """Return what may have changed without the page's doing."""

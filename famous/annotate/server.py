@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import html
 import json
 import logging
 import math
@@ -9,6 +10,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from importlib.resources import files
@@ -45,6 +47,10 @@ KINDS = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+SLICE_COOKIE = "famous-slice-"  # and the start of the stack's fingerprint: the slice that was open last
+ENOUGH = 0.84  # pixels of the first picture per pixel of the screen's side, where the slice is that fine
+#: screen → width of what is not the slice, px
+AROUND = {"(min-width: 1800px) and (min-height: 1000px)": 796, "": 578}
 MAX_FILE_NAME = 200
 FOREVER = "private, max-age=31536000, immutable"  # for addresses that name a version
 LAST_SECONDS = 5  # that requests in work have when the server ends
@@ -56,8 +62,7 @@ def make_app(room: Room, policy: Policy) -> Guard:
     """Make the application that serves one room."""
     web = web_files()
     version = hashlib.sha256(b"".join(name.encode() + web[name][0] for name in sorted(web))).hexdigest()[:16]
-    content, kind = web["index.html"]
-    page = {"index.html": (content.replace(b"/web/", f"/web/{version}/".encode()), kind)}
+    page = web["index.html"][0].replace(b"/web/", f"/web/{version}/".encode())
     posts: dict[str, tuple[type[Record], Callable[[Any], dict[str, Any]]]] = {
         "/api/edits": (bodies.Edits, room.edit),
         "/api/undo": (bodies.Turn, room.undo),
@@ -77,11 +82,12 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/histogram": lambda _: answer(room.histogram()),
         "/api/next": lambda request: answer(room.advise(whole(request, "z"))),
         "/api/export": lambda request: _export(room, request),
+        "/": partial(_page, page, room),
+        "/preview/{z}/{level}": partial(_preview, room),
         "/tiles/{z}/{level}/{row}/{col}": partial(_tile, room),
         "/cuts": partial(_cuts, room),
     }
     pages: dict[str, Callable[[Request], Response]] = {
-        "/": lambda _: _file(page, "index.html", "no-cache"),
         "/favicon.ico": lambda _: Response(status_code=204),
         f"/web/{version}/{{path:path}}": lambda request: _file(web, request.path_params["path"], FOREVER),
         "/web/{path:path}": lambda request: _file(web, request.path_params["path"], "no-cache"),
@@ -134,6 +140,9 @@ def make_server(app: ASGIApp, on_start: Callable[[], None] = lambda: None) -> "S
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            for listener in sockets or ():  # connections inherit it; else each answer's body waits 40 ms for an ACK
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await run_in_threadpool(time.monotonic)  # what threads need is loaded now, not by the first request
             await super().startup(sockets)
             on_start()
 
@@ -248,6 +257,31 @@ def _cuts(room: Room, request: Request) -> Response:
         "unreadable": list(cuts.unreadable),
     }
     return _raw(_bytes(cuts.xz) + _bytes(cuts.yz), {"X-Cuts": json.dumps(_finite(facts))})
+
+
+def _page(content: bytes, room: Room, request: Request) -> Response:
+    """Make the page, with a picture of the slice that is seen before the page's program has come.
+
+    The browser takes the level that suits its screen: `sizes` says how wide the slice will lie there, by the widths of
+    the panels and bars in style.css.
+    """
+    last = request.cookies.get(f"{SLICE_COOKIE}{room.desk.fingerprint[:16]}", "")
+    z = room.first_slice(int(last) if re.fullmatch(r"[0-9]{1,9}", last) else None)
+    shapes = room.level_shapes()
+    # browsers take a level up to 0.7 times as fine as the screen: widths are told smaller than they are
+    sources = ", ".join(f"/preview/{z}/{level} {max(1, int(ENOUGH * w))}w" for level, (_, w) in enumerate(shapes))
+    high = f"calc((100vh - 122px) * {shapes[0][1] / shapes[0][0]:.6g})"
+    sizes = ", ".join(f"{screen} min(calc(100vw - {around}px), {high})".lstrip() for screen, around in AROUND.items())
+    for name, value in (("srcset", sources), ("sizes", sizes), ("data-z", str(z))):  # the first two twice: a preload
+        content = content.replace(f'{name}=""'.encode(), f'{name}="{html.escape(value)}"'.encode())
+    return Response(content, headers={"Content-Type": KINDS[".html"]})
+
+
+def _preview(room: Room, request: Request) -> Response:
+    try:
+        return Response(room.preview(whole(request, "z"), whole(request, "level")), media_type="image/jpeg")
+    except IndexError as error:
+        raise HTTPException(404, str(error)) from error
 
 
 def _bytes(values: NDArray[Any]) -> bytes:

@@ -18,6 +18,7 @@ from famous.pipeline.project import Project
 LOCK = ".annotate.lock"
 ADDRESS = ".annotate.json"  # address of the last server of a folder, so that a page outlives a restart
 TOKEN_BYTES = 24
+WARM_SECONDS = 3.0  # that the address waits for the first slice, so that the page shows it at once
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def run_annotate(project: Project, door: Door, on_start: Callable[[Address], Non
             _remember(memory, address)
             room = Room(make_desk(project))
             try:
+                room.wait(WARM_SECONDS)
                 app = make_app(room, Policy(token, door.host))
                 make_server(app, lambda: on_start(address)).run(sockets=[listener])
             finally:

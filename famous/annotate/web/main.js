@@ -22,7 +22,7 @@ async function start() {
   } catch (error) {
     return fail(error);
   }
-  $("app").hidden = false;
+  $("app").classList.remove("waiting");
   $("loading").hidden = true;
   const view = new View($("canvas"), store);
   window.famous = { store, view };

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { $, fitCanvas, oncePerFrame, set } from "./dom.js";
 import { short } from "./words.js";
 
+const PATIENCE_MS = 5000; // with a slice that does not come
 const CUT = 0.0035; // share of the pixels beyond each end of the automatic window
 
 /** @param {import("./store.js").Store} store */
@@ -48,8 +49,19 @@ class Contrast {
     }
     $("auto-window").addEventListener("click", () => this.auto());
     $("invert").addEventListener("click", () => this.store.setWindow({ inverted: !this.store.window.inverted }));
-    this.load();
+    this.loadSoon();
     this.show();
+  }
+
+  /** The histogram reads many slices: the one that is looked at comes first. */
+  loadSoon() {
+    let isAsked = false;
+    const ask = () => {
+      if (!isAsked) this.load();
+      isAsked = true;
+    };
+    this.store.on("settled", ask);
+    setTimeout(ask, PATIENCE_MS);
   }
 
   async load() {

@@ -22,6 +22,13 @@ export class Picture {
     this.asked = "";
     /** Nothing of the slice itself can be seen, for so long that it must be said. */
     this.isWaiting = false;
+    /** @type {{z: number, image: HTMLImageElement}|null} a whole slice as one coarse picture, while its tiles come */
+    this.preview = null;
+  }
+
+  /** Whether there is such a picture of a slice. */
+  hasPreview(z) {
+    return this.preview !== null && this.preview.z === z && this.preview.image.complete && this.preview.image.naturalWidth > 0;
   }
 
   /**
@@ -44,6 +51,7 @@ export class Picture {
     this.isWaiting = false;
     const isWhole = this.isWhole(scene, scene.z, level);
     if (isWhole) {
+      if (this.preview?.z === scene.z) this.preview = null;
       this.held = scene.z;
       this.paintLevel(context, scene, scene.z, level);
     } else {
@@ -54,7 +62,7 @@ export class Picture {
 
   paintMeanwhile(context, scene, level, now) {
     const isNew = this.held !== null && this.held !== scene.z;
-    const hasCoarse = this.tiles.has({ z: scene.z, level: this.tiles.pyramid.levels - 1, row: 0, col: 0 });
+    const hasCoarse = this.hasPreview(scene.z) || this.tiles.has({ z: scene.z, level: this.tiles.pyramid.levels - 1, row: 0, col: 0 });
     const passed = now - this.turnedAt;
     const isFaulty = this.tiles.faultOn(scene.z) !== null;
     this.isWaiting = !hasCoarse && (isFaulty || this.held === null || passed > WAIT_MS);
@@ -73,11 +81,17 @@ export class Picture {
 
   /** Paint what there is of a slice, the finest on top. */
   paintLevels(context, scene, z, level) {
+    if (this.hasPreview(z)) this.paintPreview(context, scene);
     let coarsest = level;
     while (coarsest < this.tiles.pyramid.levels - 1 && !this.isWhole(scene, z, coarsest)) coarsest += 1;
-    for (let coarse = coarsest; coarse > level; coarse -= 1) this.paintLevel(context, scene, z, coarse);
+    if (!this.hasPreview(z)) for (let coarse = coarsest; coarse > level; coarse -= 1) this.paintLevel(context, scene, z, coarse);
     if (level > 0 && coarsest > level) this.paintLevel(context, scene, z, level - 1);
     this.paintLevel(context, scene, z, level);
+  }
+
+  paintPreview(context, { frame, slice, ratio }) {
+    const at = [frame.left, frame.top, slice.width * frame.scale, slice.height * frame.scale];
+    context.drawImage(this.preview.image, ...at.map((length) => length * ratio));
   }
 
   range(scene, level, margin = 0) {

@@ -7,6 +7,9 @@
  * @typedef {{row0: number, row1: number, col0: number, col1: number}} TileRange half-open
  */
 
+/** Room round a slice that is seen whole, in CSS pixels. */
+export const FIT_MARGIN_PX = 24;
+
 /** The level whose pixels are about as large as the screen's: at most 1.2 of them to a screen pixel's side. */
 export function levelFor(deviceScale, levels) {
   const level = Math.floor(Math.log2(1 / deviceScale) + 0.25);

@@ -71,7 +71,7 @@ export class Store extends Listened {
     this.key = fingerprint ?? `${name}:${shape.join("x")}`;
     this.queue = new Queue(this.key, this.tab);
     this.sync = new Sync(this, this.queue);
-    this.z = recall(`${this.key}:z`, state.proposed[0] ?? Math.floor(shape[0] / 2));
+    this.z = recall(`${this.key}:z`, state.first ?? state.proposed[0] ?? Math.floor(shape[0] / 2));
     this.assistant.start(this.key);
     this.rebase(state);
     this.ready = true;
@@ -145,6 +145,12 @@ export class Store extends Listened {
     Object.assign(this, { revision, undoLabel: undo ?? null, redoLabel: redo ?? null });
   }
 
+  /** For the next visit; as a cookie too, so that the server can begin with this slice. */
+  rememberSlice() {
+    remember(`${this.key}:z`, this.z);
+    document.cookie = `famous-slice-${this.key.slice(0, 16)}=${this.z}; path=/; SameSite=Strict`;
+  }
+
   // ------------------------------------------------------------------ what the server says (called by Sync)
 
   /** The server has these edits. */
@@ -207,7 +213,7 @@ export class Store extends Listened {
     if (target === this.z) return;
     this.clock.leave();
     this.z = target;
-    remember(`${this.key}:z`, target);
+    this.rememberSlice();
     if (this.selection.size) this.select([]);
     this.emit("slice");
     this.emit("proposals");

@@ -106,11 +106,13 @@ export class Tiles {
   /** Start as many requests as may be. */
   pump() {
     let ahead = [...this.inFlight.values()].filter((request) => request.isAhead).length;
+    let visible = this.inFlight.size - ahead;
     for (const [key, { place, isAhead }] of this.wanted) {
       if (this.inFlight.size >= MOST_AT_ONCE) return;
       if (this.kept.has(key) || this.inFlight.has(key) || this.isFaulty(key)) continue;
-      if (isAhead && ahead >= MOST_AHEAD) return;
-      ahead += isAhead ? 1 : 0;
+      if (isAhead && (visible || ahead >= MOST_AHEAD)) return; // they cost the server a slice
+      if (isAhead) ahead += 1;
+      else visible += 1;
       this.fetch(key, place, isAhead);
     }
   }

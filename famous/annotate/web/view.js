@@ -6,10 +6,10 @@
 import { framing, heldOnScreen, toImage, toScreen, zoomedAt } from "./geometry.js";
 import { paintOverlay } from "./overlay.js";
 import { Picture } from "./picture.js";
+import { FIT_MARGIN_PX } from "./pyramid.js";
 import { Tiles } from "./tiles.js";
 
 const MOST_SCALE = 64; // screen pixels per slice pixel
-const FIT_MARGIN_PX = 24;
 const ZOOM_MS = 55; // a zoom has gone 63 % of its way after so long
 const AGAIN_MS = 100; // while tiles are awaited: what is shown meanwhile changes with time
 const REST_MS = 120; // the cursor rests: worth a full-size tile for its grey value
@@ -65,6 +65,7 @@ export class View {
     store.on("slice", () => this.turn());
     store.on("window", () => {
       this.tiles?.setWindow(store.window);
+      if (this.picture?.preview && this.picture.preview.window !== JSON.stringify(store.window)) this.picture.preview = null;
       this.invalidate();
     });
     store.on("theme", () => requestAnimationFrame(() => this.readTheme()));
@@ -89,11 +90,20 @@ export class View {
       const hooks = { onArrival: (tile) => this.arrived(tile), onFault: () => this.invalidate() };
       this.tiles = new Tiles(coding, { side: pyramid.tile, levels: pyramid.levels, version }, hooks);
       this.picture = new Picture(this.tiles);
+      this.takePreview(document.getElementById("first"));
       this.resize();
       this.fit();
     }
     this.tiles.setWindow(this.store.window);
     this.invalidate();
+  }
+
+  /** Go on with the picture that was there before this program came. @param {HTMLImageElement|null} image */
+  takePreview(image) {
+    if (!image?.dataset.z) return;
+    this.picture.preview = { z: Number(image.dataset.z), image, window: JSON.stringify(this.store.window) };
+    image.addEventListener("load", () => this.invalidate("picture"));
+    this.handed = image;
   }
 
   arrived(tile) {
@@ -291,10 +301,16 @@ export class View {
     const scene = { z: this.store.z, depth: this.store.stack.shape[0], frame, screen, slice, ratio, background };
     const wasWaiting = this.picture.isWaiting;
     const isFinal = this.picture.paint(this.context, scene, now);
+    this.handed?.remove();
+    this.handed = null;
     if (this.picture.isWaiting !== wasWaiting) this.dirty.overlay = true;
     clearTimeout(this.again);
     if (!isFinal) this.again = setTimeout(() => this.invalidate("picture"), AGAIN_MS);
-    if (isFinal && !this.isReady) performance.mark("famous:first-paint");
+    if (isFinal && !this.isReady) performance.mark("famous:sharp");
+    if (!this.isSettled && (isFinal || this.tiles.faultOn(this.store.z) !== null)) {
+      this.isSettled = true;
+      this.store.emit("settled"); // now there is time for what costs the server more
+    }
     this.isFinal = isFinal;
     this.isReady ||= isFinal;
   }
