@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from famous.surface.slices import interpolate_slices, signed_distance
+from famous.surface.shapes import signed_distance
+from famous.surface.slices import interpolate_slices
 
 
 def disc(radius: float, *, middle=(20.0, 20.0), side: int = 41) -> np.ndarray:

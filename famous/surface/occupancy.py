@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from famous.masks import Body, Mask, count_exposed
 from famous.surface.marching import Slab
-from famous.surface.slices import REACH, interpolate_slices
+from famous.surface.slices import Between
 from famous.voxels import VoxelSize
 
 SLAB_VOXELS = 1 << 19  # of the grid at a time
@@ -130,6 +130,7 @@ class Occupancy:
         ahead, behind = self._pad[0], self._pad[0] + len(self._kernels[0]) // 2
         low = -self._beyond * self.grid.bins[0]
         depth = -(-int(self._body.shape[0]) // self.grid.bins[0]) * self.grid.bins[0] - low
+        self._between = self._open()
         thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self.grid.parts)) * self.grid.bins[0]
         for start in range(low, depth, thick):
             end = min(start + thick, depth)
@@ -146,11 +147,16 @@ class Occupancy:
             return self._read(start, end).view(np.uint8)
         if parts == 1:
             return self._bin(start, end)
-        lower, upper = start - REACH * bins[0], end + REACH * bins[0]  # with the neighbours, to interpolate with
-        filled = np.pad(self._bin(lower, upper) >= 0.5, ((0, 0), *((self._room,) * 2,) * 2))
-        step = self.grid.step
-        spacing = step[0] * parts / step[2]
-        return interpolate_slices(filled, parts, aspect=step[1] / step[2], spacing=spacing, margin=REACH)[0]
+        return self._between.planes(start // bins[0], end // bins[0])
+
+    def _open(self) -> Between:
+        """Start to interpolate between the slices of the grid, with room round the body."""
+        step, many = self.grid.step, self.grid.bins[0]
+
+        def read(z: int) -> NDArray[np.bool_]:
+            return np.pad(self._bin(z * many, (z + 1) * many)[0] >= HALF, self._room)
+
+        return Between(read, self.grid.parts, aspect=step[1] / step[2], spacing=step[0] * self.grid.parts / step[2])
 
     def _bin(self, start: int, end: int) -> NDArray[np.float32]:
         """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""

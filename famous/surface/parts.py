@@ -19,6 +19,11 @@ class Slice:
 
     image: Image
 
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> "Slice":
+        """One without a pixel."""
+        return cls(np.zeros(shape, dtype=np.bool_))
+
     @cached_property
     def any(self) -> bool:
         """Whether there is a pixel."""
@@ -118,3 +123,8 @@ def _beyond(own: tuple[int, ...], links: set[tuple[int, int]]) -> tuple[int, ...
         return ()
     back = {part for part, other in links if other in there}
     return tuple(sorted(there)) if back == chosen else None
+
+
+def beyond(own: tuple[int, ...], here: Slice, there: Slice) -> tuple[int, ...] | None:
+    """The parts of another slice that all these parts, and no others, go on to."""
+    return _beyond(own, here.met_by(there))

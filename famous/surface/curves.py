@@ -1,0 +1,232 @@
+"""The curves that lead the shapes of one slice to those of the next: on from two sides, or to an end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.surface.poses import STILL, Matrix, Pose, Window, bring, mean_pose
+from famous.surface.shapes import MOVES, SPREADS, STAYS, SURE, Field, Shape
+
+BLUNT = 0.3  # a part that ends without getting smaller is so far below 0 in the next slice, as a share of its size
+LONE = 0.75  # a part of one slice ends so far from it, in slices, at most
+STEEPEST = 8.0  # second difference of r² − ρ² that is believed, in squares of the slices' distance; a ball's is 2
+BULGE = 0.1, 1.0  # second difference of an end's size that is believed, over a ball's
+BAND = 2.0  # distances (pixels) beyond count as this
+DRIFT = 0.5  # of the way of the last two slices goes on where a part ends
+
+Ends = tuple[int, ...] | None  # as in `famous.surface.parts.Group`
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """A shape that gets smaller about its centre, which drifts on, until it has gone."""
+
+    shape: Shape
+    way: Matrix  # (y, x) a slice
+    bend: tuple[float, float]  # its size, as an area, is 1 + first · s + second · s²
+
+    @classmethod
+    def of(cls, shape: Shape, before: Shape | None, earlier: Shape | None, kind: int, spacing: float) -> "Ending":
+        """End a shape, given those of the last slices."""
+        if before is None:
+            return cls(shape, np.zeros(2), (0.0, -max((spacing / shape.radius) ** 2, 1 / LONE**2)))
+        way = DRIFT * (shape.own.centre - before.own.centre) if kind != STAYS else np.zeros(2)
+        last, first = end_size(shape, before, earlier, spacing, abrupt=-BLUNT), before.area / shape.area
+        return cls(shape, way, ((last - first) / 2, (last + first) / 2 - 1))
+
+    def along(self, shares: NDArray[np.float64]) -> Field:
+        """Fill grades (n, y, x) in the shape's window at shares 0 … 1 of the way to the next slice."""
+        own, window = self.shape.own, self.shape.window
+        sizes = 1 + self.bend[0] * shares + self.bend[1] * shares**2
+        fill = np.zeros((len(shares), *window.shape), dtype=np.float32)
+        for k in np.flatnonzero(sizes > 0).tolist():
+            there = Pose(own.centre + shares[k] * self.way, own.spread * sizes[k]) if shares[k] else own
+            fill[k] = bring(self.shape.distance, window, window, (own, there))
+            fill[k] *= np.float32(np.sqrt(sizes[k]))
+            fill[k] += np.float32(0.5)
+        return np.clip(fill, 0, 1, out=fill)
+
+
+def end_size(shape: Shape, before: Shape, earlier: Shape | None, spacing: float, *, abrupt: float) -> float:
+    """Size, as an area, of a shape in the slice that it does not reach any more: below 0, as a share of its last.
+
+    A ball's falls by a parabola, an ellipsoid's, too, but by one of its own, which three slices tell. A part that ends
+    without getting smaller tells nothing, so what an abrupt end is to be is said.
+    """
+    ratio = before.area / shape.area
+    ball = 2 * (spacing / shape.radius) ** 2
+    first = None if earlier is None else earlier.area / shape.area
+    second = ball if first is None else min(max(2 * ratio - first - 1, ball * BULGE[0]), ball * BULGE[1])
+    bent = min(2 - ratio - second, -ball / 32)
+    flat = min(max(5 / ratio - 4, 0.0), 1.0)
+    return (1 - flat) * bent + flat * abrupt
+
+
+@dataclass(frozen=True, eq=False)
+class Passing:
+    """A group that is in both slices: what it is in all four, each brought to one pose, and where that moves."""
+
+    first: Shape
+    kind: int
+    window: Window
+    frame: Pose
+    curve: Field  # (4, y, x) the middle knots, and how the curve bends at them
+    squares: Matrix  # (4,) the same of r²
+    poses: tuple[Matrix, Matrix]  # centres (4, 2) and spreads (4, 2, 2)
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], window: Window, spacing: float) -> "Passing":
+        """Lay the knots: `ends` tells what the group goes on to on either side."""
+        knots = _Knots.of(shapes, ends, spacing)
+        poses, spreads = knots.poses, knots.kind == SPREADS
+        frame = mean_pose(*poses[:2])
+        scales = [np.float32(1 if spreads else one.radius**2) for one in knots.shapes]
+        images = [
+            bring(one.values(flat=spreads), one.window, window, (pose, frame)) * scale
+            for one, pose, scale in zip(knots.shapes, poses, scales, strict=True)
+        ]
+        values = np.tensordot(knots.mix.astype(np.float32), np.stack(images), axes=1)
+        values += knots.plus.astype(np.float32)[:, None, None]
+        for row in np.flatnonzero(knots.plus).tolist():  # wherever it may look otherwise
+            np.minimum(values[row], np.float32(-SURE), out=values[row])
+        steepest = STEEPEST * spacing**2 / frame.size
+        squares = knots.mix @ [one.radius**2 / pose.size for one, pose in zip(knots.shapes, poses, strict=True)]
+        moved = knots.moves @ np.stack([pose.centre for pose in poses])
+        grown = np.tensordot(knots.moves, np.stack([pose.spread for pose in poses]), axes=1)
+        for row, here in ((0, 0), (3, 1)):
+            if np.isfinite(knots.sizes[row]):
+                grown[row] = poses[here].spread * knots.sizes[row]
+        return cls(
+            knots.shapes[0],
+            knots.kind,
+            window,
+            frame,
+            _bent(values, steepest),
+            _bent(squares + knots.plus, steepest),
+            (moved, grown),
+        )
+
+    def along(self, shares: NDArray[np.float64]) -> Field:
+        """Fill grades (n, y, x) at shares 0 … 1 of the way."""
+        weights = _weights(shares)
+        there = [self._pose(share) for share in shares.tolist()]
+        squares = np.maximum(weights @ self.squares, self.squares[:2].min() / 2)
+        sizes = squares * [pose.size for pose in there]
+        distance = self._distance(weights, sizes, 1.0 if self.kind == SPREADS else squares)
+        if self.kind != STAYS:
+            for k, pose in enumerate(there):
+                distance[k] = bring(distance[k], self.window, self.window, (self.frame, pose))
+        if shares[0] == 0.0:
+            distance[0] = bring(self.first.distance, self.first.window, self.window, (STILL, STILL))
+        distance += np.float32(0.5)
+        return np.clip(distance, 0, 1, out=distance)
+
+    def _distance(self, weights: Matrix, sizes: Matrix, squares: Matrix | float) -> Field:
+        """Distances (n, y, x), as far as `BAND`, worked out only where they are not beyond it all along."""
+        radii = np.sqrt(sizes)
+        least = np.minimum(self.curve[0], self.curve[1])
+        most = np.maximum(self.curve[0], self.curve[1])
+        bulge = np.minimum(self.curve[2], self.curve[3])
+        np.minimum(bulge, 0, out=bulge)
+        most -= bulge / np.float32(8)
+        # 2 d/r − (d/r)² at ± BAND, times what the curve is told in
+        unit = np.broadcast_to(squares, radii.shape)
+        inner = float((2 * BAND / radii * unit).max())
+        outer = float(-((2 * BAND / radii + (BAND / radii) ** 2) * unit).max())
+        inside = least > 2 * inner
+        band = np.flatnonzero((most > outer) & ~inside)
+        found = np.where(inside, np.float32(BAND), np.float32(-BAND))
+        some = weights.astype(np.float32) @ self.curve.reshape(4, -1)[:, band]
+        floor = np.minimum(self.curve[0].ravel()[band], self.curve[1].ravel()[band])
+        floor *= np.where(floor > 0, np.float32(0.5), np.float32(np.inf))
+        np.maximum(some, floor, out=some)  # what is inside on both sides stays so
+        some /= unit.astype(np.float32)[:, None]
+        np.minimum(some, np.float32(1), out=some)
+        np.subtract(np.float32(1), some, out=some)
+        np.sqrt(some, out=some)
+        np.subtract(np.float32(1), some, out=some)
+        some *= radii.astype(np.float32)[:, None]
+        distance = np.repeat(found[None], len(radii), axis=0)
+        distance.reshape(len(radii), -1)[:, band] = np.clip(some, -BAND, BAND)
+        return distance
+
+    def _pose(self, share: float) -> Pose:
+        """Where the group is at a share of the way."""
+        if self.kind == STAYS:
+            return self.frame
+        weights = _cubic(share)
+        centre = weights @ self.poses[0]
+        if self.kind == MOVES:
+            return Pose(centre, STILL.spread)
+        straight = (1 - share) * self.poses[1][1] + share * self.poses[1][2]
+        found = Pose(centre, np.tensordot(weights, self.poses[1], axes=1))
+        sound = found.size > Pose(centre, straight).size / 2 and np.trace(found.spread) > 0
+        return found if sound else Pose(centre, straight)
+
+
+@dataclass(frozen=True, eq=False)
+class _Knots:
+    """What a group is in four slices: each a mix of the shapes that are there, plus a constant; and its poses."""
+
+    shapes: list[Shape]
+    poses: list[Pose]  # of the shapes
+    kind: int
+    mix: Matrix  # (4, shapes)
+    plus: Matrix  # (4,)
+    moves: Matrix  # (4, shapes) the same for the poses
+    sizes: Matrix  # (4,) of a knot where the group has ended, as a share of the last one's; else NaN
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], spacing: float) -> "_Knots":
+        """Lay those of a group that is in both middle slices."""
+        before, a, b, after = shapes
+        assert a is not None
+        assert b is not None
+        kind = a.kind_to(b)
+        known, poses = [a, b], [a.pose(kind), b.pose(kind)]
+        mix, plus, moves, sizes = np.zeros((4, 4)), np.zeros(4), np.zeros((4, 4)), np.full(4, np.nan)
+        mix[:, :2] = moves[:, :2] = (2, -1), (1, 0), (0, 1), (-1, 2)  # straight on, if nothing else is known
+        for row, one, here, there in ((0, before, a, b), (3, after, b, a)):
+            if one is not None:
+                mix[row] = np.arange(4) == len(known)
+                pair = (one, here) if row == 0 else (here, one)
+                alike = kind != STAYS and pair[0].likeness(pair[1], kind) >= pair[0].likeness(pair[1], STAYS)
+                moves[row] = mix[row] if alike else moves[row]
+                poses.append(one.pose(kind) if alike else here.pose(kind))
+                known.append(one)
+            elif ends[row] == ():
+                third, size = shapes[3 - row], 2 - there.area / here.area  # straight on, where two are all there is
+                if third is not None:
+                    size = end_size(here, there, third, spacing, abrupt=size)
+                if kind == SPREADS:
+                    sizes[row] = size
+                else:
+                    plus[row] = size * here.radius**2 - (2 * here.radius**2 - there.radius**2)
+        for row, other in ((0, 3), (3, 0)):
+            if ends[row] is None and ends[other] is not None:  # the same parabola as on the other side
+                mix[row], plus[row] = mix[other], plus[other]
+                mix[row, :2] += (3, -3) if row == 0 else (-3, 3)
+        return cls(known, poses, kind, mix[:, : len(known)], plus, moves[:, : len(known)], sizes)
+
+
+def _cubic(share: float) -> Matrix:
+    """Weights of four even-spaced knots between the middle ones (Catmull and Rom); exact for parabolas."""
+    s = share
+    return np.array([-s + 2 * s**2 - s**3, 2 - 5 * s**2 + 3 * s**3, s + 4 * s**2 - 3 * s**3, -(s**2) + s**3]) / 2
+
+
+def _bent(knots: NDArray[Any], steepest: float) -> NDArray[Any]:
+    """The middle two of four knots, and the second differences there as far as these are believed."""
+    before, a, b, after = knots
+    near, far = before - 2 * a + b, a - 2 * b + after
+    return np.stack([a, b, np.clip(near, -steepest, steepest), np.clip(far, -steepest, steepest)])
+
+
+def _weights(shares: NDArray[np.float64]) -> Matrix:
+    """Weights (n, 4) of what `_bent` tells: the same cubic."""
+    s = shares
+    curved = -s * (1 - s) / 2
+    return np.stack([1 - s, s, (1 - s) * curved, s * curved], axis=1)
