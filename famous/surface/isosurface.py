@@ -113,7 +113,7 @@ def _surface(
     wanted = topology or count_topology(mask)
     if mesh.topology == wanted:
         return mesh
-    solid = Occupancy(mask, body, grid, smooth_nm, solid=True)  # what the blur pushed over the level goes back
+    solid = field.with_solid()  # what the blur pushed over the level goes back
     again = _keep_volume(solid, replace(guess, level=cut.level), params.volume_tolerance)
     if not again.is_closed:
         return mesh

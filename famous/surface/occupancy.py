@@ -3,7 +3,8 @@
 The slabs hold the same numbers wherever they are cut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from famous.masks import Body, Mask, count_exposed
 from famous.surface.marching import Slab
-from famous.surface.slices import Between
+from famous.surface.slices import Between, room_for
 from famous.voxels import VoxelSize
 
 SLAB_VOXELS = 1 << 19  # of the grid at a time
 KEPT_VOXELS = 1 << 21  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
-KEPT_BETWEEN = 1 << 23  # the same where shapes between slices are in it, which cost a hundred times as much
+KEPT_BETWEEN = 1 << 24  # the same where shapes between slices are in it, which cost a hundred times as much
 HALF = 0.5  # a grid point is inside if more of it is filled
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 
@@ -63,16 +64,14 @@ class Occupancy:
         Where its fill grade is asked for.
     smooth_nm
         σ of the blur.
-    solid
-        Whether the slabs say, too, what is inside before the blur.
     """
 
-    def __init__(self, mask: Mask, body: Body, grid: Grid, smooth_nm: float, *, solid: bool = False) -> None:
-        self._mask, self._body, self.grid, self._solid = mask, body, grid, solid
+    def __init__(self, mask: Mask, body: Body, grid: Grid, smooth_nm: float) -> None:
+        self._mask, self._body, self.grid, self._solid = mask, body, grid, False
         sigma = smooth_nm / grid.step
         self._pad = [int(pad) for pad in np.ceil(TRUNCATE * sigma) + 1]
         self._kernels = [_gaussian(float(value)) for value in sigma]
-        self._room = 2 * grid.parts if grid.parts > 1 else 0  # grid points for what bulges or leans between slices
+        self._room = room_for(grid.parts * grid.step[0] / grid.step[2]) if grid.parts > 1 else 0  # to bulge and lean
         self._pad = [self._pad[0], self._pad[1] + self._room, self._pad[2] + self._room]
         self._beyond = int(grid.parts > 1)  # binned slices at both ends for what ends between slices
         points = (-(-body.shape // grid.bins) + (2 * self._beyond, 0, 0)) * (grid.parts, 1, 1) + 2 * np.array(self._pad)
@@ -93,12 +92,18 @@ class Occupancy:
         return origin
 
     def __iter__(self) -> Iterator[Slab]:
-        if np.prod(self.shape) > (KEPT_BETWEEN if self.grid.parts > 1 else KEPT_VOXELS):
-            yield from self._slabs()
-            return
-        if not self._kept:
-            self._kept = list(self._slabs())
-        yield from self._kept
+        slabs: Iterable[Slab] = self._kept or self._slabs()
+        if not self._kept and np.prod(self.shape) <= (KEPT_BETWEEN if self.grid.parts > 1 else KEPT_VOXELS):
+            self._kept.extend(slabs)
+            slabs = self._kept
+        for slab in slabs:
+            yield slab if self._solid else Slab(slab.first, slab.field)
+
+    def with_solid(self) -> "Occupancy":
+        """The same, whose slabs say, too, what is inside before the blur; what is kept is kept for both."""
+        other = copy(self)
+        other._solid = True
+        return other
 
     def _slabs(self) -> Iterator[Slab]:
         """Blur along z, with the planes that the kernel reaches over carried from slab to slab."""
@@ -116,7 +121,7 @@ class Occupancy:
             blurred = _blur_rows(known, kernel)[reach : len(known) - reach]
             field = np.concatenate([shared, blurred]) if len(shared) else blurred
             if len(field) > 1:
-                yield Slab(first, field, solid[: len(field)] if self._solid else None)
+                yield Slab(first, field, solid[: len(field)])
                 first += len(field) - 1
                 solid = solid[len(field) - 1 :]
             shared = field[-1:]
@@ -124,30 +129,29 @@ class Occupancy:
     def _padded(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         """Fill grades blurred in the plane, with empty planes at both ends: the grid's, and what the kernel reaches.
 
-        And, where it is asked for, what is inside before the blur.
+        And what is inside before the blur.
         """
         pads = [(0, 0), (self._pad[1] - self._room,) * 2, (self._pad[2] - self._room,) * 2]
         ahead, behind = self._pad[0], self._pad[0] + len(self._kernels[0]) // 2
         low = -self._beyond * self.grid.bins[0]
         depth = -(-int(self._body.shape[0]) // self.grid.bins[0]) * self.grid.bins[0] - low
-        self._between = self._open()
+        between = self._open()
         thick = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2] * self.grid.parts)) * self.grid.bins[0]
         for start in range(low, depth, thick):
             end = min(start + thick, depth)
-            grades = self._grades(start, end)
+            grades = self._grades(start, end, between)
             pads[0] = (ahead if start == low else 0, behind if end == depth else 0)
             padded = cast("Grades", np.pad(grades, pads))
-            inside = padded > HALF if self._solid else np.zeros((0, *self.shape[1:]), dtype=np.bool_)
-            yield self._blur_planes(padded), inside
+            yield self._blur_planes(padded), padded > HALF
 
-    def _grades(self, start: int, end: int) -> Grades:
+    def _grades(self, start: int, end: int, between: Between) -> Grades:
         """Fill grade of the grid planes that replace slices start … end of the body, 0 … 1."""
         bins, parts = self.grid.bins, self.grid.parts
         if bins == (1, 1, 1) and parts == 1:
             return self._read(start, end).view(np.uint8)
         if parts == 1:
             return self._bin(start, end)
-        return self._between.planes(start // bins[0], end // bins[0])
+        return between.planes(start // bins[0], end // bins[0])
 
     def _open(self) -> Between:
         """Start to interpolate between the slices of the grid, with room round the body."""

@@ -52,6 +52,11 @@ def interpolate_slices(
     return between.planes(0, len(mask)), 0.5 - parts / 2
 
 
+def room_for(spacing: float) -> int:
+    """Pixels round a part in which it may bulge and lean between slices that lie so far apart, in pixels."""
+    return int(np.ceil(spacing)) + ROOM
+
+
 @dataclass(frozen=True, eq=False)
 class _Gap:
     """What lies between two slices: fill grades (parts, y, x) in windows of the bodies there, and of their holes."""
@@ -177,7 +182,7 @@ class Between:
 
     def _shape(self, one: Slice, parts: tuple[int, ...]) -> Shape:
         if (one, parts) not in self._shapes:
-            room = int(np.ceil(self._spacing)) + ROOM
+            room = room_for(self._spacing)
             window = Window.round(one.boxes[list(parts)], room, one.image.shape)
             self._shapes[one, parts] = Shape.of(one.pick(parts, window.slices), window, self._aspect, room)
         return self._shapes[one, parts]
