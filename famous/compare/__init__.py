@@ -1,0 +1,1 @@
+"""How far label sets agree: overlaps, matching, scores, distances and their uncertainty; arrays and tables only."""
