@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from famous.config import MeshConfig
 from famous.errors import ConfigError
 from famous.io.label_store import LabelStore
 from famous.io.meshes import write_mesh
@@ -17,6 +18,7 @@ from famous.pipeline.crops import Extent, mesh_path
 from famous.pipeline.measure import BlockMeasurer, Nested
 from famous.pipeline.mesh import measure_stage, run_measure, settle
 from famous.pipeline.stage import Session
+from famous.points import OutlierParams
 from famous.surface.isosurface import surface
 from famous.voxels import VoxelSize
 
@@ -142,3 +144,49 @@ def test_the_one_that_shares_most_voxels_is_the_one_around(tmp_path):
     nested = Nested(store, tmp_path, SIZE, MeasureParams(inside={"inner": "outer"}), (inner, *around))
     assert nested._find(inner, mask, "outer") == 2
     assert nested._find(inner, np.zeros_like(mask), "outer") is None
+
+
+def test_outliers_left_out_of_a_mesh_are_left_out_of_its_pores_and_place(tmp_path):
+    """A bar in the first one, and a voxel off in the second; of a speck's hole there is no pore without the speck."""
+    store = LabelStore.create(tmp_path / "l.ome.zarr", ["inner", "outer"], (8, 30, 30), SIZE)
+    labels = np.zeros((8, 30, 30), np.uint32)
+    labels[2:5, 2:12, 2:12] = 1
+    ring = np.zeros_like(labels)
+    ring[4, 26:29, 26:29] = 1
+    ring[4, 27, 27] = 0
+    labels[ring > 0] = 1
+    outer = np.zeros_like(labels)
+    outer[ring > 0] = 2
+    for z in range(8):
+        store.write_labels("inner", z, labels[z])
+        store.write_labels("outer", z, outer[z])
+    inner = Extent(1, "inner", (0, 0, 0), (8, 30, 30), 1.0, 3, int((labels == 1).sum()))
+    around = Extent(2, "outer", (0, 0, 0), (8, 30, 30), 1.0, 1, 8)
+    path = mesh_path(tmp_path, around)
+    path.parent.mkdir(parents=True)
+    write_mesh(path, surface(outer == 2, voxel_size=SIZE), class_name="outer", instance=2)
+    nested = Nested(store, tmp_path, SIZE, MeasureParams(inside={"inner": "outer"}), (inner, around))
+    mesh = surface(labels == 1, voxel_size=SIZE)
+    whole = nested.measure(inner, mesh)
+    assert whole["inside_id"] == 2
+    assert whole["fenestrated_percent"] > 0
+    left = nested.measure(inner, mesh, MeshConfig(outliers=OutlierParams()))
+    assert np.isnan(left["inside_id"])
+    assert left["fenestrated_percent"] == 0
+
+
+def test_a_run_leaves_the_outliers_of_a_class_out_of_meshes_and_rows(done):
+    from famous.pipeline.mesh import mesh_stage, run_mesh
+
+    before = read_csv(done.instances)
+    strict = replace(done.config.mesh, outliers=OutlierParams(neighbours=60, std_ratio=0.5))
+    changed = settle(done, mesh=strict)
+    assert not mesh_stage(changed)[0].is_done
+    run_mesh(changed, Session())
+    table = run_measure(changed, Session())
+    assert table["id"].tolist() == before["id"].tolist()
+    pieces = (before["n_pieces"] > 1).to_numpy()
+    assert (table["n_pieces"] <= before["n_pieces"]).all()
+    assert (table.loc[~pieces, "voxels"] == before.loc[~pieces, "voxels"]).all()
+    fewer = (table["n_pieces"] < before["n_pieces"]).to_numpy()
+    assert (table.loc[fewer, "voxels"] < before.loc[fewer, "voxels"]).all()

@@ -2,14 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from famous.config import MeshConfig
 from famous.errors import ConfigError
 from famous.io.label_store import LabelStore
 from famous.io.meshes import read_mesh
@@ -19,6 +20,7 @@ from famous.measure.further import NESTING
 from famous.measure.nesting import Membrane, fenestrated_percent, inner_radius, membrane_proximity, outer_walls
 from famous.mesh import Mesh
 from famous.pipeline.crops import Extent, mesh_path, read_crops
+from famous.pipeline.outliers import leave_out
 from famous.voxels import NM_PER_UM, VoxelSize
 
 LARGEST = 32_000_000  # voxels of a crop in which pores are looked for; larger ones are read at a step
@@ -33,6 +35,7 @@ class BlockMeasurer:
     voxel_size: VoxelSize
     params: MeasureParams
     extents: tuple[Extent, ...]
+    config: Mapping[str, MeshConfig] = field(default_factory=dict)  # by class: how they were meshed
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Return one row an instance, with the further columns only."""
@@ -43,7 +46,7 @@ class BlockMeasurer:
             mesh = read_mesh(mesh_path(self.meshes, extent))
             row: dict[str, object] = {**measure_further(mesh, self.params)}
             if self.params.inside:
-                row |= nested.measure(extent, mesh)
+                row |= nested.measure(extent, mesh, self.config.get(extent.class_name))
             rows.append(row)
         return pd.DataFrame(rows, columns=list(self.params.columns))
 
@@ -73,15 +76,21 @@ class Nested:
                     f"expected two of {sorted(classes)}"
                 )
 
-    def measure(self, extent: Extent, mesh: Mesh) -> dict[str, float]:
-        """Return the columns of one in another; NaN where the class lies in none, or the instance outside of all."""
+    def measure(self, extent: Extent, mesh: Mesh, config: MeshConfig | None = None) -> dict[str, float]:
+        """Return the columns of one in another; NaN where the class lies in none, or the instance outside of all.
+
+        With the configuration that it was meshed by, outliers that were left out of the mesh are left out here, too.
+        """
         row = dict.fromkeys(NESTING, math.nan)
         outer_class = self._inside.get(extent.class_name)
         if outer_class is None:
             return row
+        config = config or MeshConfig()
         (crop,) = read_crops(self._store, [extent], self._voxel_size, maximum_voxels=LARGEST)
+        crop = leave_out(extent, crop, config)[1]
         row["fenestrated_percent"] = fenestrated_percent(crop.mask[0 : crop.mask.shape[0]])
         (whole,) = read_crops(self._store, [extent], self._voxel_size)
+        whole = leave_out(extent, whole, config)[1]
         found = self._find(extent, whole.mask, outer_class)
         if found is not None:
             row["inside_id"] = found

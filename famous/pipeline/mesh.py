@@ -20,6 +20,7 @@ from famous.mesh import Mesh
 from famous.pipeline import link
 from famous.pipeline.crops import Crop, Extent, extents, mesh_path, read_crops
 from famous.pipeline.measure import BlockMeasurer
+from famous.pipeline.outliers import leave_out
 from famous.pipeline.parts import blocks, shares
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
@@ -64,7 +65,7 @@ class BlockMesher:
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
         with ALONE if extent.size > LARGE else nullcontext():
-            return self._make_one(extent, crop, config)
+            return self._make_one(*leave_out(extent, crop, config), config)
 
     def _make_one(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         topology = count_topology(crop.mask)
@@ -170,7 +171,8 @@ def run_measure(project: Project, session: Session) -> pd.DataFrame:
         if params.columns:
             if fresh:
                 parts.begin()
-            worker = BlockMeasurer(project.labels, project.meshes, project.voxel_size, params, tuple(listed))
+            configs = {name: project.config.mesh_of(name) for name in {extent.class_name for extent in listed}}
+            worker = BlockMeasurer(project.labels, project.meshes, project.voxel_size, params, tuple(listed), configs)
             tables = run_parts(parts, blocks(len(listed), BLOCK), worker, session)
             filled = [found for found in tables if len(found)]
             more = pd.concat(filled, ignore_index=True) if filled else worker(range(0))
