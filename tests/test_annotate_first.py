@@ -97,7 +97,7 @@ def test_the_canvas_goes_on_with_the_first_picture(port, browser, screen):
     page = context.new_page()
     hands = Hands(page, f"http://127.0.0.1:{port}")
     held = []
-    page.route("**/main.js", lambda route: held.append(route))
+    page.route("**/main.js", lambda route: held.append(route))  # noqa: PLW0108 - a list takes no notes
     page.route("**/tiles/**", lambda route: route.abort())
     page.goto(f"{hands.origin}/?token={TOKEN}", wait_until="commit")
     hands.until(SHOWN)

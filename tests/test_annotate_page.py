@@ -16,6 +16,7 @@ import pytest
 import tifffile
 import yaml
 
+import famous
 from famous.boxes import from_columns, iou
 from famous.io.annotations import Annotations, write_boxes
 from famous.pipeline.labelling import import_upload
@@ -590,3 +591,73 @@ def test_boxes_drawn_in_the_page_train_a_detector_that_a_run_then_uses(tmp_path,
     assert manifest["stages"]["detect"]["inputs"]["weights"] == file_hash(model / "card.json")
     assert outcome["boxes"] == len(pd.read_parquet(outcome["paths"]["boxes"]))
     assert not any("phantom" in note for note in outcome["notes"])  # nothing is said of the detector that ships
+
+
+TAUGHT = """
+train: {{weights: {weights}, epochs: 12, input_px: 256, batch: 4, epoch_tiles: 24, validate: false, device: cpu}}
+"""
+DASHED = "famous.store.assistant.good.length"
+
+
+def label_phantom(stack: Path) -> None:
+    """Put the phantom's own boxes on six slices, as an import would, and declare them done."""
+    table = Phantom(CELL).boxes(LABELLED)
+    folder = annotations(stack)
+    folder.mkdir(parents=True)
+    names = tuple(sorted(table["class_name"].unique()))
+    write_boxes(folder / "boxes.csv", "csv", Annotations(table, frozenset(LABELLED), names), shape=CELL.shape)
+
+
+def hits(hands: Hands, z: int) -> int:
+    """Count the true boxes of a slice that some dashed box meets with an IoU of 0.5."""
+    drawn = hands.ask("() => famous.store.proposals.map((b) => [b.y0, b.x0, b.y1, b.x1, b.score])")
+    boxes = np.array([row[:4] for row in drawn if row[4] >= 0.25]).reshape(-1, 4)
+    truth = Phantom(CELL).boxes([z])[["y0", "x0", "y1", "x1"]].to_numpy()
+    return int((iou(truth, boxes) >= 0.5).any(axis=1).sum()) if len(boxes) else 0
+
+
+def test_a_new_models_proposals_come_without_a_click(tmp_path, watch):
+    """Another program leaves a model of this stack (that which ships stands in for it) while the page is open."""
+    stack = write_cell(tmp_path)
+    label_phantom(stack)
+    with Command(stack) as command:
+        hands = watch.open(command.url)
+        hands.until("famous.store.model?.kind ?? null", "packaged")
+        go(hands, 12)
+        assert hands.ask("() => famous.store.proposals.length") == 0
+        packaged = Path(famous.__file__).parent / "weights"
+        model = annotations(stack).parent / "model"
+        shutil.copytree(packaged, tmp_path / "new")
+        card = json.loads((tmp_path / "new" / "card.json").read_text())
+        (tmp_path / "new" / "card.json").write_text(json.dumps(card | {"notes": "trained again"}))
+        (tmp_path / "new").rename(model)
+        hands.until("famous.store.model?.kind ?? null", "trained")
+        hands.until(f"{DASHED} > 0")
+        assert hits(hands, 12) >= 0.5 * len(Phantom(CELL).boxes([12]))
+        command.end()
+    watch.check(command.url)
+
+
+@pytest.mark.slow
+def test_a_training_from_the_page_ends_with_proposals(shared_data, tmp_path, watch):
+    """Train is pressed, and then nothing: the dashed boxes of the new model lie on the open slice, and lie well."""
+    weights = shared_data / "weights" / "yolo26n.pt"
+    if not weights.is_file():
+        pytest.skip("no COCO weights to start from")
+    stack = write_cell(tmp_path)
+    label_phantom(stack)
+    yaml_file = annotations(stack).parent / "famous.yaml"
+    yaml_file.write_text(TAUGHT.format(weights=weights))
+    with Command(stack) as command:
+        hands = watch.open(command.url)
+        go(hands, 12)
+        hands.page.click("#open-train")
+        hands.page.fill("#train-minutes", "5")
+        hands.page.click("#start-training")
+        hands.until("famous.store.training.state", "running")
+        hands.until("famous.store.training.state", "done", seconds=400)
+        hands.until("famous.store.model?.kind ?? null", "trained")
+        hands.until(f"{DASHED} > 0")
+        assert hits(hands, 12) >= 4
+        command.end()
+    watch.check(command.url)

@@ -6,6 +6,7 @@
 import { lookUpTable } from "./pyramid.js";
 
 const HALF = 64; // slices to each side of the cursor, at most
+const SHOWN = HALF / 2; // slices above and below the pane's middle: near a face of the stack all lie on one side
 const ACROSS = [40, 256]; // samples to each side, least and most
 const EVERY_MS = 90; // between two questions
 const AGAIN_MS = [200, 300, 500, 800, 1500]; // while slices are missing
@@ -165,17 +166,26 @@ class Pane {
     return size[0] / size[this.axis === "x" ? 2 : 1];
   }
 
-  /** Samples to each side: as many as fill the pane together with `HALF` slices to each side, or the whole depth. */
+  /** Samples to each side: as many as fill the pane together with `SHOWN` slices to each side, or the whole depth. */
   across() {
     const { clientWidth: wide, clientHeight: high } = this.canvas;
-    const deep = Math.min(HALF, this.store.stack.shape[0] / 2);
+    const deep = Math.min(SHOWN, this.store.stack.shape[0] / 2);
     const fitting = (deep * this.thickness() * (wide / (high || 1))) / (this.cut?.step ?? 1);
     return Math.round(Math.min(Math.max(fitting, ACROSS[0]), ACROSS[1]));
   }
 
   /** Slices to each side that the pane has room for. */
   half() {
-    return Math.min(HALF, Math.ceil(this.canvas.clientHeight / 2 / this.scales().down) + 1);
+    const aside = this.at ? Math.abs(this.middle() - this.at.z - 0.5) : 0;
+    return Math.min(HALF, Math.ceil(this.canvas.clientHeight / 2 / this.scales().down + aside) + 1);
+  }
+
+  /** What lies at half the pane's height, in slices: the cursor's, but near its faces the stack fills the pane. */
+  middle() {
+    const { z } = this.grabbed ?? this.at;
+    const [depth] = this.store.stack.shape;
+    const reach = Math.min(this.canvas.clientHeight / 2 / this.scales().down, depth / 2);
+    return Math.min(Math.max(z + 0.5, reach), depth - reach);
   }
 
   /** Screen pixels per slice pixel across, and per slice down: the same number of nm to each. */
@@ -186,8 +196,7 @@ class Pane {
 
   /** The slice at a height of the pane; while dragging, the pane stays where it was gripped. */
   sliceAt(top) {
-    const { z } = this.grabbed ?? this.at;
-    return Math.floor(z + 0.5 + (top - this.canvas.clientHeight / 2) / this.scales().down);
+    return Math.floor(this.middle() + (top - this.canvas.clientHeight / 2) / this.scales().down);
   }
 
   /** @param {{x: number, y: number, z: number}} at voxel in the middle */
@@ -203,9 +212,9 @@ class Pane {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, wide, high);
     const { across, down } = this.scales();
-    const middle = (this.grabbed ?? at).z;
+    const middle = this.middle();
     const toX = (value) => wide / 2 + (value - at[this.axis] - 0.5) * across;
-    const toY = (z) => high / 2 + (z - middle - 0.5) * down;
+    const toY = (z) => high / 2 + (z - middle) * down;
     if (this.cut) {
       const { cols, rows, from, step, z0 } = this.cut;
       context.imageSmoothingEnabled = across * step < SQUARE_PX;
@@ -220,7 +229,7 @@ class Pane {
     const [low, high, other] = this.axis === "x" ? ["x0", "x1", "y"] : ["y0", "y1", "x"];
     const { down } = this.scales();
     const half = Math.ceil(this.canvas.clientHeight / 2 / down) + 1;
-    const middle = (this.grabbed ?? at).z;
+    const middle = Math.floor(this.middle());
     const thick = Math.max(down - 1, 2);
     for (let z = middle - half; z <= middle + half; z += 1) {
       for (const box of this.store.boxesOn(z)) {
