@@ -381,3 +381,11 @@ def test_real_mitochondria(shared_data):
             assert thinned.is_watertight
             errors.append(thinned.volume_nm3 / mesh.volume_nm3 - 1)
     assert abs(np.median(errors)) < 0.01
+
+
+@pytest.mark.parametrize("smooth_nm", [1e4, 1e300])
+def test_no_blur_is_too_wide(smooth_nm):
+    mask = np.ones((6, 20, 20), bool)
+    mesh = surface(mask, voxel_size=SBEM, params=IsosurfaceParams(smooth_nm=smooth_nm))
+    assert mesh.is_watertight
+    assert mesh.volume_nm3 == pytest.approx(mask.sum() * SBEM.volume_nm3, rel=0.003)

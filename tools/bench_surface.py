@@ -4,7 +4,8 @@
 
 Every solid lies at a random sub-voxel offset. Columns: mean and largest |error| of volume and area in %, mean and 95th
 percentile of the distance of the surface (points spread evenly over it) to the true one in nm, whether all meshes are
-watertight, how many keep the solid's pieces, tunnels and cavities, faces that cross others, CPU seconds a mesh.
+watertight, how many keep the solid's pieces, tunnels and cavities, faces that cross others, CPU seconds a mesh. With
+`--compact` the table of the README: medians over the offsets, faces that cross others and seconds as means.
 FOLDER holds UroCell's volumes (`*/mito.tif`, `*/fv.tif`). `vtk`, `zmesh` and `pymeshlab` are used where they can be
 imported; a method that is not there is said to be missing.
 """
@@ -145,7 +146,7 @@ def crossing(mesh: Mesh) -> int:
     return int(found.current_mesh().selected_face_number())
 
 
-def score(method: Method, shape: Shape, grid: VoxelSize, seeds: list[int]) -> str:
+def score(method: Method, shape: Shape, grid: VoxelSize, seeds: list[int], *, compact: bool = False) -> str:
     rows, closed, kept, crossed, seconds = [], 0, 0, 0, 0.0
     for seed in seeds:
         voxels = voxelize(shape.solid, grid, seed)
@@ -158,11 +159,37 @@ def score(method: Method, shape: Shape, grid: VoxelSize, seeds: list[int]) -> st
         away = np.abs(shape.solid.distance(spread(mesh, np.random.default_rng(seed)) - voxels.centre))
         volume, area = mesh.volume_nm3 / shape.solid.volume - 1, mesh.area_nm2 / shape.solid.area - 1
         rows.append((100 * abs(volume), 100 * abs(area), away.mean(), np.percentile(away, 95)))
+    if compact:
+        volume, area, near, far = np.median(rows, axis=0)
+        return (
+            f"{volume:.2f} | {area:.2f} | {near:.2f} | {far:.1f} | {'yes' if closed == len(seeds) else closed} | "
+            f"{crossed / len(seeds):.0f} | {seconds / len(seeds):.2f}"
+        )
     mean, top, n = np.mean(rows, axis=0), np.max(rows, axis=0), len(seeds)
     return (
         f"{mean[0]:.2f} ({top[0]:.2f}) | {mean[1]:.2f} ({top[1]:.2f}) | {mean[2]:.2f} | {mean[3]:.2f} | "
         f"{closed}/{n} | {kept}/{n} | {crossed} | {seconds / n:.2f}"
     )
+
+
+def table(chosen: list[str], sizes: list[int], seeds: list[int], only: list[str]) -> Iterator[str]:
+    """The README's table: medians over the offsets, one row a method."""
+    yield "| voxels, nm | solid | method | volume, % | area, % | mean, nm | p95, nm | watertight | crossing | CPU s |"
+    yield "|---|---|---|---:|---:|---:|---:|---|---:|---:|"
+    for size in sizes:
+        grid = GRIDS[size]
+        for name, shape in shapes(grid).items():
+            if only and name not in only:
+                continue
+            place = f"{size} × {grid.y:g} × {grid.x:g} | {name}"
+            for label in chosen:
+                bold = "**" if label == "ours" else ""
+                try:
+                    cells = score(METHODS[label], shape, grid, seeds, compact=True)
+                except ImportError as missing:
+                    cells = f"{missing.name} is missing | | | | | |"
+                yield f"| {place} | {bold}{label}{bold} | {cells} |"
+                place = " | "
 
 
 def closed_forms(chosen: list[str], sizes: list[int], seeds: list[int], only: list[str]) -> Iterator[str]:
@@ -231,8 +258,11 @@ def main() -> None:
     parser.add_argument("--urocell", type=Path)
     parser.add_argument("--every", type=int, nargs="*", default=[1, 4])
     parser.add_argument("--limit", type=int, default=0, help="objects at most")
+    parser.add_argument("--compact", action="store_true", help="the README's table: medians")
     options = parser.parse_args()
-    for line in closed_forms(options.method, options.grids, options.seeds, options.only):
+    for line in (table if options.compact else closed_forms)(
+        options.method, options.grids, options.seeds, options.only
+    ):
         print(line, flush=True)
     if options.urocell:
         for every in options.every:

@@ -27,6 +27,7 @@ ROUNDS = 12  # how often the level may be corrected against the volume of the me
 APART = 0.01  # how far grid values stay from the level, as a share of the maximum
 EDGE = 1e-3  # how near to 0 and to the field's maximum a level may come, as a share of the maximum
 BINS = 4096  # of the histogram of the grid's values
+WIDEST = 0.25  # σ of the blur in nm at most, as a share of the longest side: any object is a blob by then
 SLOPE = 0.2  # to either side of the first level: the values that tell how fast the volume falls there
 
 
@@ -103,7 +104,9 @@ def _surface(
 ) -> Mesh:
     """Mesh a body that is not empty, with the topology of its voxels if that can be had."""
     grid = Grid.choose(mask, body, voxel_size, coarse_z=params.coarse_z, max_faces=params.max_faces)
-    smooth_nm = params.smooth_steps * float(grid.step.max()) if params.smooth_nm is None else params.smooth_nm
+    step = float(grid.step.max())
+    widest = max(WIDEST * float((body.shape * voxel_size.zyx).max()), step)
+    smooth_nm = params.smooth_steps * step if params.smooth_nm is None else min(params.smooth_nm, widest)
     field = Occupancy(mask, body, grid, smooth_nm)
     guess = _Guess.of(field)
     cut = _keep_volume(field, guess, params.volume_tolerance)
