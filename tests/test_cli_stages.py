@@ -106,7 +106,7 @@ def test_export_lists_what_it_wrote_and_refuses_to_replace_it(done, tmp_path, ki
     found = {file for file in (tmp_path / "out").rglob("[!.]*") if file.is_file()}
     assert {Path(file) for file in data["files"]} == found
     assert "is there already" in str(call(*arguments, code=1).exception)
-    assert "files" in call(*arguments, "--overwrite").stdout
+    assert f"files, {tmp_path / 'out'}" in call(*arguments, "--overwrite").stdout
 
 
 @needs_blender

@@ -328,3 +328,28 @@ def test_inside_of_the_configuration_is_that_of_a_run(tmp_path, done):
     result = famous("measure", done.folder, "--config", knobs, "--out", tmp_path / "n")
     assert result.returncode == 1
     assert f"measure.inside.{classes[0]}: found 'vacuole'" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-5"])
+def test_a_voxel_size_that_is_none_is_a_wrong_call(tmp_path, value):
+    for command in ("mesh", "measure"):
+        result = call(command, write_tiff(tmp_path), "--voxel-size", value, "8", "8", "--out", tmp_path / "m", code=2)
+        assert "--voxel-size" in result.output
+        assert not (tmp_path / "m").exists()
+
+
+def test_the_smallest_and_the_flattest_and_no_object(tmp_path):
+    for name, box, voxels in (("none", (0, 0, 0), 0), ("voxel", (1, 1, 1), 1), ("plane", (1, 20, 20), 400)):
+        labels = np.zeros((5, 20, 20), np.uint32)
+        labels[tuple(slice(0, side) for side in box)] = 2**32 - 1
+        tifffile.imwrite(tmp_path / f"{name}.tif", labels)
+        out = tmp_path / name
+        found = call_json("mesh", tmp_path / f"{name}.tif", *VOXELS, "--out", out, "--smooth-nm", "1e9")
+        assert found["meshes"] == (1 if voxels else 0)
+        call("measure", tmp_path / f"{name}.tif", *VOXELS, "--out", out, "--all")
+        table = read_csv(out / "instances.csv")
+        assert table["voxels"].tolist() == [voxels] * found["meshes"]
+        for number in table["id"]:
+            mesh = read_mesh(out / f"object_{number}.ply")
+            assert mesh.is_watertight
+            assert mesh.volume_nm3 == pytest.approx(voxels * 16 * 8 * 8, rel=0.01)

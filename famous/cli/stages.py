@@ -1,5 +1,6 @@
 """One stage at a time: train, detect, extract, link, mesh, measure; and export of what they made."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -171,6 +172,6 @@ def export(
         files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
         if picture is not None:
             files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
-    shown = files[0] if len(files) == 1 else files[0].parent if files else "nothing to write"
+    shown = os.path.commonpath(files) if files else "nothing to write"
     data = {"folder": project.folder, "format": kind, "files": files}
     Answer(data, (f"{len(files):,} files, {shown}",)).say(as_json)
