@@ -5,6 +5,7 @@ with it. The stack is the ramp of `tests/desks.py`.
 import html
 import re
 import socket
+import threading
 
 import cv2
 import numpy as np
@@ -73,7 +74,9 @@ def test_answers_are_not_held_back(tmp_path):
     """Without it the second part of an answer waits for the browser's word on the first: 40 ms each."""
     with room_of(make_desk(tmp_path)) as room, socket.create_server(("127.0.0.1", 0)) as listener:
         server = make_server(make_app(room, Policy(TOKEN)), lambda: setattr(server, "should_exit", True))
-        server.run(sockets=[listener.dup()])
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener.dup()]})
+        thread.start()
+        thread.join(60)
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
