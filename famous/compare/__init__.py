@@ -1,1 +1,1 @@
-"""How far label sets agree: overlaps, matching, scores, distances and their uncertainty; arrays and tables only."""
+"""Two label volumes side by side: overlaps once through the slices, everything else from those tables."""
