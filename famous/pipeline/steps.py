@@ -34,8 +34,8 @@ def keep_steps(project: Project, session: Session) -> list[Path]:
     wrapped = [extent for extent in listed if project.config.mesh_of(extent.class_name).method != "isosurface"]
     if listed and not wrapped:
         raise InputError(
-            "--keep-steps: found the method isosurface, which has no steps; expected mesh: {method: shrinkwrap} in the "
-            "configuration; say --config FILE"
+            "--keep-steps: found the method isosurface, which has no steps; expected the shrink-wrap: say --method "
+            "shrinkwrap, or mesh: {method: shrinkwrap} in the configuration"
         )
     session.reporter.begin("steps", len(wrapped))
     written: list[Path] = []
