@@ -315,7 +315,7 @@ def test_a_phantom_is_labelled_from_the_first_start_to_the_export(stack, watch, 
         "voxel_size": [16, 16, 16],
         "window": [15800, 48200],
         "window_of": open_project(str(stack)).opened.fingerprint,
-        "classes": {name: {"color": colour, "extract": None, "outliers": None} for name, colour in HELA},
+        "classes": {name: {"color": colour, "outliers": {}} for name, colour in HELA},
     }
     assert set(files) == {"csv", "yolo", "yolo_mark", "coco", "cvat"}
     project = open_project(str(stack))
