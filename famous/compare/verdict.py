@@ -1,0 +1,131 @@
+"""The sentence that people want: whether the program agrees with one expert as well as another expert does."""
+
+import math
+from dataclasses import dataclass
+
+from famous.compare.uncertainty import F1, MEAN_IOU, BootstrapParams, Difference, Found, Interval, difference, intervals
+
+
+@dataclass(frozen=True)
+class VerdictParams:
+    """When a difference counts."""
+
+    margin: float = 0.05  # F1 or mean IoU: less than this is the same to those who use the result
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one class: see `famous.compare.comparison.VERDICTS`."""
+
+    kind: str
+    sentence: str
+    metric: str = F1
+    difference: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+
+def judge(
+    names: tuple[str, str, str],
+    found: tuple[Found, Found],
+    params: VerdictParams | None = None,
+    bootstrap: BootstrapParams | None = None,
+) -> Verdict:
+    """Say whether pred agrees with truth as well as a second expert does.
+
+    It is decided by the interval of the difference in F1, never by the point: "as good" if all of it lies above
+    −margin, "better" if all of it lies above 0 and its middle beyond the margin, "worse" if all of it lies below 0.
+    Where F1 is as good, the outlines decide in the same way, by the mean IoU of the objects that both found. What is
+    none of these is undecided, for lack of objects.
+
+    Parameters
+    ----------
+    names
+        Of pred, truth and the second expert.
+    found
+        What pred and the second expert made of the objects of truth.
+    """
+    params = params or VerdictParams()
+    pred, truth, expert = names
+    if len(found[0].truth_ids) == 0:
+        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+    gap = difference(found[0], found[1], bootstrap)
+    scores = f"F1 {gap.score.value:.2f} against {gap.other.value:.2f}"
+    kind = _kind(gap.f1, params.margin)
+    if kind == "worse":
+        words = f"{pred} is worse than {expert} by {_span(gap.f1, -1)} in F1 ({scores})."
+        return _verdict("worse", words, gap.f1)
+    if kind == "undecided":
+        return _verdict("undecided", _undecided(names, gap, params.margin, scores), gap.f1)
+    outlines = _kind(gap.mean_iou, params.margin)
+    if outlines == "worse" and gap.mean_iou.value < -params.margin:
+        words = (
+            f"{pred} finds the objects of {truth} as well as {expert} does ({scores}), but its outlines are worse by "
+            f"{_span(gap.mean_iou, -1)} in mean IoU."
+        )
+        return _verdict("worse", words, gap.mean_iou, MEAN_IOU)
+    if kind == "better":
+        return _verdict("better", f"{pred} is better than {expert} by {_span(gap.f1)} in F1 ({scores}).", gap.f1)
+    words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {_span(gap.f1, signed=True)})."
+    return _verdict("as good", words, gap.f1)
+
+
+def judge_alone(names: tuple[str, str], found: Found, bootstrap: BootstrapParams | None = None) -> Verdict:
+    """Say how well pred agrees with truth, where nobody else drew the same; the interval is that of F1 itself."""
+    pred, truth = names
+    if len(found.truth_ids) == 0:
+        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+    score = intervals(found, bootstrap)[F1]
+    words = f"{pred} agrees with {truth} with F1 {_span(score)}; there is no second expert to compare it with."
+    return Verdict("no second expert", words, F1, math.nan, score.low, score.high)
+
+
+def _kind(gap: Interval, margin: float) -> str:
+    if not math.isfinite(gap.low):
+        return "undecided"
+    if gap.low > 0 and gap.value > margin:
+        return "better"
+    if gap.low > -margin:
+        return "as good"
+    return "worse" if gap.high < 0 else "undecided"
+
+
+def _undecided(names: tuple[str, str, str], gap: Difference, margin: float, scores: str) -> str:
+    pred, truth, expert = names
+    words = (
+        f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by {gap.objects:,} objects "
+        f"({scores}; difference {_span(gap.f1, signed=True)})"
+    )
+    needed = objects_needed(gap.f1, gap.objects, margin)
+    return f"{words}; about {needed:,} would be needed." if needed else f"{words}."
+
+
+def objects_needed(gap: Interval, objects: int, margin: float) -> int | None:
+    """Return about how many objects would decide, were the difference to stay: an interval narrows with their root.
+
+    None where no number would.
+    """
+    half = (gap.high - gap.low) / 2
+    room = max(gap.value + margin, -gap.value)
+    if not (math.isfinite(half) and room > 0):
+        return None
+    needed = objects * (half / room) ** 2
+    digits = int(10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1))
+    return max(objects + 1, math.ceil(needed / digits) * digits)
+
+
+def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdict:
+    return Verdict(kind, sentence, metric, gap.value, gap.low, gap.high)
+
+
+def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
+    """Write a score with its interval, turned round where its sign is said in words."""
+    low, high = sorted((sign * interval.low, sign * interval.high))
+    form = "+.2f" if signed else ".2f"
+    return f"{_number(sign * interval.value, form)} ({_number(low, form)} to {_number(high, form)})"
+
+
+def _number(value: float, form: str) -> str:
+    """Write a number with a real minus, and no sign before 0."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")
