@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,7 @@ BLUNT = 0.3  # a part that ends without getting smaller is so far below 0 in the
 LONE = 0.75  # a part of one slice ends so far from it, in slices, at most
 STEEPEST = 8.0  # second difference of r² − ρ² that is believed, in squares of the slices' distance; a ball's is 2
 BULGE = 0.1, 1.0  # second difference of an end's size that is believed, over a ball's
+STEPS = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5  # pixels by which an edge is moved so that a piece stays whole
 BAND = 2.0  # distances (pixels) beyond count as this
 DRIFT = 0.5  # of the way of the last two slices goes on where a part ends
 
@@ -76,11 +78,13 @@ class Passing:
     curve: Field  # (4, y, x) the middle knots, and how the curve bends at them
     squares: Matrix  # (4,) the same of r²
     poses: tuple[Matrix, Matrix]  # centres (4, 2) and spreads (4, 2, 2)
+    numbers: tuple[int, int]  # of parts, fewest and most
 
     @classmethod
     def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], window: Window, spacing: float) -> "Passing":
         """Lay the knots: `ends` tells what the group goes on to on either side."""
         knots = _Knots.of(shapes, ends, spacing)
+        numbers = [len(parts or ()) for parts in ends[1:3]]
         poses, spreads = knots.poses, knots.kind == SPREADS
         frame = mean_pose(*poses[:2])
         scales = [np.float32(1 if spreads else one.radius**2) for one in knots.shapes]
@@ -88,7 +92,7 @@ class Passing:
             bring(one.values(flat=spreads), one.window, window, (pose, frame)) * scale
             for one, pose, scale in zip(knots.shapes, poses, scales, strict=True)
         ]
-        values = np.tensordot(knots.mix.astype(np.float32), np.stack(images), axes=1)
+        values = _mixed(knots.mix, np.stack(images))
         values += knots.plus.astype(np.float32)[:, None, None]
         for row in np.flatnonzero(knots.plus).tolist():  # wherever it may look otherwise
             np.minimum(values[row], np.float32(-SURE), out=values[row])
@@ -107,6 +111,7 @@ class Passing:
             _bent(values, steepest),
             _bent(squares + knots.plus, steepest),
             (moved, grown),
+            (min(numbers), max(numbers)),
         )
 
     def along(self, shares: NDArray[np.float64]) -> Field:
@@ -121,6 +126,7 @@ class Passing:
                 distance[k] = bring(distance[k], self.window, self.window, (self.frame, pose))
         if shares[0] == 0.0:
             distance[0] = bring(self.first.distance, self.first.window, self.window, (STILL, STILL))
+        _keep_whole(distance, self.numbers)
         distance += np.float32(0.5)
         return np.clip(distance, 0, 1, out=distance)
 
@@ -139,8 +145,9 @@ class Passing:
         inside = least > 2 * inner
         band = np.flatnonzero((most > outer) & ~inside)
         found = np.where(inside, np.float32(BAND), np.float32(-BAND))
-        some = weights.astype(np.float32) @ self.curve.reshape(4, -1)[:, band]
-        floor = np.minimum(self.curve[0].ravel()[band], self.curve[1].ravel()[band])
+        curve = self.curve.reshape(4, -1)[:, band]
+        some = _mixed(weights, curve)
+        floor = np.minimum(curve[0], curve[1])
         floor *= np.where(floor > 0, np.float32(0.5), np.float32(np.inf))
         np.maximum(some, floor, out=some)  # what is inside on both sides stays so
         some /= unit.astype(np.float32)[:, None]
@@ -210,6 +217,31 @@ class _Knots:
                 mix[row], plus[row] = mix[other], plus[other]
                 mix[row, :2] += (3, -3) if row == 0 else (-3, 3)
         return cls(known, poses, kind, mix[:, : len(known)], plus, moves[:, : len(known)], sizes)
+
+
+def _mixed(weights: Matrix, images: Field) -> Field:
+    """Mix images (m, …) by weights (n, m); in an order that no library's threads can change."""
+    mixed: Field = np.einsum("nm,m...->n...", weights.astype(np.float32), images, optimize=False)
+    return mixed
+
+
+def _keep_whole(distance: Field, numbers: tuple[int, int]) -> None:
+    """Move the edge in planes (n, y, x) that have fallen into more pieces than on either side, or fewer."""
+    fewest, most = numbers
+    for k, plane in enumerate(distance):
+        pieces = _count(plane, 0.0)
+        if fewest <= pieces <= most:
+            continue
+        for step in STEPS:
+            shift = step if pieces > most else -step
+            if fewest <= _count(plane, shift) <= most:
+                distance[k] += np.float32(shift)
+                break
+
+
+def _count(plane: Field, shift: float) -> int:
+    """How many pieces there are where the distance, shifted, is above 0."""
+    return int(cv2.connectedComponents((plane > -shift).view(np.uint8), connectivity=8)[0]) - 1
 
 
 def _cubic(share: float) -> Matrix:
