@@ -16,7 +16,7 @@ from famous.errors import InputError
 
 Sums = NDArray[np.float64]
 CHUNK = 4_000_000  # weights that are drawn at a time
-F1, MEAN_IOU = "f1", "mean_iou"
+F1, OUTLINES = "f1", "sq"  # sq: mean intersection over union of the objects that were found
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ SCORES: Mapping[str, Callable[[Sums], Sums]] = {
     F1: lambda s: _ratio(2 * s[..., 0], 2 * s[..., 0] + s[..., 1] + s[..., 2]),
     "jaccard": lambda s: _ratio(s[..., 0], s[..., 0] + s[..., 1] + s[..., 2]),
     "pq": lambda s: _ratio(2 * s[..., 3], 2 * s[..., 0] + s[..., 1] + s[..., 2]),
-    MEAN_IOU: lambda s: _ratio(s[..., 3], s[..., 0]),
+    OUTLINES: lambda s: _ratio(s[..., 3], s[..., 0]),
+    "mean_iou": lambda s: _ratio(s[..., 3], s[..., 0] + s[..., 2]),
 }
 
 
@@ -99,7 +100,7 @@ def intervals(found: Found, params: BootstrapParams | None = None) -> dict[str, 
     units = np.concatenate([_of_truth(found), np.tile([0.0, 1, 0, 0], (found.invented, 1))])
     whole, drawn = units.sum(axis=0), _resample(units, _doubts(_typical(found)), params)
     return {
-        name: _interval(float(score(whole)), score(drawn), int(whole[0]) if name == MEAN_IOU else len(units), params)
+        name: _interval(float(score(whole)), score(drawn), int(whole[0]) if name == OUTLINES else len(units), params)
         for name, score in SCORES.items()
     }
 
@@ -109,7 +110,7 @@ class Difference:
     """By how much one set of labels agrees with truth better than another does (below 0: worse)."""
 
     f1: Interval
-    mean_iou: Interval  # over the objects of truth that both found
+    outlines: Interval  # in mean IoU, over the objects of truth that both found
     score: Interval  # F1 of the first
     other: Interval  # F1 of the second
     objects: int  # of truth

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from famous.compare.uncertainty import F1, MEAN_IOU, BootstrapParams, Difference, Found, Interval, difference, intervals
+from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def judge(
         return _verdict("worse", words, gap.f1)
     if kind == "undecided":
         return _verdict("undecided", _undecided(names, gap, params.margin, scores), gap.f1)
-    outlines = _kind(gap.mean_iou, params.margin)
-    if outlines == "worse" and gap.mean_iou.value < -params.margin:
+    outlines = _kind(gap.outlines, params.margin)
+    if outlines == "worse" and gap.outlines.value < -params.margin:
         words = (
             f"{pred} finds the objects of {truth} as well as {expert} does ({scores}), but its outlines are worse by "
-            f"{_span(gap.mean_iou, -1)} in mean IoU."
+            f"{_span(gap.outlines, -1)} in mean IoU."
         )
-        return _verdict("worse", words, gap.mean_iou, MEAN_IOU)
+        return _verdict("worse", words, gap.outlines, OUTLINES)
     if kind == "better":
         return _verdict("better", f"{pred} is better than {expert} by {_span(gap.f1)} in F1 ({scores}).", gap.f1)
     words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {_span(gap.f1, signed=True)})."
