@@ -106,3 +106,20 @@ def test_bins_keep_the_faces_below_the_maximum():
         assert faces <= max_faces
         assert (grid.bins == (1, 1, 1)) == (max_faces == 10**6)
         assert np.allclose(grid.step, np.array(SBEM.zyx) * bins / (grid.parts, 1, 1))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("voxel_size", [FIB, SERIAL], ids=str)
+def test_the_same_field_says_what_is_inside_only_where_it_is_asked(monkeypatch, voxel_size, kept):
+    mask = voxelize(torus(), voxel_size).mask
+    if not kept:
+        small_slabs(monkeypatch, 20_000)
+    field = field_of(mask, voxel_size)
+    both = field.with_solid()
+    assert all(slab.solid is None for slab in field)
+    assert np.array_equal(whole(field), whole(both))
+    solid = np.concatenate([slab.solid[1:] if slab.first else slab.solid for slab in both])
+    assert solid.shape == whole(field).shape
+    volume = solid.sum() * field.grid.step.prod()
+    assert volume == pytest.approx(field.volume_nm3, rel=0.05)
+    assert (whole(field)[ndimage.binary_erosion(solid, iterations=6)] > 0.5).all()

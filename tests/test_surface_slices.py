@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from famous.surface.shapes import signed_distance
-from famous.surface.slices import interpolate_slices
+from famous.surface.slices import Between, interpolate_slices
 
 
 def disc(radius: float, *, middle=(20.0, 20.0), side: int = 41) -> np.ndarray:
@@ -144,16 +143,28 @@ def test_the_slices_themselves_stay(parts):
     assert np.array_equal(fine[int(-first) :: parts] > 0.5, mask)
 
 
-def test_signed_distance_of_an_edge():
-    mask = np.zeros((5, 8), bool)
-    mask[:, :4] = True
-    assert signed_distance(mask)[2].tolist() == [3.5, 2.5, 1.5, 0.5, -0.5, -1.5, -2.5, -3.5]
-    assert signed_distance(np.zeros((3, 3), bool)).max() < -1000
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 4]), st.integers(1, 3))
+def test_slices_may_come_in_any_portions(seed, parts, thick):
+    mask = np.random.default_rng(seed).random((6, 9, 8)) < 0.55
+    empty = np.zeros((9, 8), bool)
+
+    def read(z: int) -> np.ndarray:
+        asked.append(z)
+        return mask[z] if 0 <= z < 6 else empty
+
+    asked: list[int] = []
+    between = Between(read, parts)
+    portions = [between.planes(z, min(z + thick, 6)) for z in range(0, 6, thick)]
+    assert np.array_equal(np.concatenate(portions), interpolate_slices(mask, parts)[0])
+    assert len(asked) == len(set(asked))  # each slice is read once
 
 
-def test_pixels_need_not_be_square():
-    mask = np.zeros((21, 21), bool)
-    mask[10, 10] = True
-    distance = signed_distance(mask, aspect=2.0)
-    assert distance[15, 10] == pytest.approx(0.5 - 10)
-    assert distance[10, 15] == pytest.approx(0.5 - 5)
+def test_a_slanted_ellipsoid_stays_one():
+    y, x = np.indices((100, 100)) - 50.0
+    heights = np.arange(-50, 51, 10.0) + 3
+    slices = np.stack([(y - 0.3 * z) ** 2 / 900 + (x - 0.2 * z) ** 2 / 400 + z**2 / 1600 < 1 for z in heights])
+    fine, first = interpolate_slices(slices, 10)
+    places = heights[0] + np.arange(len(fine)) + first
+    true = np.stack([(y - 0.3 * z) ** 2 / 900 + (x - 0.2 * z) ** 2 / 400 + z**2 / 1600 < 1 for z in places])
+    assert np.count_nonzero((fine > 0.5) ^ true) < 0.02 * np.count_nonzero(true)

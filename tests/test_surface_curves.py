@@ -1,0 +1,106 @@
+"""Curves from the shapes of one slice to those of the next."""
+
+import cv2
+import numpy as np
+import pytest
+
+from famous.surface.curves import Ending, Passing, end_size
+from famous.surface.poses import Window
+from famous.surface.shapes import SPREADS, STAYS, Shape
+
+SIDE = 101
+SPACING = 10.0
+SHARES = (np.arange(10) + 0.5) / 10
+WHOLE = Window(0, 0, SIDE, SIDE)
+
+
+def ellipse(size: float, shift: float, half: tuple[float, float] = (40.0, 25.0)) -> np.ndarray:
+    y, x = np.indices((SIDE, SIDE)) - 50.0
+    return ((y - shift) / half[0]) ** 2 + ((x - shift) / half[1]) ** 2 < size
+
+
+def shape(image: np.ndarray) -> Shape:
+    return Shape.of(image, WHOLE, 1.0, SPACING + 3)
+
+
+def section(z: float, height: float = 38.0) -> np.ndarray:
+    """A slanted ellipsoid at z: its sections move evenly, and their areas are a parabola."""
+    return ellipse(1 - (z / height) ** 2, 0.3 * z)
+
+
+def passing(images: list[np.ndarray | None], ends: list) -> Passing:
+    shapes = [None if image is None else shape(image) for image in images]
+    return Passing.of(shapes, ends, WHOLE, SPACING)
+
+
+@pytest.mark.parametrize("start", [-35, -20, -5, 10])
+def test_a_slanted_ellipsoid_stays_one(start):
+    heights = start + SPACING * np.arange(-1, 3)
+    images = [section(z) if abs(z) < 38 else None for z in heights]
+    found = passing(images, [() if image is None else (1,) for image in images]).along(SHARES)
+    for share, fill in zip(SHARES, found, strict=True):
+        true = section(start + SPACING * share)
+        assert np.count_nonzero((fill > 0.5) ^ true) < 0.04 * np.count_nonzero(true)
+
+
+def test_its_cap_follows_from_three_slices():
+    shapes = [shape(section(z)) for z in (31, 21, 11)]
+    ending = Ending.of(*shapes, SPREADS, SPACING)
+    areas = ending.along(SHARES).sum(axis=(1, 2))
+    true = [section(31 + SPACING * share).sum() for share in SHARES]
+    assert areas == pytest.approx(true, abs=0.06 * shapes[0].area)
+    assert areas[-1] == 0
+
+
+def test_the_size_beyond_an_end_is_that_of_the_parabola():
+    shapes = [shape(section(z)) for z in (31, 21, 11)]
+    expected = (1 - (41 / 38) ** 2) / (1 - (31 / 38) ** 2)
+    assert end_size(*shapes, SPACING, abrupt=-0.3) == pytest.approx(expected, abs=0.15)
+    same = shape(ellipse(1, 0))
+    assert end_size(same, same, same, SPACING, abrupt=-0.3) == pytest.approx(-0.3)
+    assert end_size(shapes[0], shapes[1], None, SPACING, abrupt=-0.3) < 0
+
+
+def test_a_lone_slice_is_as_thick_to_both_sides_and_ends():
+    alone = Ending.of(shape(ellipse(0.2, 0)), None, None, STAYS, SPACING)
+    areas = alone.along(SHARES).sum(axis=(1, 2))
+    assert (np.diff(areas[areas > 0]) < 0).all()
+    assert areas[SHARES < 0.7].all()
+    assert not areas[SHARES > 0.8].any()
+
+
+def test_at_the_slice_it_is_the_slice():
+    one, other = ellipse(1, 0), ellipse(0.3, 10)
+    found = passing([None, one, other, None], [(), (1,), (1,), ()]).along(np.array([0.0, 0.5]))
+    assert np.array_equal(found[0] > 0.5, one)
+    assert not np.array_equal(found[1] > 0.5, one)
+
+
+def test_what_goes_on_evenly_changes_evenly():
+    images = [ellipse((1 - 0.1 * k) ** 2, 0) for k in range(4)]
+    found = passing(images, [(1,)] * 4).along(SHARES)
+    true = np.array([np.pi * 40 * 25 * (0.9 - 0.1 * share) ** 2 for share in SHARES])
+    assert found.sum(axis=(1, 2)) == pytest.approx(true, rel=0.02)
+
+
+def wave(phase: float) -> np.ndarray:
+    """A thin sheet seen from the side, as a wave."""
+    y, x = np.indices((SIDE, SIDE))
+    return (np.abs(y - 50 - 3 * np.sin(x / 6 + phase)) < 1.2) & (x > 15) & (x < 85)
+
+
+@pytest.mark.parametrize("phase", [0.8, 1.6, 2.4])
+def test_a_thin_sheet_stays_whole(phase):
+    found = passing([None, wave(0), wave(phase), None], [(), (1,), (1,), ()]).along(SHARES)
+    assert [cv2.connectedComponents((fill > 0.5).astype(np.uint8))[0] - 1 for fill in found] == [1] * len(SHARES)
+
+
+def test_one_becomes_two_and_no_more():
+    y, x = np.indices((SIDE, SIDE))
+    two = (np.hypot(y - 50, x - 25) < 14) | (np.hypot(y - 50, x - 75) < 14)
+    one = two | ((np.abs(y - 50) < 6) & (np.abs(x - 50) < 30))
+    found = passing([None, one, two, None], [(), (1,), (1, 2), ()]).along(SHARES)
+    pieces = [cv2.connectedComponents((fill > 0.5).astype(np.uint8))[0] - 1 for fill in found]
+    assert pieces[0] == 1
+    assert pieces == sorted(pieces)
+    assert pieces[-1] == 2
