@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from famous.errors import InputError
-from famous.io import hdf5, mrc, pictures, slices, tiffs, zarrs
+from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, slices, tiffs, zarrs
 from famous.io.sources import Source, naming
 from famous.stack import Stack
 from famous.voxels import VoxelSize
@@ -17,7 +17,8 @@ from famous.voxels import VoxelSize
 MAX_FINGERPRINTED = 100_000  # files of a chunked store that are looked at; more would take minutes on a network drive
 
 _EXPECTED = (
-    "a folder of slices (TIFF, PNG, JPEG, BMP), a TIFF stack, MRC/REC, HDF5 (file.h5:/dataset), Zarr or OME-Zarr"
+    "a folder of slices (TIFF, PNG, JPEG, BMP), a TIFF stack, MRC/REC, HDF5 (file.h5:/dataset), Zarr or OME-Zarr, "
+    "NIfTI, NRRD or Amira"
 )
 
 
@@ -121,7 +122,19 @@ def _open_source(path: Path, inside: str | None) -> Source:
         return slices.open_pictures([path], pictures.SUFFIXES[suffix])
     if suffix in mrc.SUFFIXES or begin[208:211] == b"MAP":
         return mrc.open_mrc(path)
+    if (source := _open_medical(path, begin)) is not None:
+        return source
     raise InputError(f"{path}: found a file of unknown kind (first bytes {begin[:8]!r}), expected {_EXPECTED}")
+
+
+def _open_medical(path: Path, begin: bytes) -> Source | None:
+    if nifti.is_nifti(path):
+        return nifti.open_nifti(path)
+    if begin.startswith(nrrd.MAGIC) or path.suffix.lower() in nrrd.SUFFIXES:
+        return nrrd.open_nrrd(path)[0]
+    if amira.is_amira(begin) or path.suffix.lower() in amira.SUFFIXES:
+        return amira.open_amira(path)[0]
+    return None
 
 
 def _first_bytes(path: Path) -> bytes:

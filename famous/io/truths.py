@@ -19,9 +19,7 @@ class Placing:
 
     voxel_size: VoxelSize | None = None
     unit: str | None = None  # of the numbers in the file: nm, µm, mm, Å …; "voxel" for meshes in voxels of the stack
-    offset_nm: tuple[float, float, float] | None = (
-        None  # (z, y, x): corner of its first voxel, or what meshes are moved
-    )
+    offset_nm: tuple[float, float, float] | None = None  # (z, y, x): first corner, or what meshes are moved by
 
 
 @dataclass(frozen=True, eq=False)

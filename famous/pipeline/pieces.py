@@ -1,109 +1,18 @@
-"""Connected pieces of a label volume as instances of their own: two slices in memory, whatever its depth."""
-
-from dataclasses import dataclass
-from typing import Any
+"""Connected pieces of a label volume as instances of their own, found in sight of the user."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from famous.pieces import PieceVolume, find_pieces, label_parts
 from famous.pipeline.stage import Session
 from famous.stack import LazyVolume
 
-
-@dataclass(frozen=True)
-class PieceVolume:
-    """A lazy volume whose labels are pieces, numbered from 1 in the order of their first slice; picklable.
-
-    Pixels of one id that share a side or a corner, in a slice or between two, are one piece.
-    """
-
-    volume: LazyVolume
-    numbers: tuple[NDArray[np.uint32], ...]  # per slice: part of the slice → piece; 0 → 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(z, y, x)."""
-        return self.volume.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the labels."""
-        return np.dtype(np.uint32)
-
-    def __getitem__(self, z: int) -> NDArray[np.uint32]:
-        return self.numbers[z][label_parts(self.volume[z])]
-
-
-def label_parts(image: NDArray[Any]) -> NDArray[np.int64]:
-    """Number the parts of one slice: pixels of one id that hang together; 0 is background."""
-    from skimage.measure import label
-
-    _, dense = np.unique(image, return_inverse=True)  # skimage takes no unsigned type of 64 bits
-    dense = dense.reshape(image.shape) + (0 if (image == 0).any() else 1)
-    return np.asarray(label(dense, background=0, connectivity=2), dtype=np.int64)
+__all__ = ["PieceVolume", "label_parts", "split_pieces"]
 
 
 def split_pieces(volume: LazyVolume, session: Session) -> tuple[PieceVolume, NDArray[np.uint64]]:
     """Find the pieces of a volume; returns it with them as labels, and the id that each of them had, 0 for 0."""
     session.reporter.begin("split", volume.shape[0])
-    counts: list[int] = []
-    ids: list[NDArray[np.uint64]] = []
-    pairs: list[NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)]
-    total = 0
-    below: tuple[NDArray[Any], NDArray[np.int64]] | None = None
-    for z in range(volume.shape[0]):
-        image = volume[z]
-        parts = label_parts(image)
-        count = int(parts.max(initial=0))
-        own = np.zeros(count + 1, dtype=np.uint64)
-        own[parts] = image
-        parts = np.where(parts > 0, parts + total, 0)
-        if below is not None:
-            pairs.append(_meeting(below, (image, parts)))
-        below = (image, parts)
-        counts.append(count)
-        ids.append(own[1:])
-        total += count
-        session.reporter.advance(1)
-    joined = np.concatenate(pairs) - 1
-    graph = coo_array((np.ones(len(joined), dtype=np.int8), (joined[:, 0], joined[:, 1])), shape=(total, total))
-    number, piece = connected_components(graph, directed=False) if total else (0, np.zeros(0, dtype=np.int32))
-    _, first = np.unique(piece, return_index=True)
-    renumber = np.empty(number, dtype=np.uint32)
-    renumber[np.argsort(first, kind="stable")] = np.arange(1, number + 1)
-    numbers = renumber[piece]
-    ends = np.cumsum(counts)
-    tables = tuple(
-        np.concatenate([np.zeros(1, dtype=np.uint32), numbers[end - count : end]])
-        for end, count in zip(ends, counts, strict=True)
-    )
-    origins = np.zeros(number + 1, dtype=np.uint64)
-    origins[numbers] = np.concatenate([np.zeros(0, dtype=np.uint64), *ids])
-    session.reporter.end("split", f"{number:,} pieces")
-    return PieceVolume(volume, tables), origins
-
-
-def _meeting(
-    below: tuple[NDArray[Any], NDArray[np.int64]], above: tuple[NDArray[Any], NDArray[np.int64]]
-) -> NDArray[np.int64]:
-    """Pairs (n, 2) of parts of two slices, each an image and its parts, that have one id and touch, also aslant."""
-    ids, parts = (np.pad(array, 1) for array in below)
-    height, width = above[0].shape
-    found = []
-    for dy in range(3):
-        for dx in range(3):
-            window = (slice(dy, dy + height), slice(dx, dx + width))
-            same = (ids[window] == above[0]) & (above[1] > 0)
-            found.append(_pairs(parts[window][same], above[1][same]))
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _pairs(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the different pairs of two arrays."""
-    if len(a) == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    width = int(b.max()) + 1
-    keys = np.unique(a * width + b)
-    return np.stack([keys // width, keys % width], axis=1)
+    pieces, origins = find_pieces(volume, session.reporter.advance)
+    session.reporter.end("split", f"{len(origins) - 1:,} pieces")
+    return pieces, origins
