@@ -104,3 +104,27 @@ def test_one_becomes_two_and_no_more():
     assert pieces[0] == 1
     assert pieces == sorted(pieces)
     assert pieces[-1] == 2
+
+
+def test_what_is_inside_on_both_sides_stays_so():
+    y, x = np.indices((SIDE, SIDE))
+    rings = [(np.hypot(y - 50, x - 50) < 40) & ~((np.abs(y - 50 - k) < 4) & (x > 50)) for k in (-6, 6)]
+    found = passing([None, *rings, None], [(), (1,), (1,), ()]).along(SHARES)
+    assert found[:, rings[0] & rings[1]].min() > 0.5
+
+
+def test_a_cap_drifts_on_half_as_far():
+    shapes = [shape(section(z)) for z in (31, 21, 11)]
+    ending = Ending.of(*shapes, SPREADS, SPACING)
+    assert ending.way == pytest.approx([1.5, 1.5], abs=0.2)
+    fill = ending.along(np.array([0.0, 0.4]))
+    moved = [np.array(np.nonzero(plane > 0.5)).mean(axis=1) for plane in fill]
+    assert moved[1] - moved[0] == pytest.approx(0.4 * ending.way, abs=0.15)
+    assert Ending.of(*shapes, STAYS, SPACING).way.tolist() == [0, 0]
+
+
+def test_the_same_parabola_goes_on_where_a_part_joins_others():
+    images = [ellipse(1 - 0.01 * k - 0.04 * k**2, 0) for k in range(3)]
+    joined = passing([None, *images[1:], None], [None, (1,), (1,), None]).along(SHARES)
+    bent = passing([images[0], *images[1:], None], [(1,), (1,), (1,), None]).along(SHARES)
+    assert bent[4].sum() > joined[4].sum() + 5

@@ -168,3 +168,15 @@ def test_a_slanted_ellipsoid_stays_one():
     places = heights[0] + np.arange(len(fine)) + first
     true = np.stack([(y - 0.3 * z) ** 2 / 900 + (x - 0.2 * z) ** 2 / 400 + z**2 / 1600 < 1 for z in places])
     assert np.count_nonzero((fine > 0.5) ^ true) < 0.02 * np.count_nonzero(true)
+
+
+@pytest.mark.parametrize("thick", [1, 2])
+def test_what_lies_between_two_slices_is_worked_out_once(monkeypatch, thick):
+    mask = np.stack([disc(r) for r in (6, 9, 10, 8)])
+    found: list[int] = []
+    find = Between._find
+    monkeypatch.setattr(Between, "_find", lambda self, upper: found.append(upper) or find(self, upper))
+    between = Between(lambda z: mask[z] if 0 <= z < 4 else np.zeros_like(mask[0]), 4)
+    for z in range(0, 4, thick):
+        between.planes(z, z + thick)
+    assert found == [0, 1, 2, 3, 4]

@@ -7,8 +7,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Image = NDArray[np.bool_]
 
@@ -103,15 +101,23 @@ class Group:
 def groups(slices: Sequence[Slice]) -> Iterator[Group]:
     """Find the groups of four slices."""
     before, a, b, after = slices
-    links = a.met_by(b)
-    start, end = np.array(sorted(links), dtype=np.int64).reshape(-1, 2).T
-    total = a.number + b.number
-    graph = coo_array((np.ones(len(start)), (start - 1, end - 1 + a.number)), shape=(total, total))
-    _, member = connected_components(graph, directed=False)
+    parents = list(range(a.number + b.number))  # of the parts of both, the graph's nodes
+
+    def first(node: int) -> int:
+        while parents[node] != node:
+            parents[node] = node = parents[parents[node]]
+        return node
+
+    for one, other in sorted(a.met_by(b)):
+        low, high = sorted((first(one - 1), first(other - 1 + a.number)))
+        parents[high] = low
+    members: dict[int, list[int]] = {}
+    for node in range(len(parents)):
+        members.setdefault(first(node), []).append(node)
     behind, ahead = a.met_by(before), b.met_by(after)
-    for name in range(int(member.max()) + 1 if total else 0):
-        own = np.flatnonzero(member == name)
-        in_a, in_b = tuple(own[own < a.number] + 1), tuple(own[own >= a.number] - a.number + 1)
+    for own in members.values():
+        in_a = tuple(node + 1 for node in own if node < a.number)
+        in_b = tuple(node + 1 - a.number for node in own if node >= a.number)
         yield Group((_beyond(in_a, behind), in_a, in_b, _beyond(in_b, ahead)))
 
 
