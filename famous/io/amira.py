@@ -71,12 +71,11 @@ def open_amira(path: Path, unit: str | None = None) -> tuple[Source, dict[int, s
     stream = _labels_of(path, streams)
     check_shape(path, stored, stream.dtype)
     frame, notes = _frame(path, text, stored)
-    stated, more = _unit(path, text, unit, frame)
-    voxel_size, origin, about = to_nm(path, frame, stated, unit)
+    voxel_size, origin, about = to_nm(path, frame, _unit(text), unit)
     with naming(path, "an Amira label field"):
         data, offset = _data_file(path, stream, streams, end.start(), stored, is_ascii)
     volume = FramedVolume(data, stored, stream.dtype, offset, frame, name=path)
-    return Source("Amira", volume, (path,), voxel_size, origin, (*notes, *more, *about)), _materials(text)
+    return Source("Amira", volume, (path,), voxel_size, origin, (*notes, *about)), _materials(text)
 
 
 def _lattice(path: Path, text: str) -> tuple[int, int, int]:
@@ -141,13 +140,10 @@ def _frame(path: Path, text: str, stored: tuple[int, int, int]) -> tuple[Frame, 
     return Frame(sizes=(sizes[0], sizes[1], sizes[2]), origin=(origin[0], origin[1], origin[2])), ()
 
 
-def _unit(path: Path, text: str, unit: str | None, frame: Frame) -> tuple[str | None, tuple[str, ...]]:
-    if unit is not None or min(frame.sizes) <= 0:
-        return None, ()
+def _unit(text: str) -> str | None:
+    """Return the unit that newer files name."""
     match = re.search(r'\bUnits\s*\{\s*Coordinates\s+"([^"]*)"', text)
-    if match is not None:
-        return match[1], ()
-    return None, (f"{path.name}: Amira's files have no unit of length",)
+    return match[1] if match else None
 
 
 def _materials(text: str) -> dict[int, str]:

@@ -179,6 +179,8 @@ def _data_file(
     if int(header.get("line skip", 0)):
         raise InputError(f"{path}: found a NRRD file with lines to skip, expected none; save it anew as .nrrd")
     byte_skip = int(header.get("byte skip", 0))
+    if byte_skip < (-1 if encoding == "raw" else 0):
+        raise InputError(f"{path}: found {byte_skip} bytes to skip, expected 0 or more; the header is damaged")
     if encoding == "raw":
         return data, data.stat().st_size - expected if byte_skip == -1 else skip + byte_skip
     require_room(path, expected, data.stat().st_size - skip, _RATIOS.get(encoding, 8))
