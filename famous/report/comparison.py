@@ -1,0 +1,226 @@
+"""The report of a comparison: one HTML file that opens from a mail, without a network, and prints."""
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from famous.compare.comparison import Comparison
+from famous.files import write_bytes
+from famous.mesh import Mesh
+from famous.report.comparison_errors import Shown, ShownParams, choose
+from famous.report.comparison_intervals import verdicts
+from famous.report.comparison_meshes import Packed, SourceMesh, pack, still, three_js
+from famous.report.comparison_numbers import (
+    Sheet,
+    agreement_sheets,
+    component_sheets,
+    confusion_sheets,
+    detection_sheets,
+    is_number,
+    lines_of,
+    significant,
+    slice_sheet,
+    totals_sheet,
+    volume_sheet,
+)
+from famous.report.comparison_objects import describe, object_rows
+from famous.report.comparison_outlines import Pictures, Plane, draw_planes
+from famous.report.comparison_plots import plots
+from famous.report.comparison_roles import Role, pair_roles, source_roles
+
+STILL_PX = (560, 440)  # of each source's picture for paper
+MOST_STILL_FACES = 400_000  # of one such picture: beyond, the largest objects only
+TITLES = {
+    "missed": "Missed: drawn by the expert, not found",
+    "invented": "Invented: found, not drawn by the expert",
+    "confused": "Confused: found as another class",
+    "merge": "Merged: several of the expert's in one",
+    "split": "Split: one of the expert's in several",
+    "matched": "Found, but poorly: the dearest differences of outline",
+    "typical": "Typical: the match nearest to each class's median IoU",
+}
+
+__all__ = ["Pictures", "SourceMesh", "render_report", "write_report"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One match with its pictures."""
+
+    shown: Shown
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    planes: tuple[Plane, ...]
+    link: str
+
+
+def write_report(
+    path: Path,
+    comparison: Comparison,
+    pictures: Pictures | None = None,
+    meshes: Iterable[SourceMesh] = (),
+    *,
+    shown: ShownParams | None = None,
+) -> Path:
+    """Write the report as one self-contained HTML file; it appears under its name only when it is complete.
+
+    The same comparison, pictures and meshes give the same bytes.
+
+    Parameters
+    ----------
+    pictures
+        Grey values and labels for the worst and the typical; none leaves these out.
+    meshes
+        Source, class, id and mesh in nm of the common grid, simple enough for a page: 300 faces each are plenty.
+
+    Raises
+    ------
+    MissingError
+        If there are meshes and the library with the 3D view's script is not the expected one.
+    """
+    write_bytes(path, render_report(comparison, pictures, meshes, shown=shown).encode("utf-8"))
+    return Path(path)
+
+
+def render_report(
+    comparison: Comparison,
+    pictures: Pictures | None = None,
+    meshes: Iterable[SourceMesh] = (),
+    *,
+    shown: ShownParams | None = None,
+) -> str:
+    """Return the report's HTML; see `write_report`."""
+    import jinja2
+
+    names = [source.name for source in comparison.sources]
+    listed = list(meshes)
+    packed = pack(listed)
+    folder = files("famous.report") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: significant(float(value)) if is_number(value) else "–"
+    roles = source_roles(names)
+    page = environment.get_template("comparison.html.j2").render(
+        comparison=comparison,
+        title=_title(names),
+        roles=list(roles.values()),
+        pair_roles=list(pair_roles(comparison).values()),
+        verdicts=verdicts(comparison),
+        sheets=_sheets(comparison),
+        plots=plots(comparison),
+        errors=_cards(comparison, pictures, shown) if pictures is not None else [],
+        objects=object_rows(comparison),
+        packed=packed,
+        stills=_stills(listed, comparison, roles),
+        three=three_js() if packed.objects else "",
+        parameters=list(lines_of(dict(comparison.parameters))),
+        extent=_extent(comparison, packed),
+        style=(folder / "comparison.css").read_text(encoding="utf-8"),
+        scripts=[(folder / name).read_text(encoding="utf-8") for name in ("comparison_table.js", "comparison_view.js")],
+    )
+    return re.sub(r"\n\s*\n+", "\n", page)
+
+
+def _title(names: Sequence[str]) -> str:
+    """Say who is compared with whom."""
+    if len(names) < 2:
+        return "Comparison"
+    return f"{names[0]} compared with {' and '.join(names[1:])}"
+
+
+def _sheets(comparison: Comparison) -> dict[str, list[Sheet]]:
+    """Every table of the page by its section; none where there is nothing to tell."""
+    if not comparison.classes or not comparison.pairs[0][1:] or len(comparison.sources) < 2:
+        return {"found": [], "volume": [], "agreement": [], "confusion": [], "totals": [], "slices": []}
+    agreement = [] if comparison.agreement.empty else [volume_sheet(comparison)]
+    per_slice = slice_sheet(comparison)
+    return {
+        "found": detection_sheets(comparison),
+        "volume": agreement,
+        "agreement": ([] if comparison.agreement.empty else agreement_sheets(comparison))
+        + component_sheets(comparison),
+        "confusion": confusion_sheets(comparison),
+        "totals": [] if comparison.totals.empty else [totals_sheet(comparison)],
+        "slices": [] if per_slice is None else [per_slice],
+    }
+
+
+def _cards(comparison: Comparison, pictures: Pictures, params: ShownParams | None) -> list[tuple[str, str, list[Card]]]:
+    """Draw what was chosen: kind, its title, its cards."""
+    return [
+        (kind, TITLES[kind], [_card(one, comparison, pictures) for one in group])
+        for kind, group in choose(comparison, params)
+    ]
+
+
+def _card(shown: Shown, comparison: Comparison, pictures: Pictures) -> Card:
+    """Draw one match and say what it is."""
+    facts = [
+        (pair_side, ", ".join(describe(comparison, key) for key in keys))
+        for pair_side, keys in (("Found", shown.pred), ("Truth", shown.truth))
+        if keys
+    ]
+    said = [name for _, name, _ in shown.pred if name != shown.class_name]
+    if said:
+        facts.append(("Taken for", ", ".join(dict.fromkeys(said))))
+    facts.append(("IoU", f"{shown.iou:.2f}" if is_number(shown.iou) else "–"))
+    facts.append(("Costs", f"{significant(shown.cost_um3)} µm³"))
+    names = [source.name for source in comparison.sources]
+    source, name, number = (shown.truth or shown.pred)[0]
+    link = f"{names.index(source)}/{list(comparison.classes).index(name)}/{number}"
+    title = f"{shown.class_name}, {shown.pair[0]} vs {shown.pair[1]}"
+    return Card(shown, title, tuple(facts), tuple(draw_planes(shown, comparison, pictures)), link)
+
+
+def _extent(comparison: Comparison, packed: Packed) -> list[float]:
+    """Edge lengths (z, y, x) in nm of the box that the 3D view draws."""
+    size = comparison.grid.voxel_size
+    if size is None or not packed.objects:
+        return [1.0, 1.0, 1.0]
+    return [float(count * edge) for count, edge in zip(comparison.grid.shape, size.zyx, strict=True)]
+
+
+def _stills(meshes: Sequence[SourceMesh], comparison: Comparison, roles: dict[str, Role]) -> list[tuple[Role, str]]:
+    """One rendered picture a source, for paper and for browsers without WebGL."""
+    filled = [entry for entry in meshes if not entry[3].is_empty and entry[0] in roles]
+    size = comparison.grid.voxel_size
+    if not filled or size is None:
+        return []
+    sides = np.array(comparison.grid.shape) * size.zyx
+    for *_, mesh in filled:
+        sides = np.maximum(sides, mesh.bounds[1])
+    z, y, x = (float(side) for side in sides)
+    stills = []
+    for source, role in roles.items():
+        shown = [(mesh, role.light) for name, _, _, mesh in filled if name == source]
+        picture = still(_largest(shown), extent_nm=(z, y, x), size_px=STILL_PX)
+        stills.append((role, _as_webp(picture)))
+    return stills
+
+
+def _largest(meshes: list[tuple[Mesh, str]]) -> list[tuple[Mesh, str]]:
+    """Leave the smallest out where a picture would take long."""
+    order = sorted(range(len(meshes)), key=lambda index: -abs(meshes[index][0].volume_nm3))
+    faces = np.cumsum([len(meshes[index][0].faces) for index in order])
+    keep = order[: max(1, int(np.searchsorted(faces, MOST_STILL_FACES, side="right")))]
+    return [meshes[index] for index in sorted(keep)]
+
+
+def _as_webp(picture: Any) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="WEBP", quality=86, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

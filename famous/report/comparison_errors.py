@@ -1,0 +1,140 @@
+"""The worst and the typical: which matches are shown, ordered by what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.compare.comparison import Comparison
+from famous.report.comparison_numbers import is_number
+
+KINDS = ("missed", "invented", "confused", "merge", "split", "matched")
+
+
+@dataclass(frozen=True)
+class ShownParams:
+    """How many matches are shown."""
+
+    worst: int = 3  # of each kind of error
+    typical: int = 1  # of each class: those whose IoU is nearest to the class's median
+    near: float = 0.5  # two errors of a kind whose boxes share this much of the smaller one are shown once
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One match to be drawn.
+
+    Parameters
+    ----------
+    kind
+        Of the match, or `typical`.
+    pred, truth
+        Objects on each side as (source, class, id).
+    low, high
+        Box (z, y, x) in voxels round all of them, half-open.
+    centre
+        Voxel (z, y, x) in the middle of the object that the match is about.
+    """
+
+    kind: str
+    class_name: str
+    pair: tuple[str, str]
+    pred: tuple[tuple[str, str, int], ...]
+    truth: tuple[tuple[str, str, int], ...]
+    iou: float
+    cost_um3: float
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    centre: tuple[int, int, int]
+
+
+def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tuple[str, list[Shown]]]:
+    """Choose the dearest errors of each kind, kinds in the order of their dearest, and after them the typical.
+
+    Only pairs with the first source, which is the one on trial. Matches that are poor count as errors too (`matched`).
+    """
+    params = params or ShownParams()
+    matches = comparison.matches
+    if not comparison.sources or matches.empty:
+        return []
+    matches = matches[matches["pred"] == comparison.sources[0].name]
+    boxes = comparison.objects.set_index(["source", "class", "id"]).sort_index()
+    chosen = []
+    for kind in KINDS:
+        shown = _dearest(matches[matches["kind"] == kind], boxes, params)
+        if shown:
+            chosen.append((kind, shown))
+    chosen.sort(key=lambda entry: -entry[1][0].cost_um3)
+    found = matches[matches["kind"] == "matched"]
+    typical = []
+    for name in comparison.classes:
+        of = found[found["class"] == name]
+        order = (of["iou"] - of["iou"].median()).abs().sort_values(kind="stable").index[: params.typical]
+        typical += [shown for index in order if (shown := _shown(of.loc[[index]], boxes, "typical")) is not None]
+    if typical:
+        chosen.append(("typical", typical))
+    return chosen
+
+
+def _dearest(of: pd.DataFrame, boxes: pd.DataFrame, params: ShownParams) -> list[Shown]:
+    """Take the dearest of a kind; the parts of one split or merge are one error."""
+    of = of[of["cost_um3"].fillna(0) > 0]
+    if of.empty:
+        return []
+    kind = str(of["kind"].iloc[0])
+    side = {"split": "truth_id", "merge": "pred_id"}.get(kind)
+    together = ["pred", "truth", "class", side] if side else [of.index]
+    groups = [group for _, group in of.groupby(together, sort=False)]
+    groups.sort(key=lambda group: -float(group["cost_um3"].sum()))
+    shown: list[Shown] = []
+    for group in groups:
+        if len(shown) >= params.worst:
+            break
+        one = _shown(group, boxes, kind)
+        if one is not None and not any(_is_near(one, other, params.near) for other in shown):
+            shown.append(one)
+    return shown
+
+
+def _shown(group: pd.DataFrame, boxes: pd.DataFrame, kind: str) -> Shown | None:
+    """Bring the rows of one match together; none where its objects are not in the table."""
+    first = group.iloc[0]
+    name, pair = str(first["class"]), (str(first["pred"]), str(first["truth"]))
+    preds = [
+        (pair[0], str(row["other_class"]) or name, int(row["pred_id"]))
+        for _, row in group.iterrows()
+        if is_number(row["pred_id"])
+    ]
+    truths = [(pair[1], name, int(row["truth_id"])) for _, row in group.iterrows() if is_number(row["truth_id"])]
+    pred, truth = tuple(dict.fromkeys(preds)), tuple(dict.fromkeys(truths))
+    known = [key for key in (*truth, *pred) if key in boxes.index]
+    if not known:
+        return None
+    low = np.array([[boxes.at[key, f"low_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
+    high = np.array([[boxes.at[key, f"high_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
+    about = 0 if kind != "merge" or not pred or pred[0] not in known else known.index(pred[0])
+    z, y, x = ((low[about] + high[about]) // 2).tolist()
+    iou = float(group["iou"].max()) if group["iou"].notna().any() else float("nan")
+    cost = float(group["cost_um3"].sum())
+    return Shown(kind, name, pair, pred, truth, iou, cost, low.min(axis=0), high.max(axis=0), (z, y, x))
+
+
+def _is_near(one: Shown, other: Shown, share: float) -> bool:
+    """Tell whether two boxes are one place: what they share, of the smaller."""
+    if one.class_name != other.class_name:
+        return False
+    both = np.maximum(np.minimum(one.high, other.high) - np.maximum(one.low, other.low), 0).prod()
+    smaller = min((one.high - one.low).prod(), (other.high - other.low).prod())
+    return bool(both > share * max(int(smaller), 1))
+
+
+def window_of(shown: Shown, axes: tuple[int, int], shape: Sequence[int], least: int) -> tuple[int, int, int, int]:
+    """Rows and columns round a match, with room at each side, inside the grid: (row0, row1, column0, column1)."""
+    ends: list[int] = []
+    for axis in axes:
+        low, high = int(shown.low[axis]), int(shown.high[axis])
+        room = max(round(0.3 * (high - low)) + 4, (least - (high - low) + 1) // 2)
+        ends += [max(0, low - room), min(int(shape[axis]), high + room)]
+    return ends[0], ends[1], ends[2], ends[3]

@@ -1,0 +1,314 @@
+"""The tables of a comparison as a reader sees them: rounded numbers, and a dash with its reason where there is none."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from famous.compare.comparison import NO_CLASS, Comparison
+
+DASH = "–"
+NO_REASON = "not defined for these objects"  # where a table gives no note
+
+Format = Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a table: its text, and why there is none where it is a dash."""
+
+    text: str
+    reason: str = ""
+    mark: int = 0  # number of the footnote that says the reason; 0 for none
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table with grouped columns.
+
+    Parameters
+    ----------
+    groups
+        Heads over the columns: text and how many columns it spans. Empty for none.
+    rows
+        Head of the row and its cells.
+    footnotes
+        Reasons, in the order of their numbers, from 1.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    footnotes: tuple[str, ...] = ()
+    about: str = ""
+    corner: str = "Class"
+
+
+@dataclass
+class Footnotes:
+    """Reasons, each once, numbered as they come."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    def cell(self, value: object, write: Format, reason: str = "") -> Cell:
+        """Write a number; NaN and NA become a dash that carries its reason."""
+        if is_number(value):
+            return Cell(write(float(value)))  # type: ignore[arg-type]
+        why = reason or NO_REASON
+        if why not in self.reasons:
+            self.reasons.append(why)
+        return Cell(DASH, why, self.reasons.index(why) + 1)
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value of a table is there: neither NaN, NA nor None."""
+    return value is not None and value is not pd.NA and not math.isnan(float(value))  # type: ignore[arg-type]
+
+
+def percent(value: float) -> str:
+    """A ratio as the paper prints it, `84.62`."""
+    return f"{100 * value:.2f}"
+
+
+def plain(digits: int) -> Format:
+    """Write with that many digits after the point, thousands apart."""
+    return lambda value: f"{value:,.{digits}f}"
+
+
+def significant(value: float) -> str:
+    """Three significant digits, never as a power of ten above 0.0001: `12,300`, `0.0123`."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    rounded = round(value, digits if abs(value) < 100 else 2 - math.floor(math.log10(abs(value))))
+    return f"{rounded:,.{min(digits, 6)}f}" if abs(value) >= 1e-4 else f"{value:.2e}"
+
+
+def pick(table: pd.DataFrame, pair: tuple[str, str], class_name: str) -> pd.Series | None:
+    """Return the row of a pair and class, or none."""
+    rows = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == class_name)]
+    return None if rows.empty else rows.iloc[0]
+
+
+def say(pair: tuple[str, str]) -> str:
+    """Name a pair in a head: `automatic vs M1`."""
+    return f"{pair[0]} vs {pair[1]}"
+
+
+def by_pair(
+    comparison: Comparison,
+    table: pd.DataFrame,
+    columns: Sequence[tuple[str, str, Format]],
+    *,
+    caption: str,
+    about: str = "",
+) -> Sheet:
+    """Set a table of pairs and classes as the paper does: one row a class, the pairs side by side.
+
+    Parameters
+    ----------
+    columns
+        Column of the table, its head, how its values are written.
+    """
+    notes = Footnotes()
+    rows = []
+    for name in comparison.classes:
+        cells: list[Cell] = []
+        for pair in comparison.pairs:
+            row = pick(table, pair, name)
+            for column, _, write in columns:
+                value = None if row is None else row[column]
+                reason = "not counted" if row is None else str(row.get("note", "") or "")
+                cells.append(notes.cell(value, write, reason))
+        rows.append((name, tuple(cells)))
+    heads = tuple(head for _ in comparison.pairs for _, head, _ in columns)
+    groups = tuple((say(pair), len(columns)) for pair in comparison.pairs)
+    if len(columns) == 1:
+        heads, groups = tuple(say(pair) for pair in comparison.pairs), ()
+    return Sheet(caption, heads, tuple(rows), groups, tuple(notes.reasons), about)
+
+
+def detection_sheets(comparison: Comparison) -> list[Sheet]:
+    """P, R, F1 and Jaccard as Tables 2 to 7, the counts they follow from, and the same as the paper matches."""
+    at = f"IoU ≥ {comparison.threshold:g}"
+    ratios = [(name, head, percent) for name, head in zip(_RATIOS, ("P %", "R %", "F1 %", "Jaccard %"), strict=True)]
+    sheets = []
+    for matching in dict.fromkeys(comparison.detection["matching"]):
+        table = at_threshold(comparison, matching)
+        how = "one to one" if matching == "one to one" else "as the paper counts, an object found as several is one hit"
+        sheets.append(
+            by_pair(
+                comparison,
+                table,
+                ratios,
+                caption=f"Objects found: precision, recall, F1 and Jaccard, {how}, {at}",
+                about=_LAYOUT,
+            )
+        )
+    if not sheets:
+        return []
+    counts = [(name, head, plain(0)) for name, head in _COUNTS.items()]
+    table = at_threshold(comparison)
+    sheets.append(
+        by_pair(
+            comparison,
+            table,
+            counts,
+            caption=f"The counts behind them, {at}",
+            about="TP: found. FP: invented. FN: missed. Splits and merges are counted apart and not in TP or FP.",
+        )
+    )
+    quality = [(name, head, percent) for name, head in _QUALITY.items()]
+    sheets.append(
+        by_pair(
+            comparison,
+            table,
+            quality,
+            caption=f"Panoptic quality, {at}",
+            about="PQ = SQ × RQ; SQ is the mean IoU of what was matched, RQ is F1. AP needs scores.",
+        )
+    )
+    mean = comparison.detection[
+        comparison.detection["threshold"].isna() & (comparison.detection["matching"] == "one to one")
+    ]
+    if len(mean):
+        sheets.append(
+            by_pair(comparison, mean, ratios, caption="Precision, recall, F1 and Jaccard, mean over IoU 0.50 to 0.95")
+        )
+    return sheets
+
+
+_RATIOS = ("precision", "recall", "f1", "jaccard")
+_COUNTS = {"tp": "TP", "fp": "FP", "fn": "FN", "splits": "Splits", "merges": "Merges"}
+_QUALITY = {"pq": "PQ %", "sq": "SQ %", "rq": "RQ %", "ap": "AP %"}
+_LAYOUT = "The second of each pair is taken as the truth."
+
+
+def at_threshold(comparison: Comparison, matching: str = "one to one") -> pd.DataFrame:
+    """Rows of the detection table at the threshold that the comparison was made with."""
+    table = comparison.detection
+    near = (table["threshold"] - comparison.threshold).abs() < 1e-9
+    return table[near & (table["matching"] == matching)]
+
+
+def volume_sheet(comparison: Comparison) -> Sheet:
+    """Volume overlap, as the paper's Table 1."""
+    column = [("volume_overlap_percent", "Overlap %", plain(2))]
+    about = "Voxels that both call the class, of those that one of them does."
+    return by_pair(comparison, comparison.agreement, column, caption="Volume overlap in percent", about=about)
+
+
+def agreement_sheets(comparison: Comparison) -> list[Sheet]:
+    """IoU, Dice and information, and how far the surfaces are apart."""
+    overlap = [("iou", "IoU", plain(3)), ("dice", "Dice", plain(3)), ("union_um3", "Union µm³", significant)]
+    overlap.append(("intersection_um3", "Both µm³", significant))
+    information = [("vi_split", "VI split", plain(3)), ("vi_merge", "VI merge", plain(3))]
+    information.append(("adapted_rand_error", "Rand error", plain(3)))
+    surface = [("surface_mean_nm", "Mean nm", plain(1)), ("surface_p95_nm", "95 % nm", plain(1))]
+    surface.append(("surface_hausdorff_nm", "Hausdorff nm", plain(1)))
+    about = "Variation of information in bits and adapted Rand error: 0 is perfect."
+    return [
+        by_pair(comparison, comparison.agreement, overlap, caption="How the volumes agree"),
+        by_pair(
+            comparison, comparison.agreement, information, caption="How the objects agree, voxel by voxel", about=about
+        ),
+        by_pair(comparison, comparison.agreement, surface, caption="Distance between the surfaces in nm"),
+    ]
+
+
+def component_sheets(comparison: Comparison) -> list[Sheet]:
+    """Detected, under-detected and missed components after Meyer et al., in 3D and in 2D."""
+    sheets = []
+    columns = [
+        ("detected", "Detected", plain(0)),
+        ("under_detected", "Partly", plain(0)),
+        ("missed", "Missed", plain(0)),
+    ]
+    for dimensions, what in ((3, "objects"), (2, "profiles in slices")):
+        table = comparison.components[comparison.components["dimensions"] == dimensions]
+        if len(table):
+            about = "Detected: more than 80 % of its voxels; missed: less than 10 %; partly: between."
+            sheets.append(by_pair(comparison, table, columns, caption=f"Components ({what}) of the truth", about=about))
+    return sheets
+
+
+def slice_sheet(comparison: Comparison) -> Sheet | None:
+    """Mean and standard deviation of F1 and IoU over the slices."""
+    if comparison.slices.empty:
+        return None
+    grouped = comparison.slices.groupby(["pred", "truth", "class"], sort=False)
+    table = grouped.agg(
+        f1=("f1", "mean"), f1_sd=("f1", "std"), iou=("iou", "mean"), iou_sd=("iou", "std")
+    ).reset_index()
+    table["note"] = "the class is in fewer than two slices"
+    heads = {"f1": "F1 mean", "f1_sd": "F1 SD", "iou": "IoU mean", "iou_sd": "IoU SD"}
+    columns = [(name, head, plain(3)) for name, head in heads.items()]
+    return by_pair(comparison, table, columns, caption="Per slice: mean and standard deviation")
+
+
+def totals_sheet(comparison: Comparison) -> Sheet:
+    """Count, volume and surface per class and source."""
+    notes = Footnotes()
+    columns: list[tuple[str, str, Format]] = [
+        ("count", "Objects", plain(0)),
+        ("volume_um3", "Volume µm³", significant),
+        ("area_um2", "Surface µm²", significant),
+    ]
+    rows = []
+    for name in comparison.classes:
+        cells = []
+        for source in comparison.sources:
+            one = comparison.totals[(comparison.totals["source"] == source.name) & (comparison.totals["class"] == name)]
+            for column, _, write in columns:
+                value = one.iloc[0][column] if len(one) else None
+                cells.append(notes.cell(value, write, f"{source.name} has no object of this class"))
+        rows.append((name, tuple(cells)))
+    groups = tuple((source.name, len(columns)) for source in comparison.sources)
+    heads = tuple(head for _ in comparison.sources for _, head, _ in columns)
+    return Sheet("Number, total volume and surface", heads, tuple(rows), groups, tuple(notes.reasons))
+
+
+def confusion_sheets(comparison: Comparison) -> list[Sheet]:
+    """One matrix a pair: rows are the classes of the truth, columns those of the other."""
+    sheets = []
+    for pair in comparison.pairs:
+        table = comparison.confusion
+        table = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1])]
+        if table.empty:
+            continue
+        names = [*comparison.classes, NO_CLASS]
+        counted = table.groupby(["truth_class", "pred_class"])["count"].sum()
+        rows = []
+        for truth in names:
+            cells = [_count(int(counted.get((truth, pred), 0)), truth, pred) for pred in names]
+            rows.append((truth if truth != NO_CLASS else "in none", tuple(cells)))
+        heads = (*comparison.classes, "in none")
+        sheets.append(
+            Sheet(
+                f"Classes of {say(pair)}",
+                heads,
+                tuple(rows),
+                ((f"{pair[0]} says", len(heads)),),
+                corner=f"{pair[1]} says",
+            )
+        )
+    return sheets
+
+
+def _count(number: int, truth: str, pred: str) -> Cell:
+    """Write a count of the matrix; what no matrix can have, an object in neither, is left empty."""
+    if truth == pred == NO_CLASS:
+        return Cell("")
+    return Cell(f"{number:,}" if number else "·", strong=truth == pred)
+
+
+def lines_of(parameters: object, prefix: str = "") -> Iterable[tuple[str, str]]:
+    """Flatten nested parameters to `path`, `value` lines."""
+    if isinstance(parameters, dict) and parameters:
+        for key, value in parameters.items():
+            yield from lines_of(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, "none" if parameters is None or parameters in ({}, [], ()) else str(parameters)

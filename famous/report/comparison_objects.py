@@ -1,0 +1,112 @@
+"""The object table of the page: each object of each source, and who its partner is in the other sources."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from famous.compare.comparison import Comparison
+from famous.report.comparison_numbers import is_number, significant
+
+#: what is said of an object first, where several things are true of it
+ORDER = ("matched", "confused", "split", "merge", "missed", "invented")
+WORDS = {
+    "matched": "found",
+    "confused": "other class",
+    "split": "split",
+    "merge": "merged",
+    "missed": "missed",
+    "invented": "not there",
+}
+
+Key = tuple[str, str, int]
+
+
+@dataclass
+class Partner:
+    """What another source makes of an object: the kind, the IoU of the best, and its objects there."""
+
+    kind: str
+    iou: float | None
+    others: list[Key] = field(default_factory=list)
+
+
+def find_partners(comparison: Comparison) -> dict[tuple[Key, str], Partner]:
+    """Return (object, other source) → its partner there.
+
+    Both sides of a match have it. An object that was missed or invented has a partner of that kind without objects.
+    """
+    partners: dict[tuple[Key, str], Partner] = {}
+    ranks = {kind: rank for rank, kind in enumerate(ORDER)}
+    table = comparison.matches
+    columns = ["pred", "truth", "class", "kind", "pred_id", "truth_id", "other_class", "iou"]
+    for pred, truth, name, kind, pred_id, truth_id, other_class, iou in table[columns].itertuples(
+        index=False, name=None
+    ):
+        ours = None if not is_number(pred_id) else (pred, other_class or name, int(pred_id))
+        theirs = None if not is_number(truth_id) else (truth, name, int(truth_id))
+        for key, other, side in ((ours, theirs, truth), (theirs, ours, pred)):
+            if key is None:
+                continue
+            known = partners.get((key, side))
+            if known is None or ranks.get(kind, 9) < ranks.get(known.kind, 9):
+                known = partners[key, side] = Partner(kind, None)
+            if kind == known.kind and other is not None:
+                known.others.append(other)
+                known.iou = max(known.iou or 0.0, float(iou)) if is_number(iou) else known.iou
+    return partners
+
+
+def object_rows(comparison: Comparison) -> dict[str, Any]:
+    """Return what the page's script makes the table of: names, and one list of values an object.
+
+    Values: source and class (their index), id, volume in µm³, surface in µm², centre (z, y, x) in µm, whether it
+    touches the border, score or None, and a partner for each source: None for its own, else kind, IoU and
+    (source, class, id) of the objects there.
+    """
+    sources = [source.name for source in comparison.sources]
+    classes = list(comparison.classes)
+    place = {name: index for index, name in enumerate(classes)}
+    partners = find_partners(comparison)
+    rows = []
+    for row in comparison.objects.to_dict("records"):
+        key = (row["source"], row["class"], int(row["id"]))
+        told: list[Any] = []
+        for source in sources:
+            partner = partners.get((key, source))
+            if partner is None:
+                told.append(None)
+                continue
+            others = [
+                [sources.index(one), place[name], number] for one, name, number in partner.others if name in place
+            ]
+            told.append([partner.kind, rounded(partner.iou), others])
+        rows.append(
+            [
+                sources.index(row["source"]),
+                place[row["class"]],
+                key[2],
+                rounded(row["volume_um3"]),
+                rounded(row["area_um2"]),
+                [rounded(row[f"centroid_{axis}_um"]) for axis in "zyx"],
+                int(row["touches_border"]),
+                rounded(row["score"]),
+                told,
+            ]
+        )
+    return {"sources": sources, "classes": classes, "words": WORDS, "rows": rows}
+
+
+def rounded(value: Any) -> float | None:
+    """Keep four digits, which is more than the page shows; None where there is no number."""
+    return float(f"{float(value):.4g}") if is_number(value) else None
+
+
+def describe(comparison: Comparison, key: Key) -> str:
+    """Name an object with its volume: `M1 12 (0.0123 µm³)`."""
+    objects = comparison.objects
+    row = objects[(objects["source"] == key[0]) & (objects["class"] == key[1]) & (objects["id"] == key[2])]
+    volume = (
+        f" ({significant(float(row.iloc[0]['volume_um3']))} µm³)"
+        if len(row) and is_number(row.iloc[0]["volume_um3"])
+        else ""
+    )
+    return f"{key[0]} {key[2]}{volume}"

@@ -1,0 +1,320 @@
+"""The plots of a comparison: volumes as in the paper's Figures 13 to 18, slices, and what the threshold does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.compare.comparison import Comparison
+from famous.report.comparison_roles import Role, pair_roles, source_roles
+from famous.report.inline_svg import INK, MUTED, new_figure, styled, to_inline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH = 11.2  # inches, at 72 points each: the page shows them larger
+MOST_POINTS = 300  # drawn of one source and class; the boxes and lines know them all
+COLUMNS = 4  # panels beside each other
+PANEL_HEIGHT = 2.15  # inches
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure of the page: its SVG and what is written below it."""
+
+    key: str
+    title: str
+    svg: str
+    caption: str
+
+
+def plots(comparison: Comparison) -> dict[str, Plot]:
+    """Draw every plot that the tables have something for, by its key."""
+    drawers: list[Callable[[Comparison], Plot | None]] = [totals, distributions, sizes, slices, thresholds]
+    with styled():
+        drawn = [draw(comparison) for draw in drawers]
+    return {plot.key: plot for plot in drawn if plot is not None}
+
+
+def totals(comparison: Comparison) -> Plot | None:
+    """Bars: total volume and number of each class in each source."""
+    table = comparison.totals
+    if table.empty or not (table["count"] > 0).any():
+        return None
+    roles = source_roles([source.name for source in comparison.sources])
+    figure = new_figure(WIDTH, 2.9)
+    left, right = figure.subplots(1, 2)
+    for axes, column, title in ((left, "volume_um3", "Total volume (µm³)"), (right, "count", "Number of objects")):
+        _bars(axes, comparison, roles, column)
+        axes.set_title(title)
+    _legend(figure, list(roles.values()), patches=True)
+    label = "Total volume and number of objects per class and source; the numbers are in the table below."
+    caption = "Total volume and number of objects per class and source (the paper's Figures 13 and 14 show the same)."
+    return Plot(
+        "totals", "Total volume and number", to_inline(figure, "totals", label, _colours(roles.values())), caption
+    )
+
+
+def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: str) -> None:
+    table = comparison.totals.set_index(["source", "class"])[column]
+    names, width = comparison.classes, 0.8 / max(len(roles), 1)
+    most = float(table.max()) or 1.0
+    for index, (source, role) in enumerate(roles.items()):
+        heights = np.array([float(table.get((source, name), 0.0)) for name in names])
+        places = np.arange(len(names)) + (index - (len(roles) - 1) / 2) * width
+        axes.bar(places, heights, 0.9 * width, color=role.light)
+        for x, height in zip(places, heights, strict=True):
+            text = f"{height:,.0f}" if column == "count" or height >= 100 else f"{height:.2g}"
+            axes.text(x, height + 0.015 * most, text, ha="center", va="bottom", fontsize=6.5, color=MUTED)
+    axes.set_xticks(range(len(names)), [_short(name) for name in names])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.grid(axis="y")
+
+
+def distributions(comparison: Comparison) -> Plot | None:
+    """Points and boxes: the volume of every object, on a logarithmic axis."""
+    objects = comparison.objects[comparison.objects["volume_um3"] > 0]
+    if objects.empty:
+        return None
+    roles = source_roles([source.name for source in comparison.sources])
+    random = np.random.default_rng(0)
+
+    def draw(axes: "Axes", name: str) -> None:
+        for index, (source, role) in enumerate(roles.items()):
+            of = objects[(objects["source"] == source) & (objects["class"] == name)]["volume_um3"].to_numpy()
+            if len(of) == 0:
+                axes.text(
+                    index, 0.5, "none", ha="center", color=MUTED, fontsize=7, transform=axes.get_xaxis_transform()
+                )
+                continue
+            shown = _thin(np.sort(of), MOST_POINTS)
+            places = index + random.uniform(-0.22, 0.22, len(shown))
+            axes.scatter(places, shown, s=9, marker=role.marker, color=role.light, alpha=0.55, linewidths=0)
+            low, middle, high = np.quantile(of, [0.25, 0.5, 0.75])
+            axes.plot([index, index], [low, high], color=INK, linewidth=1.2, solid_capstyle="butt")
+            axes.plot([index - 0.3, index + 0.3], [middle, middle], color=INK, linewidth=1.8)
+        axes.set_yscale("log")
+        axes.set_xticks(range(len(roles)), list(roles))
+        axes.set_xlim(-0.6, len(roles) - 0.4)
+        axes.tick_params(axis="x", length=0)
+        axes.grid(axis="y")
+
+    svg = _panels(
+        comparison,
+        draw,
+        "distributions",
+        "Volume of each object in µm³ per class and source, on a logarithmic axis",
+        roles,
+        y="µm³",
+        legend=False,
+    )
+    caption = "Volume of each object: one mark an object, the thick line the median, the thin one the middle half."
+    return Plot(
+        "distributions", "Volume of each object", svg, caption + _capped(objects.groupby(["source", "class"]).size())
+    )
+
+
+def sizes(comparison: Comparison) -> Plot | None:
+    """Points: how well an object was found, against how large it is."""
+    found = comparison.matches[
+        comparison.matches["kind"].isin(["matched", "missed"]) & comparison.matches["truth_id"].notna()
+    ]
+    if found.empty:
+        return None
+    roles = pair_roles(comparison)
+    volumes = comparison.objects.set_index(["source", "class", "id"])["volume_um3"]
+
+    def draw(axes: "Axes", name: str) -> None:
+        for pair, role in roles.items():
+            of = found[(found["pred"] == pair[0]) & (found["truth"] == pair[1]) & (found["class"] == name)]
+            of = _thin_table(of, MOST_POINTS)
+            keys = [(pair[1], name, int(number)) for number in of["truth_id"]]
+            x = np.array([float(volumes.get(key, np.nan)) for key in keys])
+            axes.scatter(x, of["iou"].fillna(0.0), s=12, marker=role.marker, color=role.light, alpha=0.65, linewidths=0)
+        axes.axhline(comparison.threshold, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.set_xscale("log")
+        axes.set_ylim(-0.04, 1.04)
+        axes.grid()
+
+    svg = _panels(
+        comparison,
+        draw,
+        "sizes",
+        "Size of each object of the truth against the IoU with its partner, per class and pair",
+        roles,
+        x="volume (µm³)",
+        y="IoU",
+    )
+    caption = f"Each object of the truth: its volume, and its IoU with its partner; 0 where it was missed. Dashed: IoU {comparison.threshold:g}."
+    return Plot("sizes", "Size against IoU", svg, caption + _capped(found.groupby(["pred", "truth", "class"]).size()))
+
+
+def slices(comparison: Comparison) -> Plot | None:
+    """Lines: F1 of the pixels in every slice."""
+    if comparison.slices.empty:
+        return None
+    roles = pair_roles(comparison)
+
+    def draw(axes: "Axes", name: str) -> None:
+        for pair, role in roles.items():
+            table = comparison.slices
+            of = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == name)].sort_values(
+                "z"
+            )
+            z, f1 = _coarsen(of["z"].to_numpy(), of["f1"].to_numpy(dtype=np.float64), 400)
+            axes.plot(z, f1, color=role.light, linestyle=(0, role.line) if role.line else "-", linewidth=1.1)
+        axes.set_ylim(-0.04, 1.04)
+        axes.grid()
+
+    svg = _panels(
+        comparison,
+        draw,
+        "slices",
+        "F1 of every slice along the stack, per class and pair",
+        roles,
+        x="slice (z)",
+        y="F1",
+    )
+    caption = (
+        "F1 in every slice; a gap is where neither has the class. Mean and standard deviation are in the table below."
+    )
+    return Plot("slices", "F1 slice by slice", svg, caption)
+
+
+def thresholds(comparison: Comparison) -> Plot | None:
+    """Lines: F1 of every pair, as the IoU grows that a match needs."""
+    table = comparison.detection
+    table = table[(table["matching"] == "one to one") & table["threshold"].notna()].sort_values("threshold")
+    if table.empty:
+        return None
+    roles = pair_roles(comparison)
+
+    def draw(axes: "Axes", name: str) -> None:
+        for pair, role in roles.items():
+            of = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == name)]
+            line = (0, role.line) if role.line else "-"
+            axes.plot(of["threshold"], of["f1"], color=role.light, linestyle=line, marker=role.marker, markersize=3)
+        axes.axvline(comparison.threshold, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.set_ylim(-0.04, 1.04)
+        axes.grid()
+
+    svg = _panels(
+        comparison,
+        draw,
+        "thresholds",
+        "F1 against the IoU that a match needs, per class and pair",
+        roles,
+        x="IoU that a match needs",
+        y="F1",
+    )
+    caption = (
+        "Where the lines of the program lie on or above the grey one of the experts, it is as good as a second expert."
+    )
+    if len(roles) < 3:
+        caption = "How F1 falls as a match needs more overlap."
+    return Plot(
+        "thresholds",
+        "The verdict and the matching threshold",
+        svg,
+        f"{caption} Dashed: IoU {comparison.threshold:g}, that of the verdict.",
+    )
+
+
+def _panels(
+    comparison: Comparison,
+    draw: Callable[["Axes", str], None],
+    key: str,
+    label: str,
+    roles: dict[Any, Role],
+    *,
+    x: str = "",
+    y: str = "",
+    legend: bool = True,
+) -> str:
+    """One panel a class, in rows of four."""
+    names = comparison.classes
+    across = min(COLUMNS, max(len(names), 2))
+    rows = -(-len(names) // across)
+    figure = new_figure(WIDTH, rows * PANEL_HEIGHT + 0.35)
+    grid = figure.subplots(rows, across, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        draw(axes, name)
+        axes.set_title(_short(name, 30))
+        axes.set_xlabel(x)
+    for row in grid:
+        row[0].set_ylabel(y)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    if legend:
+        _legend(figure, list(roles.values()))
+    return to_inline(figure, key, label, _colours(roles.values()))
+
+
+def _legend(figure: Any, roles: Sequence[Role], *, patches: bool = False) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if patches:
+        handles: list[Any] = [Patch(color=role.light, label=role.name) for role in roles]
+    else:
+        handles = [
+            Line2D(
+                [],
+                [],
+                color=role.light,
+                marker=role.marker,
+                markersize=4,
+                label=role.name,
+                linestyle=(0, role.line) if role.line else "-",
+            )
+            for role in roles
+        ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=max(len(handles), 1), handlelength=3.2)
+
+
+def _colours(roles: Any) -> dict[str, str]:
+    """What the page puts in the place of each role's colour."""
+    return {role.light: f"var(--{role.key})" for role in roles}
+
+
+def _short(name: str, longest: int = 18) -> str:
+    """Cut a name that its place has no room for; `$` is no formula here."""
+    text = name if len(name) <= longest else name[: longest - 1] + "…"
+    return text.replace("$", r"\$")
+
+
+def _thin(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """Take values evenly out of sorted ones, the first and the last among them."""
+    if len(values) <= most:
+        return values
+    return values[np.linspace(0, len(values) - 1, most).round().astype(np.int64)]
+
+
+def _thin_table(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Take rows evenly."""
+    if len(table) <= most:
+        return table
+    return table.iloc[np.linspace(0, len(table) - 1, most).round().astype(np.int64)]
+
+
+def _coarsen(z: NDArray[Any], values: NDArray[np.float64], most: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Take means of neighbouring slices where there are more than anyone can see; NaN where all of them are."""
+    step = -(-len(z) // most) if len(z) else 1
+    if step <= 1:
+        return z, values
+    groups = np.arange(len(z)) // step
+    table = pd.DataFrame({"z": z, "value": values}).groupby(groups).mean()
+    return table["z"].to_numpy(), table["value"].to_numpy()
+
+
+def _capped(counts: pd.Series) -> str:
+    """Say so where not every object is drawn."""
+    return (
+        f" Of more than {MOST_POINTS} objects, {MOST_POINTS} are drawn."
+        if len(counts) and counts.max() > MOST_POINTS
+        else ""
+    )
