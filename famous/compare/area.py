@@ -22,8 +22,8 @@ ACROSS = tuple((1, y, x) for y in (-1, 0, 1) for x in (-1, 0, 1))
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The lines of a grid in 13 directions: how much surface a crossing stands for."""
+class Directions:
+    """The 13 directions of a grid: how much surface a crossing of a line along each stands for."""
 
     voxel_size: VoxelSize
 
@@ -70,7 +70,7 @@ class Areas:
 def area_of_slice(
     image: NDArray[np.unsignedinteger],
     after: NDArray[np.unsignedinteger] | None,
-    lines: Lines,
+    directions: Directions,
     *,
     is_first: bool = False,
 ) -> Areas:
@@ -90,15 +90,18 @@ def area_of_slice(
     """
     here = np.pad(image, 1)
     below = np.zeros_like(here) if after is None else np.pad(after, 1)
-    found = [_cross(here, here, step, lines) for step in WITHIN]
-    found += [_cross(here, below, step, lines) for step in ACROSS]
+    found = [_cross(here, here, step, directions) for step in WITHIN]
+    found += [_cross(here, below, step, directions) for step in ACROSS]
     if is_first:
-        found += [_cross(np.zeros_like(here), here, step, lines) for step in ACROSS]
+        found += [_cross(np.zeros_like(here), here, step, directions) for step in ACROSS]
     return Areas.joined(found)
 
 
 def _cross(
-    one: NDArray[np.unsignedinteger], other: NDArray[np.unsignedinteger], step: tuple[int, int, int], lines: Lines
+    one: NDArray[np.unsignedinteger],
+    other: NDArray[np.unsignedinteger],
+    step: tuple[int, int, int],
+    directions: Directions,
 ) -> Areas:
     """Count the crossings from padded slice to padded slice along one step."""
     _, dy, dx = step
@@ -110,7 +113,7 @@ def _cross(
     crossed = start != end
     sides = np.concatenate([start[crossed], end[crossed]])
     ids, counts = _count(sides[sides > 0])
-    return Areas(ids, counts.astype(np.float64) * lines.nm2[step])
+    return Areas(ids, counts.astype(np.float64) * directions.nm2[step])
 
 
 def _count(sides: NDArray[np.unsignedinteger]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -125,10 +128,10 @@ def _count(sides: NDArray[np.unsignedinteger]) -> tuple[NDArray[np.uint64], NDAr
 
 def measure_areas(volume: LazyVolume, voxel_size: VoxelSize) -> Areas:
     """Measure all objects of a label volume; two of its slices are held at a time."""
-    lines, total, depth = Lines(voxel_size), Areas.empty(), int(volume.shape[0])
+    directions, total, depth = Directions(voxel_size), Areas.empty(), int(volume.shape[0])
     after = np.asarray(volume[0]) if depth else None
     for z in range(depth):
         image, after = after, np.asarray(volume[z + 1]) if z + 1 < depth else None
         if image is not None:
-            total = Areas.joined([total, area_of_slice(image, after, lines, is_first=z == 0)])
+            total = Areas.joined([total, area_of_slice(image, after, directions, is_first=z == 0)])
     return total

@@ -107,7 +107,7 @@ def recording(path: Path, stage: str, parameters: dict[str, Any], inputs: dict[s
         fingerprint=fingerprint(stage, parameters, inputs),
         parameters=json.loads(json.dumps(parameters, default=str)),
         inputs=inputs,
-        versions=_versions(),
+        versions=versions(),
         seconds=round(time.monotonic() - started, 2),
         peak_memory_mb=round(peak_memory_mb(), 1),
     )
@@ -123,7 +123,8 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of famous, Python and the libraries that decide over a result."""
     found = {"famous": famous.__version__, "python": sys.version.split()[0]}
     for name in LIBRARIES:
         try:

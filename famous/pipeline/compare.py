@@ -1,0 +1,258 @@
+"""`famous compare`: label sets against each other, and the report of it in `<stack>.famous/report/`."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import famous
+from famous.compare.comparison import Comparison, GridFacts
+from famous.errors import InputError
+from famous.files import sweep_partials, write_json
+from famous.io.tables import write_csv
+from famous.pipeline.compare_boxes import NOTE, box_scene, without_volumes
+from famous.pipeline.compare_count import Counts, Scene, count
+from famous.pipeline.compare_matches import list_matches
+from famous.pipeline.compare_meshes import MeshBudget, ShownMesh, choose
+from famous.pipeline.compare_pictures import GridPictures
+from famous.pipeline.compare_sources import Asked, Cropped, Opened, open_sources, settle_region
+from famous.pipeline.compare_surfaces import Looked, look
+from famous.pipeline.compare_tables import Placement, Tabulator
+from famous.pipeline.manifest import versions
+from famous.pipeline.project import project_folder
+from famous.pipeline.stage import Session
+from famous.report.comparison import write_report
+
+REPORT = "report.html"
+FACTS = "comparison.json"
+FORMAT = 1  # of comparison.json
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the report goes, and what goes into it."""
+
+    out: Path | None = None  # by default `<stack>.famous/report`
+    overwrite: bool = False
+    meshes: bool = True
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was found, and the files that say it, the report last."""
+
+    comparison: Comparison
+    folder: Path
+    files: tuple[Path, ...]
+
+
+def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
+    """Compare two or three label sets, and write tables, facts and report.
+
+    The report is removed first and written last: where it is, all files belong together.
+
+    Raises
+    ------
+    InputError
+        If something cannot be read, the label sets cannot be brought together, or a report is there already.
+    """
+    folder = output.out or _folder(asked)
+    _require_free(folder, output)
+    opened = open_sources(asked)
+    for note in _notes(opened):
+        session.reporter.note(note)
+    is_boxes = any(truth.boxes is not None for truth in opened.truths)
+    comparison, meshes, scene = (
+        _compare_boxes(opened, asked) if is_boxes else _compare_volumes(opened, asked, output, session)
+    )
+    comparison = replace(
+        comparison,
+        parameters=asked.parameters(),
+        command=output.command,
+        version=famous.__version__,
+        versions=versions(),
+        notes=(*_notes(opened), *comparison.notes),
+    )
+    return Compared(comparison, folder, _write(folder, comparison, _pictures(opened, scene), meshes, session))
+
+
+def _folder(asked: Asked) -> Path:
+    return (asked.folder or project_folder(asked.sources[0])) / "report"
+
+
+def _require_free(folder: Path, output: Output) -> None:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder}: found a file, expected a folder or nothing; name another with --out")
+    taken = [folder / name for name in (REPORT, FACTS) if (folder / name).exists()]
+    if taken and not output.overwrite:
+        raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere")
+
+
+def _notes(opened: Opened) -> tuple[str, ...]:
+    """Return what the user should know of the sources, each named."""
+    own = [f"{truth.name}: {note}" for truth in opened.facts for note in truth.notes]
+    return (*own, *opened.notes)
+
+
+Outcome = tuple[Comparison, tuple[ShownMesh, ...], Mapping[str, Mapping[str, Any]]]
+
+
+def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Session) -> Outcome:
+    """Compare label volumes: two passes through the slices."""
+    low, high, known = settle_region(asked, opened.grid.shape)
+    is_part = (low, high) != ((0, 0, 0), opened.grid.shape)
+    sides = {
+        truth.name: {name: Cropped(volume, low, high) if is_part else volume for name, volume in truth.classes.items()}
+        for truth in opened.truths
+    }
+    z, y, x = (end - start for start, end in zip(low, high, strict=True))
+    size = opened.grid.voxel_size
+    scene = Scene(sides, (z, y, x), size, known, asked.ignore, asked.boundary_nm, asked.threshold)
+    counts = count(scene, session)
+    scores = {(opened.truths[0].name, name): own for name, own in opened.scores.items()}
+    tabulator = Tabulator(scene, counts, Placement(low, opened.grid.shape), scores, asked.paper)
+    matchings = tabulator.matchings()
+    confusion, confused = tabulator.confusion(matchings)
+    matches = list_matches(scene, counts, matchings, confused)
+    looked, notes = Looked({}, ()), []
+    if scene.is_whole:
+        budget = MeshBudget()
+        shown = choose(counts, matches, budget) if output.meshes else {}
+        looked = look(scene, counts, matchings, shown, session)
+        notes += _left_out(counts, shown, budget) if output.meshes else []
+    else:
+        notes.append("only some slices are known: surfaces, their distances and meshes are left out")
+    corner = tuple(start * side for start, side in zip(low, size.zyx, strict=True))
+    objects = tabulator.objects()
+    comparison = Comparison(
+        opened.facts,
+        GridFacts(opened.grid.shape, size),
+        verdicts=tabulator.verdicts(matchings),
+        detection=tabulator.detection(),
+        agreement=tabulator.agreement(looked.distances),
+        totals=tabulator.totals(objects),
+        confusion=confusion,
+        components=tabulator.components(),
+        intervals=tabulator.intervals(matchings),
+        slices=tabulator.slices(),
+        objects=objects,
+        matches=matches,
+        region=tuple(zip(low, high, strict=True)) if is_part else None,
+        known_slices=None if scene.is_whole and not is_part else tuple(z + low[0] for z in known),
+        threshold=asked.threshold,
+        notes=tuple(notes),
+    )
+    meshes = sorted(looked.meshes, key=lambda entry: entry[:3])
+    moved = ((source, name, number, mesh.translated(corner)) for source, name, number, mesh in meshes)
+    return comparison, tuple(moved), {truth.name: truth.classes for truth in opened.truths}
+
+
+def _left_out(counts: Counts, shown: Mapping[tuple[str, str], list[Any]], budget: MeshBudget) -> list[str]:
+    """Say where not every object has a mesh."""
+    notes = []
+    for source in dict.fromkeys(source for source, _ in counts.objects):
+        there = sum(len(found) for key, found in counts.objects.items() if key[0] == source)
+        drawn = sum(len(some) for key, some in shown.items() if key[0] == source)
+        if drawn < there:
+            notes.append(
+                f"{source}: of {there:,} objects the 3D view shows {drawn:,}, the largest and those that cost most"
+            )
+    return notes
+
+
+def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
+    """Compare boxes in slices."""
+    scene, counts, scores = box_scene(opened, asked)
+    names = {(opened.truths[0].name, name): own for name, own in scores.items()}
+    tabulator = Tabulator(scene, counts, Placement((0, 0, 0), scene.shape), names, asked.paper)
+    matchings = tabulator.matchings()
+    confusion, confused = tabulator.confusion(matchings)
+    objects = without_volumes(tabulator.objects())
+    matches = list_matches(scene, counts, matchings, confused)
+    comparison = Comparison(
+        opened.facts,
+        GridFacts(scene.shape, scene.voxel_size),
+        verdicts=tabulator.verdicts(matchings),
+        detection=tabulator.detection(),
+        totals=tabulator.totals(objects).assign(volume_um3=float("nan"), area_um2=float("nan")),
+        confusion=confusion,
+        intervals=tabulator.intervals(matchings),
+        slices=tabulator.slices(),
+        objects=objects,
+        matches=matches,
+        known_slices=scene.slices,
+        threshold=asked.threshold,
+        notes=(NOTE,),
+    )
+    return comparison, (), scene.sides
+
+
+def _pictures(opened: Opened, sides: Mapping[str, Mapping[str, Any]]) -> GridPictures:
+    if opened.project is None:
+        return GridPictures(opened.grid, sides)
+    return GridPictures(opened.grid, sides, opened.project.stack, opened.project.opened.origin_nm)
+
+
+def _write(
+    folder: Path, comparison: Comparison, pictures: GridPictures, meshes: tuple[ShownMesh, ...], session: Session
+) -> tuple[Path, ...]:
+    """Write the tables, the facts and the report."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_partials(folder)
+        for name in (REPORT, FACTS):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); name another --out") from error
+    files = []
+    for name, table in comparison.tables().items():
+        files.append(folder / f"{name}.csv")
+        write_csv(files[-1], table)
+    session.reporter.begin("report", 1)
+    write_json(folder / FACTS, _facts(comparison))
+    write_report(folder / REPORT, comparison, pictures, meshes)
+    session.reporter.end("report", str(folder / REPORT))
+    return (*files, folder / FACTS, folder / REPORT)
+
+
+def _facts(comparison: Comparison) -> dict[str, Any]:
+    """Return what is needed to repeat a comparison, for JSON."""
+    size = comparison.grid.voxel_size
+    return {
+        "format": FORMAT,
+        "command": comparison.command,
+        "versions": dict(comparison.versions),
+        "parameters": dict(comparison.parameters),
+        "grid": {"shape": list(comparison.grid.shape), "voxel_size_nm": None if size is None else list(size.zyx)},
+        "region": None if comparison.region is None else [list(side) for side in comparison.region],
+        "known_slices": None if comparison.known_slices is None else list(comparison.known_slices),
+        "threshold": comparison.threshold,
+        "sources": [
+            {
+                "name": source.name,
+                "path": source.path,
+                "format": source.format,
+                "fingerprint": source.fingerprint,
+                "shape": list(source.shape),
+                "voxel_size_nm": None if source.voxel_size is None else list(source.voxel_size.zyx),
+                "classes": list(source.classes),
+                "notes": list(source.notes),
+            }
+            for source in comparison.sources
+        ],
+        "verdicts": _rows(comparison.verdicts),
+        "notes": list(comparison.notes),
+    }
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table for JSON; what is undefined is null."""
+    return [
+        {str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,302 @@
+"""What is compared: the run and the truths, opened, named, and brought to one grid."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous.compare.comparison import SourceFacts
+from famous.errors import InputError
+from famous.io.grids import Grid, bring_together
+from famous.io.stacks import split_dataset
+from famous.io.tables import read_csv
+from famous.io.truth_classes import by_names
+from famous.io.truths import Placing, Truth, open_truth
+from famous.pipeline.project import Choices, Project, open_project, project_folder
+from famous.pipeline.volume import has_run, labels_of_run
+from famous.stack import LazyVolume
+
+AUTOMATIC = "automatic"
+EXPERTS = ("M1", "M2")
+MOST = 3  # sources
+HASHED_FILES = 10_000  # of a folder; the names and sizes of more would take their time
+
+Region = tuple[tuple[int | None, int | None], ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants compared, and how."""
+
+    sources: tuple[str, ...]  # the first is pred: a stack that was run, or labels
+    truths: tuple[str, ...] = ()
+    names: tuple[str, str] | None = None  # of the two truths, or of both sources where there are only two
+    classes: tuple[str, ...] = ()  # none: all
+    class_table: Path | None = None  # id → class
+    placing: Placing = field(default_factory=Placing)
+    region: Region | None = None  # voxels (z, y, x) of the grid, half-open
+    slices: tuple[int, ...] | None = None  # z of the grid that truth speaks of
+    ignore: int | None = None  # id in the truths of what nobody is judged by
+    boundary_nm: float = 0.0
+    threshold: float = 0.5
+    paper: bool = False
+    folder: Path | None = None  # of the run
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what decides over the numbers, for JSON."""
+        placing = self.placing
+        return {
+            "threshold": self.threshold,
+            "paper_matching": self.paper,
+            "classes": list(self.classes) or "all",
+            "class_table": None if self.class_table is None else str(self.class_table),
+            "region": None if self.region is None else [list(side) for side in self.region],
+            "slices": None if self.slices is None else list(self.slices),
+            "ignore_label": self.ignore,
+            "boundary_nm": self.boundary_nm,
+            "voxel_size_nm": None if placing.voxel_size is None else list(placing.voxel_size.zyx),
+            "unit": placing.unit,
+            "offset_nm": None if placing.offset_nm is None else list(placing.offset_nm),
+        }
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The sources on one grid, of which `project` is the first one's where that is a run."""
+
+    truths: tuple[Truth, ...]
+    grid: Grid
+    facts: tuple[SourceFacts, ...]
+    notes: tuple[str, ...]
+    project: Project | None
+    scores: Mapping[str, Mapping[int, float]]  # by class and id of the first
+
+
+def open_sources(asked: Asked) -> Opened:
+    """Open all sources.
+
+    Raises
+    ------
+    InputError
+        If there are not two or three, one of them is no labels, or they cannot be brought to one grid.
+    """
+    count = len(asked.sources) + len(asked.truths)
+    if not 2 <= count <= MOST:
+        raise InputError(
+            f"found {count} label sets ({', '.join((*asked.sources, *asked.truths))}), expected two or three: a stack "
+            "that was run with one or two --truth, or two or three label volumes"
+        )
+    first, others = asked.sources[0], (*asked.sources[1:], *asked.truths)
+    project = _project(first, asked)
+    names = _names(first, others, asked, is_run=project is not None)
+    pred = open_truth(first, name=names[0], placing=asked.placing) if project is None else of_run(project, names[0])
+    wanted = list(pred.classes)
+    opened = [pred]
+    for path, name in zip(others, names[1:], strict=True):
+        truth = open_truth(path, name=name, like=pred.grid, placing=asked.placing, classes=wanted)
+        opened.append(truth if asked.class_table is None else _apart(truth, asked.class_table, wanted))
+    facts = tuple(_facts(truth, fingerprint(path)) for truth, path in zip(opened, (first, *others), strict=True))
+    scores: Mapping[str, Mapping[int, float]] = {} if project is None else scores_of(project)
+    if any(truth.boxes is not None for truth in opened):
+        return Opened(tuple(opened), pred.grid, facts, (), project, scores)
+    together, grid, notes = bring_together(opened)
+    chosen = _choose([replace(truth, classes=dict(truth.classes)) for truth in together], asked)
+    return Opened(tuple(chosen), grid, facts, tuple(notes), project, scores)
+
+
+def _project(source: str, asked: Asked) -> Project | None:
+    """Open the run, where the first source is one."""
+    if has_run(source, asked.folder):
+        return open_project(source, Choices(folder=asked.folder, save=False))
+    if not split_dataset(source)[0].exists():
+        raise InputError(f"{source}: found nothing there, expected a stack that was run, or labels")
+    if asked.truths:
+        folder = asked.folder or project_folder(source)
+        note = f"found no run of it, no {folder}; run `famous run {source}` first, or name label volumes one by one"
+        raise InputError(f"{source}: {note}: `famous compare LABELS {asked.truths[0]}`")
+    return None
+
+
+def _names(first: str, others: Sequence[str], asked: Asked, *, is_run: bool) -> list[str]:
+    """Name the sources: as the user says, else automatic, M1 and M2, or as their files are called."""
+    if is_run or asked.truths:
+        names = [AUTOMATIC, *EXPERTS[: len(others)]]
+    else:
+        names = [_stem(path) for path in (first, *others)]
+    if asked.names is not None:
+        names[-2:] = asked.names
+    if len(set(names)) < len(names) and asked.names is None:
+        names = [f"{name} {number}" for number, name in enumerate(names, 1)]
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise InputError(f"--names: found {', '.join(map(repr, names))}, expected a name of its own for each")
+    return names
+
+
+def _stem(path: str) -> str:
+    base, inside = split_dataset(path)
+    stem = base.resolve().name
+    for ending in (".ome.zarr", ".ome.tiff", ".ome.tif", ".nii.gz", base.suffix):
+        if ending and stem.lower().endswith(ending.lower()):
+            stem = stem[: -len(ending)]
+            break
+    inner = (inside or "").strip("/").replace("/", " ")
+    return f"{stem} {inner}".strip() or "labels"
+
+
+def of_run(project: Project, name: str = AUTOMATIC) -> Truth:
+    """Take the labels of a run as one side of a comparison."""
+    listed = labels_of_run(project, None)
+    return Truth(
+        name,
+        {labels.class_name: labels.volume for labels in listed},
+        project.voxel_size,
+        listed[0].shape,
+        project.opened.origin_nm,
+        path=str(project.labels),
+        format="run of famous",
+    )
+
+
+def scores_of(project: Project) -> dict[str, dict[int, float]]:
+    """Return the detector's score of each object of a run, by class; none where the run was not measured."""
+    if not project.instances.exists():
+        return {}
+    table = read_csv(project.instances)
+    if not {"id", "class", "score"} <= set(table.columns):
+        return {}
+    table = table[table["score"].notna()]
+    return {
+        str(name): {int(number): float(score) for number, score in zip(own["id"], own["score"], strict=True)}
+        for name, own in table.groupby("class")
+    }
+
+
+def _facts(truth: Truth, mark: str) -> SourceFacts:
+    semantic = [
+        f"{name}: a mask without ids; its objects are its connected components" for name in sorted(truth.is_semantic)
+    ]
+    classes = list(truth.classes)
+    if truth.boxes is not None:
+        classes = sorted(truth.boxes["class_name"].unique())
+    said = [note for note in semantic if not any(name in note for name in truth.notes)]
+    return SourceFacts(
+        truth.name,
+        truth.path,
+        truth.format,
+        truth.voxel_size,
+        truth.shape,
+        tuple(map(str, classes)),
+        (*truth.notes, *said),
+        mark,
+    )
+
+
+def _apart(truth: Truth, path: Path, wanted: Sequence[str]) -> Truth:
+    """Take a truth of one volume of ids apart by a table of their classes; any other stays as it is."""
+    if len(truth.classes) != 1:
+        return truth
+    table = read_csv(path, ["id", "class"])
+    numbers = pd.to_numeric(table["id"], errors="coerce")
+    if len(table) == 0 or numbers.isna().any() or table["class"].isna().any():
+        raise InputError(f"{path}: found a line without a number and a class, expected the columns id,class")
+    names = {int(number): str(name) for number, name in zip(numbers, table["class"], strict=True)}
+    found = by_names(next(iter(truth.classes.values())), names, wanted)
+    notes = (*truth.notes, *found.notes, f"classes by {path.name}")
+    return replace(truth, classes=found.volumes, is_semantic=found.is_semantic, notes=notes)
+
+
+def _choose(truths: list[Truth], asked: Asked) -> list[Truth]:
+    """Leave the classes that are to be compared: those that pred and some truth have, of those asked for."""
+    pred, *others = truths
+    in_truth = list(dict.fromkeys(name for truth in others for name in truth.classes))
+    everywhere = list(dict.fromkeys([*pred.classes, *in_truth]))
+    unknown = [name for name in asked.classes if name not in everywhere]
+    if unknown:
+        raise InputError(f"--class: found {unknown[0]!r}, expected one of {', '.join(everywhere)}")
+    wanted = [name for name in everywhere if name in in_truth and (not asked.classes or name in asked.classes)]
+    if not any(name in pred.classes for name in wanted):
+        said = "; ".join(f"{truth.name} has {', '.join(truth.classes) or 'none'}" for truth in truths)
+        raise InputError(
+            f"found no class that {pred.name} and a truth share: {said}; name them alike, or give --class-table"
+        )
+    blank = Blank(pred.shape)
+    filled = {name: pred.classes.get(name, blank) for name in wanted}  # what pred never found it has missed
+    return [
+        replace(pred, classes=filled),
+        *(replace(t, classes={name: t.classes[name] for name in wanted if name in t.classes}) for t in others),
+    ]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A label volume without an object."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint32))
+
+    def __getitem__(self, _z: Any) -> NDArray[np.uint32]:
+        return np.zeros(self.shape[1:], dtype=np.uint32)
+
+
+class Cropped:
+    """A part of a label volume: `low` … `high` (z, y, x), half-open."""
+
+    def __init__(self, volume: LazyVolume, low: tuple[int, int, int], high: tuple[int, int, int]) -> None:
+        self._volume = volume
+        self._low = low
+        self._high = high
+        self.shape: tuple[int, ...] = tuple(end - start for start, end in zip(low, high, strict=True))
+        self.dtype: np.dtype[Any] = volume.dtype
+
+    def __getitem__(self, z: int) -> NDArray[Any]:
+        if not 0 <= z < self.shape[0]:
+            raise IndexError(f"slice {z} does not exist, there are {self.shape[0]}")
+        _, y0, x0 = self._low
+        _, y1, x1 = self._high
+        return np.asarray(self._volume[z + self._low[0]])[y0:y1, x0:x1]
+
+
+def settle_region(
+    asked: Asked, shape: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, ...]]:
+    """Return the region's first voxel and the one past its last, and the known slices in it, counted from its first.
+
+    Raises
+    ------
+    InputError
+        If the region or a slice lies outside of the grid.
+    """
+    low, high = [0, 0, 0], list(shape)
+    for axis, side in enumerate(asked.region or ()):
+        first, end = side
+        low[axis], high[axis] = first or 0, shape[axis] if end is None else end
+        if not 0 <= low[axis] < high[axis] <= shape[axis]:
+            found = f"{low[axis]} … {high[axis]} along {'zyx'[axis]}"
+            raise InputError(f"--region: found {found}, expected a part of 0 … {shape[axis]}")
+    known = sorted(set(asked.slices)) if asked.slices is not None else list(range(low[0], high[0]))
+    outside = [z for z in known if not 0 <= z < shape[0]]
+    if outside:
+        raise InputError(f"--slices: found slice {outside[0]}, expected 0 … {shape[0] - 1}")
+    known = [z for z in known if low[0] <= z < high[0]]
+    if not known:
+        raise InputError("--slices: found no slice that lies in the --region")
+    low[0], high[0] = known[0], known[-1] + 1
+    first_voxel, last_voxel = (low[0], low[1], low[2]), (high[0], high[1], high[2])
+    return first_voxel, last_voxel, tuple(z - low[0] for z in known)
+
+
+def fingerprint(source: str) -> str:
+    """Hash of the names, sizes and times of what a source consists of: it changes when the source does."""
+    base, inside = split_dataset(source)
+    files = [base] if base.is_file() else sorted(path for path in base.rglob("*") if path.is_file())[:HASHED_FILES]
+    digest = hashlib.sha256((inside or "").encode())
+    for path in files:
+        stat = path.stat()
+        name = path.relative_to(base).as_posix() if path != base else path.name
+        digest.update(f"{name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
