@@ -220,6 +220,13 @@ def test_every_object_is_counted_once(a, b, c, d, threshold):
     assert min(table.values(), default=1) > 0
 
 
+def test_a_class_is_never_taken_for_itself():
+    overlaps = count_slices(bricks((1, 0, 10)), bricks((1, 0, 16)))
+    counts, objects = confuse({"a": match(overlaps, 0.75)}, {("a", "a"): overlaps}, threshold=0.5)
+    assert counts["count"].tolist() == [0, 1, 1]
+    assert objects.empty
+
+
 def test_no_class_and_one_class():
     counts, objects = confuse({}, {})
     assert len(counts) == len(objects) == 0

@@ -80,7 +80,14 @@ def test_the_best_pair_is_given_up_where_two_others_weigh_more():
     a, b = np.array([0, 0, 1]), np.array([0, 1, 0])
     assert assign(a, b, np.array([0.6, 0.5, 0.4])).tolist() == [1, 2]
     assert assign(a, b, np.array([0.9, 0.3, 0.4])).tolist() == [0]
-    assert assign(a, b, np.array([0.5, 0.25, 0.25])).tolist() == [1, 2]  # the same sum: more pairs
+
+
+def test_of_two_matchings_that_weigh_the_same_the_one_with_more_pairs_is_taken():
+    weight = np.array([0.5, 0.25, 0.25])
+    for order in itertools.permutations(range(3)):
+        for a, b in [([0, 0, 1], [0, 1, 0]), ([1, 1, 0], [0, 1, 0]), ([0, 0, 1], [1, 0, 1]), ([1, 1, 0], [1, 0, 1])]:
+            rows, columns, w = (np.array(side)[list(order)] for side in (a, b, weight))
+            assert len(assign(rows, columns, w)) == len(assign(columns, rows, w)) == 2
 
 
 def test_pieces_need_to_lie_inside_to_cover_and_to_be_no_crumbs():

@@ -63,6 +63,12 @@ def test_a_worked_example():
     assert found.note == ""
 
 
+def test_where_one_of_precision_and_recall_is_nothing_so_is_what_follows():
+    assert f1_of(0.0, 0.0) == jaccard_of(0.0, 0.0) == 0.0
+    assert f1_of(0.0, 0.5) == jaccard_of(0.0, 0.5) == f1_of(0.5, 0.0) == jaccard_of(0.5, 0.0) == 0.0
+    assert f1_of(1.0, 1.0) == jaccard_of(1.0, 1.0) == 1.0
+
+
 # ---- what is undefined ----
 
 
