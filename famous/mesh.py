@@ -13,7 +13,7 @@ from famous.points import load_open3d
 from famous.topology import Topology
 
 FACES = 1 << 16  # looked at at a time
-KEPT_FACES = 1 << 18  # of a mesh whose corners are kept once they are looked up; that costs more than to work with them
+KEPT_FACES = 1 << 17  # of a mesh whose corners are kept once they are looked up; that costs more than to work with them
 UNMOVED = ("_crosses", "_size", "is_watertight", "topology", "volume_nm3", "area_nm2")  # the same wherever a mesh lies
 
 

@@ -18,7 +18,7 @@ from famous.io.tables import read_parquet, write_parquet
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session, Stage, run_parts
+from famous.pipeline.stage import Session, Stage, give_memory_back, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
 from famous.yolo.runtime import load_detector, packaged_detector
@@ -52,6 +52,12 @@ class BlockDetector:
 def open_detector(weights: Path, device: str) -> Detector:
     """Open a detector once a process: compiling it takes longer than a slice."""
     return load_detector(weights, device=device)
+
+
+def close_detector() -> None:
+    """Let the opened detector go, and the memory of its runtime with it, once nobody detects any more."""
+    open_detector.cache_clear()
+    give_memory_back()
 
 
 def weights_of(project: Project) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from famous.pipeline.detect import nothing_found_hints, run_detect
+from famous.pipeline.detect import close_detector, nothing_found_hints, run_detect
 from famous.pipeline.extract import run_extract
 from famous.pipeline.link import run_link
 from famous.pipeline.manifest import peak_memory_mb
@@ -47,6 +47,7 @@ def run(project: Project, session: Session | None = None) -> Outcome:
         for note in notes:
             session.reporter.note(note)
     boxes = run_detect(project, session)
+    close_detector()
     run_extract(project, session)
     run_link(project, session)
     meshes = run_mesh(project, session)

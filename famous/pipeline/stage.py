@@ -189,12 +189,12 @@ def run_parts(
 def _tidy(session: Session, units: int) -> None:
     """Report a block, and collect its garbage: cycles of array objects would otherwise pile up with the depth."""
     session.reporter.advance(units)
+    give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Collect garbage, and let glibc return what is free; it would keep it, in pieces, and need more and more."""
     gc.collect()
-    _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """Let glibc return what is free; it would keep it, in pieces, and seem to need more the longer a run goes on."""
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
