@@ -40,6 +40,8 @@ def label_parts(image: NDArray[Any]) -> NDArray[np.int64]:
     """Number the parts of one slice: pixels of one id that hang together; 0 is background."""
     from skimage.measure import label
 
+    if image.dtype == np.bool_:
+        return np.asarray(label(image, connectivity=2), dtype=np.int64)
     _, dense = np.unique(image, return_inverse=True)  # skimage takes no unsigned type of 64 bits
     dense = dense.reshape(image.shape) + (0 if (image == 0).any() else 1)
     return np.asarray(label(dense, background=0, connectivity=2), dtype=np.int64)
@@ -93,13 +95,13 @@ def _meeting(
 ) -> NDArray[np.int64]:
     """Pairs (n, 2) of parts of two slices, each an image and its parts, that have one id and touch, also aslant."""
     ids, parts = (np.pad(array, 1) for array in below)
-    height, width = above[0].shape
+    y, x = np.nonzero(above[1])
+    own, mine = above[0][y, x], above[1][y, x]
     found = []
     for dy in range(3):
         for dx in range(3):
-            window = (slice(dy, dy + height), slice(dx, dx + width))
-            same = (ids[window] == above[0]) & (above[1] > 0)
-            found.append(_pairs(parts[window][same], above[1][same]))
+            same = ids[y + dy, x + dx] == own
+            found.append(_pairs(parts[y + dy, x + dx][same], mine[same]))
     return np.unique(np.concatenate(found), axis=0)
 
 

@@ -1,8 +1,26 @@
 """Where label volumes lie: shape, voxel size and first corner; and several brought to one grid, lazily."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from famous.voxels import VoxelSize
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from famous import boxes as box_table
+from famous.errors import InputError
+from famous.stack import LazyVolume
+from famous.voxels import NM_PER_UM, VoxelSize
+
+if TYPE_CHECKING:
+    from famous.io.truths import Truth
+
+COARSEST_RATIO = 32.0  # voxels of two label sets that differ by more than that along an axis are not meant
+SAME_SIZE = 0.01  # relative difference of voxel sizes up to which as many voxels are the same voxels
+SNAP = 1e-6  # of a voxel: rounding that puts no centre into another voxel
+_FACTORS = {1e3: "1000", 1e-3: "1000", 10.0: "10 (nm and Å)", 0.1: "10 (nm and Å)", 1e6: "10⁶", 1e-6: "10⁶"}
 
 
 @dataclass(frozen=True)
@@ -24,10 +42,203 @@ class Grid:
         z, y, x = (o + n * s for o, n, s in zip(self.origin_nm, self.shape, self.voxel_size.zyx, strict=True))
         return z, y, x
 
+    def cropped(self, low: tuple[int, int, int], high: tuple[int, int, int]) -> "Grid":
+        """Return the voxels low … high (z, y, x), half-open."""
+        z, y, x = (o + i * s for o, i, s in zip(self.origin_nm, low, self.voxel_size.zyx, strict=True))
+        shape = (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+        names = None if self.slice_names is None else self.slice_names[low[0] : high[0]]
+        return Grid(shape, self.voxel_size, (z, y, x), names)
+
+    def is_close(self, other: "Grid") -> bool:
+        """Tell whether both have the same voxels, to a thousandth of one."""
+        shift = (abs(a - b) / s for a, b, s in zip(self.origin_nm, other.origin_nm, self.voxel_size.zyx, strict=True))
+        return self.shape == other.shape and self.voxel_size.is_close(other.voxel_size) and max(shift) < 1e-3
+
     def __str__(self) -> str:
         sides = ", ".join(
-            f"{axis} {low / 1000:.6g} … {high / 1000:.6g}"
+            f"{axis} {low / NM_PER_UM:.6g} … {high / NM_PER_UM:.6g}"
             for axis, low, high in zip("zyx", self.origin_nm, self.high_nm, strict=True)
         )
         count = " × ".join(str(length) for length in self.shape)
         return f"{count} voxels of {self.voxel_size}: {sides} µm"
+
+
+class ResampledVolume:
+    """A label volume on another grid: each voxel has the label of the nearest one there; picklable.
+
+    `places` are, along z, y and x, the indices in the volume of the voxels of the grid.
+    """
+
+    def __init__(self, volume: LazyVolume, places: Sequence[NDArray[np.int64]]) -> None:
+        self.volume = volume
+        self.places = tuple(places)
+        self.shape: tuple[int, ...] = tuple(len(axis) for axis in self.places)
+        self.dtype: np.dtype[Any] = volume.dtype
+        self._windows = tuple(_as_slice(axis) for axis in self.places[1:])
+        self._kept: tuple[int, NDArray[Any]] | None = None
+
+    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
+        z = int(self.places[0][int(key)])
+        kept = self._kept
+        if kept is None or kept[0] != z:  # coarse slices stand for several fine ones
+            image = np.asarray(self.volume[z])
+            for axis, (window, places) in enumerate(zip(self._windows, self.places[1:], strict=True)):
+                image = (
+                    np.take(image, places, axis=axis) if window is None else image[(slice(None),) * axis + (window,)]
+                )
+            kept = self._kept = (z, image)
+        return kept[1].copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": None}
+
+
+def bring_together(truths: Sequence["Truth"]) -> tuple[list["Truth"], Grid, tuple[str, ...]]:
+    """Bring label sets to the grid of the first one, cut to what all of them have in common.
+
+    Returns
+    -------
+    tuple
+        The truths on one grid, each voxel with the label of the nearest one; the grid; and what was done, in words.
+
+    Raises
+    ------
+    InputError
+        If two of them have no common voxel, or a difference that cannot be meant: as many voxels of another size, or
+        voxels of more than 32 times the size. Both extents are named, and a unit that explains it.
+    """
+    if not truths:
+        raise InputError("found no label set, expected one or more")
+    first, notes = truths[0], []
+    placed = [first]
+    for truth in truths[1:]:
+        settled, said = _settle(truth, first)
+        notes += said
+        _require_meant(settled, first)
+        placed.append(settled)
+    grid = first.grid
+    low = np.zeros(3, dtype=np.int64)
+    high = np.array(grid.shape)
+    for truth in placed[1:]:
+        start, end = _within(grid, truth.grid)
+        low, high = np.maximum(low, start), np.minimum(high, end)
+        if (high <= low).any():
+            _refuse(truth, first, "they have no voxel in common", _moved_hint(truth.grid, grid))
+    z, y, x = (int(i) for i in low)
+    ends = (int(high[0]), int(high[1]), int(high[2]))
+    common = grid.cropped((z, y, x), ends)
+    brought = []
+    for truth in placed:
+        on_grid, said = _onto(truth, common)
+        notes += said
+        brought.append(on_grid)
+    if common.shape != grid.shape:
+        notes.append(f"compared is what all have in common: {common}")
+    return brought, common, tuple(notes)
+
+
+def _settle(truth: "Truth", first: "Truth") -> tuple["Truth", list[str]]:
+    """Put what has the same voxels at the same place: origins are in frames of their own, unless the user gave one."""
+    mine, grid = truth.grid, first.grid
+    if truth.is_placed or mine.is_close(grid) or mine.shape != grid.shape:
+        return truth, []
+    if not mine.voxel_size.is_close(grid.voxel_size, relative=SAME_SIZE):
+        return truth, []
+    notes = []
+    if not np.allclose(mine.origin_nm, grid.origin_nm, rtol=0, atol=1e-3 * min(grid.voxel_size.zyx)):
+        origin = ", ".join(f"{value / NM_PER_UM:g}" for value in mine.origin_nm)
+        notes.append(
+            f"{truth.name}: has as many voxels as {first.name}, and begins at ({origin}) µm (z, y, x) by its file; "
+            "it is laid on the same voxels (give its offset, if it is elsewhere)"
+        )
+    if not mine.voxel_size.is_close(grid.voxel_size):
+        notes.append(f"{truth.name}: its voxel size {mine.voxel_size} is taken as {grid.voxel_size}")
+    return replace(truth, origin_nm=grid.origin_nm, voxel_size=grid.voxel_size), notes
+
+
+def _require_meant(truth: "Truth", first: "Truth") -> None:
+    mine, grid = truth.grid, first.grid
+    ratios = [a / b for a, b in zip(mine.voxel_size.zyx, grid.voxel_size.zyx, strict=True)]
+    far = max(max(ratio, 1 / ratio) for ratio in ratios)
+    factor = next((f for f in _FACTORS if all(math.isclose(r, f, rel_tol=0.05) for r in ratios)), None)
+    hint = f"; a factor of {_FACTORS[factor]} would explain it: give the unit" if factor is not None else ""
+    if far > COARSEST_RATIO:
+        _refuse(truth, first, f"their voxels differ {far:.3g} times", hint)
+    if mine.shape == grid.shape and far > 1 + SAME_SIZE and not truth.is_placed:
+        hint = hint or "; one of the voxel sizes is wrong: give it"
+        _refuse(truth, first, "they have as many voxels, of another size", hint)
+
+
+def _refuse(truth: "Truth", first: "Truth", why: str, hint: str) -> None:
+    raise InputError(
+        f"{truth.name} ({truth.path}) and {first.name} ({first.path}): {why}, which cannot be meant. "
+        f"Found {truth.grid}; expected to lie on {first.grid}{hint}"
+    )
+
+
+def _moved_hint(mine: Grid, grid: Grid) -> str:
+    """Say what would bring two that lie apart together: an offset in voxels or in another unit, or the same corner."""
+    for what, sizes in (
+        ("the offset is in voxels, not in nm", grid.voxel_size.zyx),
+        ("the offset is in µm, not in nm", (NM_PER_UM,) * 3),
+        ("the offset is in nm, not in µm", (1 / NM_PER_UM,) * 3),
+    ):
+        z, y, x = (o * s for o, s in zip(mine.origin_nm, sizes, strict=True))
+        start, end = _within(grid, replace(mine, origin_nm=(z, y, x)))
+        if (end > start).all():
+            return f"; it would fit if {what}"
+    return "; give the offset in nm at which it begins"
+
+
+def _within(grid: Grid, other: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First index of the grid's voxels (z, y, x) whose centres lie in another's extent, and one past the last."""
+    size, origin = np.array(grid.voxel_size.zyx), np.array(grid.origin_nm)
+    start = np.ceil((np.array(other.origin_nm) - origin) / size - 0.5 - SNAP)
+    end = np.floor((np.array(other.high_nm) - origin) / size - 0.5 + SNAP) + 1
+    counts = np.array(grid.shape)
+    return np.clip(start, 0, counts).astype(np.int64), np.clip(end, 0, counts).astype(np.int64)
+
+
+def _onto(truth: "Truth", grid: Grid) -> tuple["Truth", list[str]]:
+    """Return a truth on a grid that lies in it, and what was done."""
+    mine = truth.grid
+    if mine.is_close(grid):
+        return replace(truth, voxel_size=grid.voxel_size, origin_nm=grid.origin_nm), []
+    places = [_places(axis, mine, grid) for axis in range(3)]
+    classes = {name: ResampledVolume(volume, places) for name, volume in truth.classes.items()}
+    boxes = None if truth.boxes is None else _move_boxes(truth.boxes, mine, grid)
+    notes = []
+    if not mine.voxel_size.is_close(grid.voxel_size):
+        notes.append(f"{truth.name}: brought from {mine.voxel_size} to {grid.voxel_size} by the nearest voxel")
+    moved = replace(
+        truth, classes=classes, boxes=boxes, shape=grid.shape, voxel_size=grid.voxel_size, origin_nm=grid.origin_nm
+    )
+    return moved, notes
+
+
+def _places(axis: int, mine: Grid, grid: Grid) -> NDArray[np.int64]:
+    """Index along an axis of the voxel that each voxel's centre of a grid lies in; of two at its border the upper."""
+    size = grid.voxel_size.zyx[axis]
+    centres = grid.origin_nm[axis] + (np.arange(grid.shape[axis]) + 0.5) * size
+    places = np.floor((centres - mine.origin_nm[axis]) / mine.voxel_size.zyx[axis] + SNAP)
+    inside: NDArray[np.int64] = np.clip(places, 0, mine.shape[axis] - 1).astype(np.int64)
+    return inside
+
+
+def _as_slice(places: NDArray[np.int64]) -> slice | None:
+    """Return places that follow each other as a slice."""
+    if len(places) and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return None
+
+
+def _move_boxes(table: pd.DataFrame, mine: Grid, grid: Grid) -> pd.DataFrame:
+    """Bring boxes to a grid: slices by their centre, corners to the nearest pixel; what lies outside is left out."""
+    moved = table.copy()
+    scale = [a / b for a, b in zip(mine.voxel_size.zyx, grid.voxel_size.zyx, strict=True)]
+    shift = [(a - b) / s for a, b, s in zip(mine.origin_nm, grid.origin_nm, grid.voxel_size.zyx, strict=True)]
+    moved["z"] = np.floor((table["z"] + 0.5) * scale[0] + shift[0]).astype("int32")
+    for column, axis in (("y0", 1), ("y1", 1), ("x0", 2), ("x1", 2)):
+        moved[column] = np.rint(table[column] * scale[axis] + shift[axis]).astype("int32")
+    inside = moved[moved["z"].between(0, grid.shape[0] - 1)]
+    return box_table.clip(inside, grid.shape[1], grid.shape[2])

@@ -15,7 +15,7 @@ from famous.io.sources import FileVolume, Source, naming, without_channels
 #: Names that lie about beside slices: of systems, and of programs that draw boxes.
 _BYSTANDERS = {
     "thumbs.db", "desktop.ini", "obj.names", "obj.data", "classes.txt", "train.txt", "valid.txt", "val.txt", "test.txt",
-    "data.yaml", "_darknet.labels", "predefined_classes.txt",
+    "data.yaml", "_darknet.labels", "predefined_classes.txt", "classes.csv",
 }  # fmt: skip
 _LABEL_SUFFIXES = {".txt", ".csv", ".xml", ".json"}  # boxes of a slice, when they share its stem
 _FORMATS = {**pictures.SUFFIXES, **dict.fromkeys(tiffs.SUFFIXES, "TIFF")}

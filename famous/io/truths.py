@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from famous.io.grids import Grid
+from famous.errors import InputError
+from famous.io import mesh_volumes, truth_classes
+from famous.io.annotations import FORMATS, detect_format, read_boxes
+from famous.io.grids import Grid, bring_together
+from famous.io.sources import naming
+from famous.io.stacks import split_dataset
+from famous.io.truth_files import Labels, Reading, open_labels
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
 
-__all__ = ["Grid", "Placing", "Truth", "open_truth"]
+__all__ = ["Grid", "Placing", "Truth", "bring_together", "open_truth", "read_table"]
+
+_BOX_SUFFIXES = (".json", ".xml", ".txt", ".csv", ".names", ".data", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,7 @@ class Placing:
     voxel_size: VoxelSize | None = None
     unit: str | None = None  # of the numbers in the file: nm, µm, mm, Å …; "voxel" for meshes in voxels of the stack
     offset_nm: tuple[float, float, float] | None = None  # (z, y, x): first corner, or what meshes are moved by
+    ignore: int | None = None  # value in the file of what nobody is judged by; it keeps it in every class
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +81,12 @@ def open_truth(
     like: Grid | None = None,
     placing: Placing | None = None,
     classes: Sequence[str] | None = None,
+    table: Mapping[int, str] | None = None,
 ) -> Truth:
     """Open labels of any format, lazily.
+
+    Read are what `famous.io.stacks` opens (TIFF, folders of slices, MRC, HDF5, OME-Zarr with its labels, a run's
+    store, NIfTI, NRRD, Amira); a folder with one file or sub-folder a class; meshes; and boxes in slices.
 
     Parameters
     ----------
@@ -88,10 +101,119 @@ def open_truth(
     classes
         The classes that may be compared. A class of the file is matched to them by its name ("Mitochondria" is
         mitochondrion); a file that names none gets the only one of them, or "object".
+    table
+        Class of each id; without it a CSV with the columns id,class beside the file counts, then names in the file.
 
     Raises
     ------
     InputError
         If there is nothing, nothing that is labels, or it cannot be said where it lies.
     """
-    raise NotImplementedError
+    placing = placing or Placing()
+    base, _ = split_dataset(path)
+    with naming(base, "labels: a file or a folder"):
+        kind = _kind(base)
+    if kind == "boxes":
+        return _open_boxes(base, name, like, classes)
+    if kind == "meshes":
+        return _open_meshes(base, name, like, placing, classes)
+    labels = open_labels(path, Reading(placing.unit, classes, table, placing.ignore))
+    return _place(labels, str(path), name, like, placing)
+
+
+def read_table(path: str | Path) -> dict[int, str]:
+    """Read a class table: CSV with the columns id and class; InputError where it is none."""
+    return truth_classes.read_table(Path(path))
+
+
+def _kind(path: Path) -> str:
+    """Tell boxes and meshes from labels."""
+    if not path.is_dir():
+        suffix = path.suffix.lower()
+        return "meshes" if suffix in mesh_volumes.SUFFIXES else "boxes" if suffix in _BOX_SUFFIXES else "labels"
+    if mesh_volumes.find_meshes(path):
+        return "meshes"
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    is_boxes = bool(entries) and all(entry.suffix.lower() in _BOX_SUFFIXES or entry.is_dir() for entry in entries)
+    if is_boxes and any(entry.is_file() for entry in entries):
+        return "boxes"
+    return "labels"
+
+
+def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Placing) -> Truth:
+    """Decide on the voxel size and the first corner."""
+    notes = [*labels.notes, *labels.classes.notes]
+    size, origin = placing.voxel_size or labels.voxel_size, labels.origin_nm
+    if placing.voxel_size and labels.voxel_size and not placing.voxel_size.is_close(labels.voxel_size):
+        found = f"{labels.voxel_size} by the file, {placing.voxel_size} by the option"
+        notes.append(f"{name}: a voxel is {found}; the option wins")
+    if size is None and like is not None and like.shape == labels.shape:
+        size, origin = like.voxel_size, like.origin_nm
+        notes.append(f"{name}: has no voxel size that can be used but as many voxels as the stack; its size is taken")
+    if size is None:
+        than = f", and not as many voxels as {like}" if like is not None else ""
+        said = f" ({'; '.join(labels.notes)})" if labels.notes else ""
+        raise InputError(
+            f"{path}: found {labels.shape} voxels (z, y, x) without a voxel size{than}{said}; expected one: give the "
+            "voxel size of the truth in nm, or the unit of its numbers"
+        )
+    if like is not None and labels.voxel_size is not None:
+        # The file gives the first voxel's centre in a frame where the stack's first centre is 0. Where it gives 0 it
+        # says nothing, and the corners are what most resampling keeps.
+        pairs = zip(origin, like.voxel_size.zyx, size.zyx, strict=True)
+        z, y, x = (at + (theirs - mine) / 2 if at else 0.0 for at, theirs, mine in pairs)
+        origin = (z, y, x)
+    return Truth(
+        name,
+        labels.classes.volumes,
+        size,
+        labels.shape,
+        placing.offset_nm or origin,
+        tuple(notes),
+        path,
+        labels.format,
+        labels.classes.is_semantic,
+        is_placed=placing.offset_nm is not None,
+    )
+
+
+def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, classes: Sequence[str] | None) -> Truth:
+    size = like.voxel_size if like is not None else placing.voxel_size
+    if size is None:
+        raise InputError(f"{path}: found meshes, expected also the stack that they belong to, or a voxel size")
+    grid, found = mesh_volumes.open_meshes(path, like or size, placing.unit, placing.offset_nm, classes)
+    return Truth(
+        name,
+        found.volumes,
+        grid.voxel_size,
+        grid.shape,
+        grid.origin_nm,
+        found.notes,
+        str(path),
+        "meshes",
+        is_placed=True,
+    )
+
+
+def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str] | None) -> Truth:
+    if like is None:
+        raise InputError(f"{path}: found boxes, expected also the stack that they were drawn in")
+    format_name = detect_format(path)
+    read = read_boxes(path, format_name, shape=like.shape, names=like.slice_names)
+    boxes, notes = read.annotations.boxes, list(read.notes)
+    renamed = {own: truth_classes.match_class(own, classes, notes) for own in read.annotations.classes}
+    boxes = boxes.assign(class_name=boxes["class_name"].map(lambda own: renamed.get(own, own)).astype("str"))
+    done = ", ".join(str(z) for z in sorted(read.annotations.done)[:20])
+    notes.append(f"{name}: boxes in slices, compared in 2D; labelled slices: {done or 'none'}")
+    return Truth(
+        name,
+        {},
+        like.voxel_size,
+        like.shape,
+        like.origin_nm,
+        tuple(notes),
+        str(path),
+        FORMATS[format_name],
+        boxes=boxes,
+        is_placed=True,
+    )

@@ -85,6 +85,13 @@ def open_zarr(path: Path, inside: str | None = None) -> Source:
     return Source(f"{name}:{found[0].inside}", volume, (path / found[0].inside,), voxel_size)
 
 
+def list_images(path: Path, inside: str | None = None) -> list[str]:
+    """Name the images and arrays of a store that may be stacks, an image by its group, at most a few dozen."""
+    with naming(path, "a Zarr store"):
+        found = _search(path, (inside or "").strip("/"))
+    return [item.inside.rpartition("/")[0] if item.is_image else item.inside for item in found]
+
+
 def _search(root: Path, inside: str) -> list[_Found]:
     """List the arrays at or below a place in the store that may be the stack."""
     here = root / inside

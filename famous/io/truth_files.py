@@ -1,0 +1,201 @@
+"""Files and folders of labels: one volume, a store with several, or one file or sub-folder a class."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, tiffs, zarrs
+from famous.io.label_store import LabelStore
+from famous.io.slices import natural_key
+from famous.io.stacks import open_stack, split_dataset
+from famous.io.tables import read_json
+from famous.io.truth_classes import Classes, as_one, by_names, class_of_file, find_table, match_class, merge_classes
+from famous.io.volumes import LabelVolume
+from famous.stack import LazyVolume
+from famous.voxels import VoxelSize
+
+_VOLUMES = (*mrc.SUFFIXES, *hdf5.SUFFIXES, *nrrd.SUFFIXES, *amira.SUFFIXES, ".nii", ".nii.gz", ".zarr")
+_SLICES = (*tiffs.SUFFIXES, *pictures.SUFFIXES)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Opened labels: their classes, all of one shape, and what the files say about where they lie."""
+
+    classes: Classes
+    shape: tuple[int, int, int]
+    voxel_size: VoxelSize | None
+    origin_nm: tuple[float, float, float]
+    notes: tuple[str, ...]
+    format: str
+
+
+class StoredVolume:
+    """Labels of one class of a run; picklable."""
+
+    def __init__(self, store: LabelStore, class_name: str) -> None:
+        self._store = store
+        self._class_name = class_name
+        self.shape: tuple[int, ...] = store.shape
+        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+
+    def __getitem__(self, z: int) -> NDArray[np.uint32]:
+        return self._store.read_labels(self._class_name, z)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known before labels are read."""
+
+    unit: str | None = None  # of the numbers in the file
+    classes: Sequence[str] | None = None  # that may be compared
+    table: Mapping[int, str] | None = None  # class of each id
+    ignore: int | None = None  # id of what nobody is judged by
+
+
+def open_labels(path: str | Path, reading: Reading) -> Labels:
+    """Open labels of one or several classes, lazily; masks are gone through once.
+
+    Raises
+    ------
+    InputError
+        If there is nothing that is labels, two files hold one class, or they differ in shape or voxel size.
+    """
+    base, inside = split_dataset(path)
+    if not base.is_dir():
+        return _one_volume(path, reading)
+    if zarrs.is_store(base):
+        return _open_store(base, inside, reading)
+    parts = _files_by_class(base)
+    if parts is None:
+        return _one_volume(path, reading)
+    return _together(base, [_named(part, reading) for part in parts])
+
+
+def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> Labels:
+    """Open one volume; of the class of that name, where one is given."""
+    base, inside = split_dataset(path)
+    names: Mapping[int, str] = {}
+    suffix = base.suffix.lower()
+    if base.is_file() and (nifti.is_nifti(base) or suffix in (*nrrd.SUFFIXES, *amira.SUFFIXES)):
+        if nifti.is_nifti(base):
+            source = nifti.open_nifti(base, reading.unit)
+        else:
+            source, names = (nrrd.open_nrrd if suffix in nrrd.SUFFIXES else amira.open_amira)(base, reading.unit)
+        opened, voxel_size, kind, origin = source.volume, source.voxel_size, source.format, source.origin_nm
+        notes = list(source.notes)
+    else:
+        stack = open_stack(path)
+        opened, voxel_size, kind, origin = stack.stack.volume, stack.stack.voxel_size, stack.format, stack.origin_nm
+        notes = list(stack.notes)
+        if "JPEG" in kind:
+            raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF or another")
+    volume: LazyVolume = LabelVolume(opened, str(path), wide=opened.dtype.kind in "iu" and opened.dtype.itemsize > 4)
+    table = reading.table or find_table(base) or names
+    if table:
+        classes = by_names(volume, table, reading.classes, reading.ignore)
+    else:
+        stem = (inside or "").strip("/").split("/")[-1] or _stem(base)
+        classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore)
+    z, y, x = (int(length) for length in volume.shape)
+    return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind)
+
+
+def _named(path: Path, reading: Reading) -> Labels:
+    """Open the file or folder of one class."""
+    notes: list[str] = []
+    name = match_class(_stem(path), reading.classes, notes)
+    labels = _one_volume(path, reading, name)
+    return Labels(
+        labels.classes, labels.shape, labels.voxel_size, labels.origin_nm, (*notes, *labels.notes), labels.format
+    )
+
+
+def _together(path: Path, parts: Sequence[Labels]) -> Labels:
+    """Put the classes of several volumes together, which must have the same voxels."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.shape != first.shape:
+            raise InputError(
+                f"{path}: found {_names(part)} of {part.shape} voxels (z, y, x), "
+                f"expected {first.shape} as {_names(first)}"
+            )
+        sizes = part.voxel_size, first.voxel_size
+        if sizes[0] is not None and sizes[1] is not None and not sizes[0].is_close(sizes[1]):
+            raise InputError(
+                f"{path}: found {_names(part)} with voxels of {sizes[0]}, expected {sizes[1]} as {_names(first)}"
+            )
+    try:
+        classes = merge_classes([part.classes for part in parts])
+    except InputError as fault:
+        raise InputError(f"{path}: {fault}") from fault
+    size = next((part.voxel_size for part in parts if part.voxel_size is not None), None)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return Labels(classes, first.shape, size, first.origin_nm, notes, first.format)
+
+
+def _names(labels: Labels) -> str:
+    return ", ".join(labels.classes.volumes) or "nothing"
+
+
+def _open_store(path: Path, inside: str | None, reading: Reading) -> Labels:
+    """Open the labels of a run, or those of an OME-Zarr file; one array is a class of that name."""
+    if not inside and _is_run(path):
+        store = LabelStore.open(path)
+        volumes: dict[str, LazyVolume] = {name: StoredVolume(store, name) for name in store.classes}
+        origin = (0.0, 0.0, 0.0)
+        return Labels(Classes(volumes, frozenset()), store.shape, store.voxel_size, origin, (), "labels of famous")
+    listed = zarrs.list_images(path, inside)
+    labels = [name for name in listed if "labels" in name.split("/")[:-1]]
+    chosen = labels or listed
+    if len(chosen) < 2:
+        return _one_volume(f"{path}:/{chosen[0]}" if chosen and chosen[0] else path, reading)
+    parts = []
+    for name in chosen:
+        notes: list[str] = []
+        class_name = match_class(name.split("/")[-1], reading.classes, notes)
+        part = _one_volume(f"{path}:/{name}", reading, class_name)
+        parts.append(
+            Labels(part.classes, part.shape, part.voxel_size, part.origin_nm, (*notes, *part.notes), part.format)
+        )
+    return _together(path, parts)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return "famous" in read_json(path / "zarr.json")["attributes"]
+    except (InputError, LookupError, TypeError):
+        return False
+
+
+def _files_by_class(folder: Path) -> list[Path] | None:
+    """List the files or sub-folders that hold a class each; None where the folder is one volume, in slices."""
+    entries = sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: natural_key(e.name))
+    stores = [entry for entry in entries if entry.is_dir() and zarrs.is_store(entry)]
+    volumes = [entry for entry in entries if entry.is_file() and entry.name.lower().endswith(_VOLUMES)] + stores
+    slices = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in _SLICES]
+    folders = [entry for entry in entries if entry.is_dir() and entry not in stores and _has_slices(entry)]
+    if volumes or (folders and not slices):
+        return [*volumes, *slices, *folders]
+    if slices and (_is_volume(slices[0]) or not any(re.search(r"\d", entry.stem) for entry in slices)):
+        return slices
+    return None
+
+
+def _has_slices(folder: Path) -> bool:
+    return any(entry.suffix.lower() in _SLICES for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _is_volume(path: Path) -> bool:
+    """Tell whether a picture file has several slices."""
+    return path.suffix.lower() in tiffs.SUFFIXES and tiffs.open_tiff(path).volume.shape[0] > 1
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\.(seg\.nrrd|nii\.gz|ome\.tiff?|ome\.zarr|[^.]*)$", "", path.name, flags=re.IGNORECASE) or path.name
