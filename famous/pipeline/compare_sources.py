@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from famous.compare.comparison import SourceFacts
@@ -15,8 +14,7 @@ from famous.errors import InputError
 from famous.io.grids import Grid, bring_together
 from famous.io.stacks import split_dataset
 from famous.io.tables import read_csv
-from famous.io.truth_classes import by_names
-from famous.io.truths import Placing, Truth, open_truth
+from famous.io.truths import Placing, Truth, open_truth, read_table
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run
 from famous.stack import LazyVolume
@@ -96,10 +94,11 @@ def open_sources(asked: Asked) -> Opened:
     names = _names(first, others, asked, is_run=project is not None)
     pred = open_truth(first, name=names[0], placing=asked.placing) if project is None else of_run(project, names[0])
     wanted = list(pred.classes)
+    placing = replace(asked.placing, ignore=asked.ignore)
+    table = None if asked.class_table is None else read_table(asked.class_table)
     opened = [pred]
     for path, name in zip(others, names[1:], strict=True):
-        truth = open_truth(path, name=name, like=pred.grid, placing=asked.placing, classes=wanted)
-        opened.append(truth if asked.class_table is None else _apart(truth, asked.class_table, wanted))
+        opened.append(open_truth(path, name=name, like=pred.grid, placing=placing, classes=wanted, table=table))
     facts = tuple(_facts(truth, fingerprint(path)) for truth, path in zip(opened, (first, *others), strict=True))
     scores: Mapping[str, Mapping[int, float]] = {} if project is None else scores_of(project)
     if any(truth.boxes is not None for truth in opened):
@@ -194,20 +193,6 @@ def _facts(truth: Truth, mark: str) -> SourceFacts:
         (*truth.notes, *said),
         mark,
     )
-
-
-def _apart(truth: Truth, path: Path, wanted: Sequence[str]) -> Truth:
-    """Take a truth of one volume of ids apart by a table of their classes; any other stays as it is."""
-    if len(truth.classes) != 1:
-        return truth
-    table = read_csv(path, ["id", "class"])
-    numbers = pd.to_numeric(table["id"], errors="coerce")
-    if len(table) == 0 or numbers.isna().any() or table["class"].isna().any():
-        raise InputError(f"{path}: found a line without a number and a class, expected the columns id,class")
-    names = {int(number): str(name) for number, name in zip(numbers, table["class"], strict=True)}
-    found = by_names(next(iter(truth.classes.values())), names, wanted)
-    notes = (*truth.notes, *found.notes, f"classes by {path.name}")
-    return replace(truth, classes=found.volumes, is_semantic=found.is_semantic, notes=notes)
 
 
 def _choose(truths: list[Truth], asked: Asked) -> list[Truth]:
