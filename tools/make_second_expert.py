@@ -106,10 +106,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--voxel-size", type=float, nargs=3, metavar=("Z", "Y", "X"), help="nm, where the file has none"
     )
-    parser.add_argument("--bias", type=float, default=-4.0, help="nm that every border lies outside of the first's")
-    parser.add_argument("--object-bias", type=float, default=6.0, help="nm, its deviation from object to object")
-    parser.add_argument("--slice-bias", type=float, default=3.0, help="nm, its deviation from slice to slice")
-    parser.add_argument("--border", type=float, default=8.0, help="nm, deviation of the border's smooth noise")
+    parser.add_argument("--bias", type=float, default=-1.0, help="nm that every border lies outside of the first's")
+    parser.add_argument("--object-bias", type=float, default=4.0, help="nm, its deviation from object to object")
+    parser.add_argument("--slice-bias", type=float, default=2.0, help="nm, its deviation from slice to slice")
+    parser.add_argument("--border", type=float, default=6.0, help="nm, deviation of the border's smooth noise")
     parser.add_argument("--smooth", type=float, default=120.0, help="nm over which the noise changes")
     parser.add_argument("--drop", type=float, default=0.06, help="share of the objects left out")
     parser.add_argument("--invent", type=float, default=0.03, help="share made up")
@@ -131,6 +131,7 @@ def disagree(
     drawn: list[Piece] = []
     changes: list[tuple[Any, ...]] = []
     names = list(first)
+    sizes = {name: count(volume) for name, volume in first.items()}
     for name, volume in first.items():
         pieces = cut_out(name, volume)
         fate = fates(pieces, how, rng, classes=len(names))
@@ -145,7 +146,9 @@ def disagree(
                 drawn.append(other)
                 changes.append(("split", name, piece.number, fresh))
             elif fate.get(piece.number) == "relabel":
-                elsewhere = str(rng.choice([n for n in names if n != name]))
+                others = [n for n in names if n != name]
+                common = np.array([1.0 + sizes[n] for n in others])  # a class that is rare stays so
+                elsewhere = str(rng.choice(others, p=common / common.sum()))
                 changes.append(("relabelled", name, piece.number, elsewhere))
                 piece.name = elsewhere
             drawn.append(piece)
@@ -274,9 +277,9 @@ def paint(
     for piece in pieces:
         mask = np.pad(piece.mask, [(n, n) for n in pad])
         low = piece.low - pad
-        # to the border, which lies between voxels: above 0 inside
         inside = ndimage.distance_transform_edt(mask, sampling=size)
         depth = inside - ndimage.distance_transform_edt(~mask, sampling=size)
+        depth -= np.sign(depth) * voxel_size.pixel_nm / 2  # to the border, which lies between two voxels
         depth += how.bias + how.object_bias * np.clip(rng.normal(), -3, 3)
         depth += how.slice_bias * np.clip(rng.normal(size=(len(mask), 1, 1)), -3, 3)
         depth += how.border * np.clip(smooth_noise(mask.shape, size, how.smooth, rng), -3, 3)

@@ -107,6 +107,7 @@ def variation_of_information(overlaps: Overlaps, *, everything: bool = False) ->
     The first is the entropy of pred given truth, what pred splits; the second that of truth given pred, what it
     merges. They are taken over the voxels of truth's objects, as is usual where most of a volume is background, with
     pred's background as one more label; `everything` takes every voxel. Swapping the sides swaps the two only then.
+    All that pred misses, whole objects and thin borders alike, is thus one large label that merges.
     """
     pred, truth, voxels = contingency(overlaps, everything=everything)
     total = int(voxels.sum())
