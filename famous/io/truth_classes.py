@@ -157,12 +157,14 @@ def match_class(found: str, known: Sequence[str] | None, notes: list[str]) -> st
     if not known or found in known:
         return found
     letters = {name: _letters(name) for name in known}
-    mine = _letters(found)
+    words = re.findall(r"[^\W_\d]+", found) or [found]
+    starts = {_stem("".join(words[: n + 1]).casefold()) for n in range(len(words))}
+    mine, first = _letters(found), words[0].casefold()
     rules = (
         lambda theirs: theirs == mine,
-        lambda theirs: _ENDINGS.sub("", theirs) == _ENDINGS.sub("", mine),
-        lambda theirs: len(mine) >= _SHORTEST and theirs.startswith(mine),
-        lambda theirs: len(theirs) >= _SHORTEST and mine.startswith(_ENDINGS.sub("", theirs)),
+        lambda theirs: _stem(theirs) == _stem(mine),
+        lambda theirs: _stem(theirs) in starts,
+        lambda theirs: len(first) >= _SHORTEST and theirs.startswith(first),
     )
     for rule in rules:
         fitting = [name for name, theirs in letters.items() if rule(theirs)]
@@ -170,6 +172,10 @@ def match_class(found: str, known: Sequence[str] | None, notes: list[str]) -> st
             notes.append(f"{found} is taken as {fitting[0]}")
             return fitting[0]
     return found
+
+
+def _stem(letters: str) -> str:
+    return _ENDINGS.sub("", letters)
 
 
 def _letters(name: str) -> str:
