@@ -88,12 +88,14 @@ def area_of_slice(
     Areas
         Objects on either side of a crossing have it, those of `after` too.
     """
-    here = np.pad(image, 1)
-    below = np.zeros_like(here) if after is None else np.pad(after, 1)
-    found = [_cross(here, here, step, directions) for step in WITHIN]
-    found += [_cross(here, below, step, directions) for step in ACROSS]
+    width = image.shape[1] + 2
+    here = np.pad(image, 1).ravel()  # so that a step over the end of a line leads to background
+    below = np.zeros_like(here) if after is None else np.pad(after, 1).ravel()
+    found = [_cross(here, here, step, width, directions) for step in WITHIN]
+    found += [_cross(here, below, step, width, directions) for step in ACROSS]
     if is_first:
-        found += [_cross(np.zeros_like(here), here, step, directions) for step in ACROSS]
+        nothing = np.zeros_like(here)
+        found += [_cross(nothing, here, step, width, directions) for step in ACROSS]
     return Areas.joined(found)
 
 
@@ -101,16 +103,14 @@ def _cross(
     one: NDArray[np.unsignedinteger],
     other: NDArray[np.unsignedinteger],
     step: tuple[int, int, int],
+    width: int,
     directions: Directions,
 ) -> Areas:
-    """Count the crossings from padded slice to padded slice along one step."""
-    _, dy, dx = step
-    height, width = one.shape
-    start = one[: height - dy if dy >= 0 else height, max(0, -dx) : width - max(0, dx)]
-    end = other[max(0, dy) :, max(0, dx) : width - max(0, -dx)]
-    if dy < 0:
-        start, end = one[-dy:, max(0, -dx) : width - max(0, dx)], other[:dy, max(0, dx) : width - max(0, -dx)]
-    crossed = start != end
+    """Count the crossings from padded slice to padded slice, both flat, along one step."""
+    shift = step[1] * width + step[2]
+    start = one[max(0, -shift) : len(one) - max(0, shift)]
+    end = other[max(0, shift) : len(other) - max(0, -shift)]
+    crossed = np.flatnonzero(start != end)
     sides = np.concatenate([start[crossed], end[crossed]])
     ids, counts = _count(sides[sides > 0])
     return Areas(ids, counts.astype(np.float64) * directions.nm2[step])

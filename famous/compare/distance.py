@@ -62,30 +62,31 @@ def surfaces_of_slice(
         Id and surface of each of them that is in the slice.
     """
     before, image, after = slices
-    z_face, y_face, x_face = (voxel_size.volume_nm3 / side for side in voxel_size.zyx)
-    out = np.zeros(image.shape, dtype=np.float32)
-    for neighbour in (before, after):
-        out += np.float32(z_face) * (image != (0 if neighbour is None else neighbour))
-    down, right = image[1:] != image[:-1], image[:, 1:] != image[:, :-1]
-    out[1:] += np.float32(y_face) * down
-    out[:-1] += np.float32(y_face) * down
-    out[:, 1:] += np.float32(x_face) * right
-    out[:, :-1] += np.float32(x_face) * right
-    out[[0, -1]] += np.float32(y_face)
-    out[:, [0, -1]] += np.float32(x_face)
     if len(wanted) == 0:
         return
-    y, x = np.nonzero((out > 0) & (image > 0))
-    ids = image[y, x].astype(np.uint64)
+    width = image.shape[1] + 2
+    here = np.pad(image, 1).ravel()  # outside of the slice is background
+    rest = slice(width, len(here) - width)  # without the first and the last line
+    inner = here[rest]
+    z_nm2, y_nm2, x_nm2 = (voxel_size.volume_nm3 / side for side in voxel_size.zyx)
+    faces = [(z_nm2, inner != (0 if side is None else np.pad(side, 1).ravel()[rest])) for side in (before, after)]
+    for shift, nm2 in ((-width, y_nm2), (width, y_nm2), (-1, x_nm2), (1, x_nm2)):
+        faces.append((nm2, inner != here[width + shift : len(here) - width + shift]))
+    found = np.flatnonzero(np.logical_or.reduce([face for _, face in faces]) & (inner > 0))
+    out = np.zeros(len(found), dtype=np.float32)
+    for nm2, face in faces:
+        out += np.float32(nm2) * face[found]
+    y, x = np.divmod(found, width)
+    x -= 1
+    ids = inner[found].astype(np.uint64)
     place = np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)
     kept = np.flatnonzero(wanted[place] == ids)
     order = kept[np.argsort(ids[kept], kind="stable")]
-    ids, y, x = ids[order], y[order], x[order]
+    ids, y, x, out = ids[order], y[order], x[order], out[order]
     index = np.stack([np.full(len(y), z), y, x], axis=1).astype(np.int32)
-    nm2 = out[y, x]
     turns = np.flatnonzero(ids[1:] != ids[:-1]) + 1
     for start, end in pairwise([0, *turns.tolist(), len(ids)] if len(ids) else []):
-        yield int(ids[start]), Surface(index[start:end], nm2[start:end])
+        yield int(ids[start]), Surface(index[start:end], out[start:end])
 
 
 @dataclass(frozen=True)

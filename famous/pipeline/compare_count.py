@@ -12,7 +12,7 @@ from famous.compare.area import Areas, Directions, area_of_slice
 from famous.compare.comparison import pairs_of
 from famous.compare.components import Components, classify, piece_recalls, score_slice
 from famous.compare.known import KnownParams, known_slice
-from famous.compare.overlaps import Objects, Overlaps, count_lines, read_lines
+from famous.compare.overlaps import Lines, Objects, Overlaps, count_lines, read_lines
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline.stage import Session
 from famous.stack import LazyVolume
@@ -133,15 +133,16 @@ class SliceCounter:
     def __call__(self, task: tuple[int, Images, Images | None]) -> Counts:
         """Take a slice's index, its images and those of the slice after it."""
         z, images, after = task
-        made = Counts()
+        made, lines = Counts(), {}
         for key, image in images.items():
             own = self._own(key, image)
-            made.objects[key] = read_lines(own, z).objects
+            lines[key] = read_lines(own, z)
+            made.objects[key] = lines[key].objects
             if self.scene.is_whole:
                 following = None if after is None else self._own(key, after[key])
                 made.areas[key] = area_of_slice(own, following, self.directions, is_first=z == 0)
         for pair in self.scene.pairs:
-            self._count_pair(pair, z, images, made)
+            self._count_pair(pair, z, images, lines, made)
         return made
 
     def _own(self, key: Key, image: NDArray[Any]) -> NDArray[Any]:
@@ -149,8 +150,8 @@ class SliceCounter:
         ignore = self.scene.ignore_of(key[0])
         return image if ignore is None else np.where(image == ignore, 0, image).astype(image.dtype)
 
-    def _count_pair(self, pair: Pair, z: int, images: Images, made: Counts) -> None:
-        """Count what each class of pred shares with each class of truth."""
+    def _count_pair(self, pair: Pair, z: int, images: Images, lines: dict[Key, Lines], made: Counts) -> None:
+        """Count what each class of pred shares with each class of truth; the lines are those of whole slices."""
         pred, truth = pair
         names = self.scene.classes_of(pair)
         size = self.scene.voxel_size
@@ -161,9 +162,9 @@ class SliceCounter:
         )
         for name in names:
             known = known_slice(z, images[pred, name], images[truth, name], voxel_size=size, params=params)
-            there = read_lines(images[truth, name], z, known)
+            there = lines[truth, name] if known is None else read_lines(images[truth, name], z, known)
             for other in names:
-                here = read_lines(images[pred, other], z, known)
+                here = lines[pred, other] if known is None else read_lines(images[pred, other], z, known)
                 made.overlaps[pair, other, name] = count_lines(here, there)
                 if other == name:
                     made.flat[pair, name] = classify(piece_recalls(here, there))

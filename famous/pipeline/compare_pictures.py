@@ -15,6 +15,7 @@ KEPT_BYTES = 300_000_000  # of slices
 GROUND = 225  # grey of what has no picture
 
 Window = tuple[int, int, int, int]
+Place = tuple[str, str, int]  # source, class and z; of the picture the first two are empty
 
 
 @dataclass
@@ -35,17 +36,19 @@ class GridPictures:
     volumes: Mapping[str, Mapping[str, LazyVolume]]
     stack: Stack | None = None
     corner_nm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    _kept: "OrderedDict[tuple[str, str, int], NDArray[Any]]" = field(default_factory=OrderedDict)
+    _kept: OrderedDict[Place, NDArray[Any]] = field(default_factory=OrderedDict)
     _bytes: int = 0
+    _parts: dict[Place, NDArray[Any]] = field(default_factory=dict)
+    _around: Window = (0, 0, 0, 0)
 
     def slice(self, axis: str, index: int, window: Window) -> NDArray[np.uint8]:
         """Read grey values, (rows, columns) uint8: those of the stack's nearest voxels."""
         if self.stack is None:
             row0, row1, column0, column1 = window
             return np.full((row1 - row0, column1 - column0), GROUND, dtype=np.uint8)
-        ranges = _ranges(axis, index, window)
-        z, y, x = (self._nearest(positions, k) for k, positions in enumerate(ranges))
-        planes = [self._image(at)[np.ix_(y, x)] for at in z.tolist()]
+        self._look_at(axis, window)
+        z, y, x = (self._nearest(positions, k) for k, positions in enumerate(_ranges(axis, index, window)))
+        planes = [self._keep(("", "", at), None)[np.ix_(y, x)] for at in z.tolist()]
         return _flat(np.stack(planes), axis).astype(np.uint8, copy=False)
 
     def labels(self, source: str, class_name: str, axis: str, index: int, window: Window) -> NDArray[Any]:
@@ -54,9 +57,26 @@ class GridPictures:
         volume = self.volumes.get(source, {}).get(class_name)
         if volume is None:
             return np.zeros((row1 - row0, column1 - column0), dtype=np.uint32)
+        self._look_at(axis, window)
         z, y, x = _ranges(axis, index, window)
-        planes = [self._keep((source, class_name, at), volume)[y[0] : y[-1] + 1, x[0] : x[-1] + 1] for at in z.tolist()]
+        planes = [self._part((source, class_name, at), volume, (y, x)) for at in z.tolist()]
         return _flat(np.stack(planes), axis)
+
+    def _look_at(self, axis: str, window: Window) -> None:
+        """Take note of what is looked at: after a slice come, as a rule, the two planes across it."""
+        if axis == "z" and window != self._around:
+            self._around = window
+            self._parts.clear()
+
+    def _part(self, place: Place, volume: LazyVolume, yx: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[Any]:
+        """Read a part of a slice; of the slices round what is looked at, that part is kept."""
+        (y0, y1), (x0, x1) = ((int(side[0]), int(side[-1]) + 1) for side in yx)
+        top, bottom, left, right = self._around
+        if not (top <= y0 and y1 <= bottom and left <= x0 and x1 <= right):
+            return self._keep(place, volume)[y0:y1, x0:x1]
+        if place not in self._parts:
+            self._parts[place] = self._keep(place, volume)[top:bottom, left:right].copy()
+        return self._parts[place][y0 - top : y1 - top, x0 - left : x1 - left]
 
     def _nearest(self, positions: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
         """Return the stack's indices along an axis that are nearest to the grid's."""
@@ -67,10 +87,7 @@ class GridPictures:
         inside: NDArray[np.int64] = np.clip(index, 0, self.stack.shape[axis] - 1)
         return inside
 
-    def _image(self, z: int) -> NDArray[Any]:
-        return self._keep(("", "", z), None)
-
-    def _keep(self, key: tuple[str, str, int], volume: LazyVolume | None) -> NDArray[Any]:
+    def _keep(self, key: Place, volume: LazyVolume | None) -> NDArray[Any]:
         """Read a slice, or take it from those that are kept."""
         if key in self._kept:
             self._kept.move_to_end(key)
