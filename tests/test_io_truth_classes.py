@@ -175,8 +175,10 @@ def test_other_tables_are_none(tmp_path):
     assert find_table(tmp_path / "a.tif") is None
     (tmp_path / "classes.csv").write_text("class,colour\nMito,red\n")  # of a labelling
     assert find_table(tmp_path / "a.tif") is None
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    with pytest.raises(InputError, match=r"a\.csv: found the columns .*'id', 'class'"):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")  # measurements
+    assert find_table(tmp_path / "a.tif") is None
+    (tmp_path / "a_classes.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(InputError, match=r"a_classes\.csv: found the columns .*'id', 'class'"):
         find_table(tmp_path / "a.tif")
 
 

@@ -208,13 +208,14 @@ def find_table(path: Path) -> dict[int, str] | None:
         If an id is no whole number, or has two classes.
     """
     stem = re.sub(r"\.(nii\.gz|ome\.tiff?|ome\.zarr|[^.]*)$", "", path.name, flags=re.IGNORECASE)
-    own = [path.with_name(f"{name}.csv") for name in (stem, path.name, f"{stem}.classes", f"{stem}_classes")]
-    shared = [path / "classes.csv"] if path.is_dir() else [path.with_name("classes.csv")]
-    for file in dict.fromkeys(own + shared):
+    named = [path.with_name(f"{stem}{end}.csv") for end in (".classes", "_classes")]
+    others = [path.with_name(f"{stem}.csv"), path.with_name(f"{path.name}.csv")]
+    others.append(path / "classes.csv" if path.is_dir() else path.with_name("classes.csv"))
+    for file in dict.fromkeys(named + others):
         if not file.is_file() or file == path:
             continue
-        if file in shared and not {"id", "class"} <= set(read_csv(file).columns):
-            continue  # that of a labelling of boxes has other columns
+        if file in others and not {"id", "class"} <= set(read_csv(file).columns):
+            continue  # measurements, or the classes of a labelling
         return read_table(file)
     return None
 

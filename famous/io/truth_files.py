@@ -73,8 +73,8 @@ def open_labels(path: str | Path, reading: Reading) -> Labels:
     if zarrs.is_store(base):
         return _open_store(base, inside, reading)
     parts = _files_by_class(base)
-    if parts is None:
-        return _one_volume(path, reading)
+    if parts is None or len(parts) == 1:
+        return _one_volume(path if parts is None else parts[0], reading)
     return _together(base, [_named(part, reading) for part in parts])
 
 
@@ -152,12 +152,10 @@ def _open_store(path: Path, inside: str | None, reading: Reading) -> Labels:
         origin = (0.0, 0.0, 0.0)
         return Labels(Classes(volumes, frozenset()), store.shape, store.voxel_size, origin, (), "labels of famous")
     listed = zarrs.list_images(path, inside)
-    labels = [name for name in listed if "labels" in name.split("/")[:-1]]
-    chosen = labels or listed
-    if len(chosen) < 2:
-        return _one_volume(f"{path}:/{chosen[0]}" if chosen and chosen[0] else path, reading)
+    if len(listed) < 2 and "labels" not in "".join(listed).split("/")[:-1]:
+        return _one_volume(f"{path}:/{inside}" if inside else path, reading)
     parts = []
-    for name in chosen:
+    for name in listed:
         notes: list[str] = []
         class_name = match_class(name.split("/")[-1], reading.classes, notes)
         part = _one_volume(f"{path}:/{name}", reading, class_name)
@@ -181,10 +179,9 @@ def _files_by_class(folder: Path) -> list[Path] | None:
     volumes = [entry for entry in entries if entry.is_file() and entry.name.lower().endswith(_VOLUMES)] + stores
     slices = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in _SLICES]
     folders = [entry for entry in entries if entry.is_dir() and entry not in stores and _has_slices(entry)]
-    if volumes or (folders and not slices):
+    by_name = bool(slices) and not any(re.search(r"\d", entry.stem) for entry in slices)
+    if volumes or (folders and not slices) or by_name or (slices and _is_volume(slices[0])):
         return [*volumes, *slices, *folders]
-    if slices and (_is_volume(slices[0]) or not any(re.search(r"\d", entry.stem) for entry in slices)):
-        return slices
     return None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from famous.errors import InputError
-from famous.io import mesh_volumes, truth_classes
+from famous.io import mesh_volumes, truth_classes, zarrs
 from famous.io.annotations import FORMATS, detect_format, read_boxes
 from famous.io.grids import Grid, bring_together
 from famous.io.sources import naming
@@ -131,6 +131,8 @@ def _kind(path: Path) -> str:
     if not path.is_dir():
         suffix = path.suffix.lower()
         return "meshes" if suffix in mesh_volumes.SUFFIXES else "boxes" if suffix in _BOX_SUFFIXES else "labels"
+    if zarrs.is_store(path):
+        return "labels"
     if mesh_volumes.find_meshes(path):
         return "meshes"
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]

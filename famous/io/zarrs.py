@@ -86,9 +86,15 @@ def open_zarr(path: Path, inside: str | None = None) -> Source:
 
 
 def list_images(path: Path, inside: str | None = None) -> list[str]:
-    """Name the images and arrays of a store that may be stacks, an image by its group, at most a few dozen."""
+    """Name the images and arrays of a store that may be labels, an image by its group, at most a few dozen.
+
+    Where there is a group `labels`, as OME-Zarr has it beside an image, it is what lies there.
+    """
+    place = (inside or "").strip("/")
     with naming(path, "a Zarr store"):
-        found = _search(path, (inside or "").strip("/"))
+        beside = f"{place}/labels".strip("/")
+        found = _search(path, beside) if _metadata(path / beside)[0] == "group" else []
+        found = found or _search(path, place)
     return [item.inside.rpartition("/")[0] if item.is_image else item.inside for item in found]
 
 

@@ -1,0 +1,217 @@
+"""Truth of every format as one noun: what it is, where it lies, and how several come together."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from hypothesis import given
+
+from famous import boxes as box_table
+from famous.errors import InputError
+from famous.io.annotations import Annotations, write_boxes
+from famous.io.grids import Grid
+from famous.io.meshes import write_mesh
+from famous.io.truths import Placing, bring_together, open_truth, read_table
+from famous.io.volumes import read_label_volume, write_label_tiff
+from famous.labels import are_equivalent
+from famous.voxels import VoxelSize
+from tests.amira_files import write_amira
+from tests.damage import damages, every_slice, fuzzing, survive
+from tests.solids import ball_mesh
+from tests.test_io_truth_files import LABELS, MASK, SIZE, write_hdf5, write_mrc, write_nifti, write_tiff, write_zarr
+
+GRID = Grid(LABELS.shape, SIZE)
+
+
+def read(truth, name):
+    return every_slice(truth.classes[name])
+
+
+def test_one_cell_in_every_format(tmp_path):
+    """The same labels in six files come together without a word, but for the classes' names."""
+    paths = [write_tiff(tmp_path / "a.tif"), write_mrc(tmp_path / "a.mrc"), write_hdf5(tmp_path / "a.h5")]
+    paths += [
+        write_nifti(tmp_path / "a.nii.gz"),
+        write_amira(tmp_path / "a.am", LABELS.astype(np.int32), sizes=SIZE.zyx),
+    ]
+    (tmp_path / "store").mkdir()
+    paths.append(write_zarr(tmp_path / "store" / "a.ome.zarr", ("object",)))
+    placing = {".am": Placing(unit="nm")}  # the others say it
+    truths = [open_truth(path, name=path.suffix, like=GRID, placing=placing.get(path.suffix)) for path in paths]
+    together, grid, notes = bring_together(truths)
+    assert grid == GRID
+    assert notes == ()
+    for truth in together:
+        assert np.array_equal(read(truth, "object"), LABELS)
+        assert truth.shape == LABELS.shape
+        assert truth.boxes is None
+        assert truth.path.endswith(truth.name)
+        assert np.array_equal(every_slice(pickle.loads(pickle.dumps(truth.classes["object"]))), LABELS)
+
+
+def test_a_mask_says_that_it_was_one(tmp_path):
+    truth = open_truth(write_tiff(tmp_path / "a.tif", MASK), name="M1", classes=["nucleus"])
+    assert truth.is_semantic == {"nucleus"}
+    assert are_equivalent(read(truth, "nucleus"), LABELS)
+    assert "connected pieces" in truth.notes[-1]
+
+
+def test_a_class_table_of_the_user(tmp_path):
+    (tmp_path / "table.csv").write_text("id,class\n2,lysosome\n300,ER\n")
+    table = read_table(tmp_path / "table.csv")
+    truth = open_truth(write_tiff(tmp_path / "a.tif"), name="M1", table=table)
+    assert sorted(truth.classes) == ["ER", "lysosome"]
+
+
+def test_the_ignored_stays(tmp_path):
+    labels = MASK.astype(np.uint32)
+    labels[:, :2] = 9
+    truth = open_truth(write_tiff(tmp_path / "a.tif", labels), name="M1", placing=Placing(ignore=9))
+    assert np.array_equal(read(truth, "object") == 9, labels == 9)
+    assert len(np.unique(read(truth, "object"))) == 4
+
+
+def test_the_voxel_size_of_the_user_wins(tmp_path):
+    truth = open_truth(write_tiff(tmp_path / "a.tif"), name="M1", placing=Placing(VoxelSize(10, 2, 2)))
+    assert truth.voxel_size == VoxelSize(10, 2, 2)
+    assert "the option wins" in truth.notes[0]
+
+
+def test_no_voxel_size(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(np.uint16), photometric="minisblack")
+    truth = open_truth(tmp_path / "a.tif", name="M1", like=Grid(LABELS.shape, SIZE, (30.0, 0.0, 0.0)))
+    assert truth.grid == Grid(LABELS.shape, SIZE, (30.0, 0.0, 0.0))
+    assert "as many voxels as the stack" in truth.notes[-1]
+    with pytest.raises(InputError, match=r"a\.tif: found \(4, 20, 30\) voxels .* expected one: give"):
+        open_truth(tmp_path / "a.tif", name="M1")
+    with pytest.raises(InputError, match="not as many voxels as 5 × 20 × 30"):
+        open_truth(tmp_path / "a.tif", name="M1", like=Grid((5, 20, 30), SIZE))
+
+
+def test_amira_without_a_unit(tmp_path):
+    path = write_amira(tmp_path / "a.am", LABELS.astype(np.int32), sizes=(0.03, 0.004, 0.005))
+    assert open_truth(path, name="M1", like=GRID).voxel_size == SIZE
+    with pytest.raises(InputError, match=r"have no unit.*the unit of its numbers"):
+        open_truth(path, name="M1")
+    assert open_truth(path, name="M1", placing=Placing(unit="um")).voxel_size.is_close(SIZE)
+
+
+def test_a_crop_of_amira_lies_where_its_box_says(tmp_path):
+    crop = LABELS[1:, 4:, 5:].astype(np.int32)
+    path = write_amira(tmp_path / "a.am", crop, sizes=SIZE.zyx, origin=(30, 16, 25))
+    truth = open_truth(path, name="M1", like=GRID, placing=Placing(unit="nm"))
+    assert truth.origin_nm == (30.0, 16.0, 25.0)
+    (one, two), grid, _ = bring_together([open_truth(write_tiff(tmp_path / "a.tif"), name="A"), truth])
+    assert grid.shape == crop.shape
+    assert np.array_equal(read(one, "object"), read(two, "object"))
+
+
+def test_what_amira_resampled_keeps_its_corner(tmp_path):
+    """Half the resolution: the first centre lies at half a fine voxel, and the corners meet."""
+    coarse = LABELS[::2, ::2, ::2].astype(np.int32)
+    sizes = np.array(SIZE.zyx) * 2
+    path = write_amira(tmp_path / "a.am", coarse, sizes=sizes, origin=np.array(SIZE.zyx) / 2)
+    truth = open_truth(path, name="M1", like=GRID, placing=Placing(unit="nm"))
+    assert np.allclose(truth.origin_nm, 0)
+    still = open_truth(write_amira(path, coarse, sizes=sizes), name="M1", like=GRID, placing=Placing(unit="nm"))
+    assert still.origin_nm == (0.0, 0.0, 0.0)
+
+
+def test_an_offset_of_the_user_is_kept(tmp_path):
+    placing = Placing(offset_nm=(30.0, 0.0, 0.0))
+    truths = [
+        open_truth(write_tiff(tmp_path / "a.tif"), name="A"),
+        open_truth(tmp_path / "a.tif", name="B", placing=placing),
+    ]
+    (one, two), grid, _ = bring_together(truths)
+    assert grid.shape == (3, 20, 30)
+    assert np.array_equal(read(one, "object"), LABELS[1:])
+    assert np.array_equal(read(two, "object"), LABELS[:-1])
+
+
+def test_meshes(tmp_path):
+    grid = Grid((20, 40, 40), VoxelSize(10, 10, 10))
+    write_mesh(tmp_path / "nucleus.stl", ball_mesh(60.0, (100.3, 200.1, 200.7)))
+    truth = open_truth(tmp_path, name="M1", like=grid, placing=Placing(unit="um"), classes=["nucleus"])
+    assert truth.format == "meshes"
+    assert truth.grid == grid
+    assert read(truth, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
+    alone = open_truth(tmp_path / "nucleus.stl", name="M1", placing=Placing(VoxelSize(10, 10, 10), "um"))
+    assert read(alone, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
+    with pytest.raises(InputError, match="expected also the stack"):
+        open_truth(tmp_path, name="M1")
+
+
+BOXES = box_table.from_columns(
+    {"z": [0, 2], "y0": [1, 2], "x0": [1, 2], "y1": [5, 9], "x1": [6, 9], "class_name": ["mito", "ER"]}
+)
+
+
+@pytest.mark.parametrize("format_name", ["coco", "yolo", "csv", "cvat"])
+def test_boxes(format_name, tmp_path):
+    path = tmp_path / {"coco": "boxes.json", "cvat": "boxes.xml"}.get(format_name, "folder")
+    done = Annotations(BOXES, frozenset({0, 2}), ("mito", "ER"))
+    write_boxes(path, format_name, done, shape=LABELS.shape)
+    truth = open_truth(path, name="M1", like=GRID, classes=["mitochondrion", "ER"])
+    assert truth.classes == {}
+    assert truth.boxes is not None
+    columns = ["z", "y0", "x0", "y1", "x1"]
+    pd.testing.assert_frame_equal(truth.boxes[columns], BOXES[columns])
+    assert truth.boxes["class_name"].tolist() == ["mitochondrion", "ER"]
+    assert "labelled slices: 0, 2" in truth.notes[-1]
+    with pytest.raises(InputError, match="expected also the stack"):
+        open_truth(path, name="M1")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none", "found nothing there"),
+        ("empty", "expected slices"),
+        ("a.xyz", "unknown kind"),
+        ("b.tif", "empty file"),
+        ("c.json", "expected COCO"),
+        ("d.stl", "found 3 bytes"),
+        ("d.am", "expected # AmiraMesh"),
+    ],
+)
+def test_what_is_no_truth(name, message, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.xyz").write_bytes(b"hello")
+    (tmp_path / "b.tif").write_bytes(b"")
+    (tmp_path / "c.json").write_text(json.dumps([1]))
+    (tmp_path / "d.stl").write_bytes(b"abc")
+    (tmp_path / "d.am").write_bytes(b"abc")
+    with pytest.raises(InputError, match=message) as fault:
+        open_truth(tmp_path / name, name="M1", like=GRID)
+    assert name in str(fault.value)
+
+
+@fuzzing
+@given(damages())
+def test_damaged_boxes(tmp_path_factory, damage):
+    path = tmp_path_factory.mktemp("boxes") / "a.json"
+    write_boxes(path, "coco", Annotations(BOXES, frozenset({0, 2}), ("mito", "ER")), shape=LABELS.shape)
+    survive(lambda copy: open_truth(copy, name="M1", like=GRID), path, damage)
+
+
+def test_real_labels(shared_data):
+    folder = shared_data / "urocell" / "fib1-1-0-3"
+    truth = open_truth(
+        folder, name="M1", classes=["mitochondrion", "lysosome", "Golgi"], placing=Placing(VoxelSize(15, 16, 16))
+    )
+    assert sorted(truth.classes) == ["Golgi", "lysosome", "mitochondrion"]
+    assert "mitochondrion" not in truth.is_semantic
+    expected = read_label_volume(folder / "mito.tif").stack
+    assert np.array_equal(truth.classes["mitochondrion"][100], expected.grey(100))
+
+
+def test_a_stack_that_is_truth_of_itself(tmp_path):
+    write_label_tiff(tmp_path / "a.tif", LABELS, LABELS.shape, SIZE)
+    truth = open_truth(tmp_path / "a.tif", name="A")
+    (one, two), _, notes = bring_together([truth, truth])
+    assert notes == ()
+    assert one.classes["object"] is two.classes["object"]
