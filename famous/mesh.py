@@ -130,8 +130,9 @@ class Mesh:
         if self.is_empty:
             return Topology(0, 0, 0)
         number = len(self.vertices)
-        start, end, third = self.faces.T
-        links = coo_array((np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, third])), shape=(number, number))
+        start, end, third = np.ascontiguousarray(self.faces.T, dtype=np.int32)
+        ways = (np.concatenate([start, end]), np.concatenate([end, third]))
+        links = coo_array((np.ones(len(ways[0]), dtype=np.int8), ways), shape=(number, number))
         parts, part = connected_components(links, directed=False)
         used = np.zeros(number, dtype=np.bool_)
         used[self.faces] = True

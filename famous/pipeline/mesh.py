@@ -29,7 +29,7 @@ from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32  # instances at most that are finished together
-LARGE = 32_000_000  # voxels of a crop from which on no other as large is meshed at the same time
+LARGE = 8_000_000  # voxels of a crop from which on no other as large is meshed at the same time
 ALONE = threading.Lock()
 
 
