@@ -94,14 +94,17 @@ def _meeting(
     below: tuple[NDArray[Any], NDArray[np.int64]], above: tuple[NDArray[Any], NDArray[np.int64]]
 ) -> NDArray[np.int64]:
     """Pairs (n, 2) of parts of two slices, each an image and its parts, that have one id and touch, also aslant."""
-    ids, parts = (np.pad(array, 1) for array in below)
-    y, x = np.nonzero(above[1])
-    own, mine = above[0][y, x], above[1][y, x]
-    found = []
-    for dy in range(3):
-        for dx in range(3):
-            same = ids[y + dy, x + dx] == own
-            found.append(_pairs(parts[y + dy, x + dx][same], mine[same]))
+    ids, parts = (np.pad(array, 1).ravel() for array in below)
+    width = above[0].shape[1] + 2
+    flat = np.flatnonzero(above[1])
+    own, mine = above[0].ravel()[flat], above[1].ravel()[flat]
+    places = flat + width + 1 + 2 * (flat // max(1, width - 2))
+    straight = ids[places] == own
+    found = [_pairs(parts[places[straight]], mine[straight])]
+    places, own, mine = places[~straight], own[~straight], mine[~straight]  # elsewhere all round is of one part with it
+    for step in (-width - 1, -width, 1 - width, -1, 1, width - 1, width, width + 1):
+        same = ids[places + step] == own
+        found.append(_pairs(parts[places + step][same], mine[same]))
     return np.unique(np.concatenate(found), axis=0)
 
 
@@ -110,5 +113,6 @@ def _pairs(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
     if len(a) == 0:
         return np.zeros((0, 2), dtype=np.int64)
     width = int(b.max()) + 1
-    keys = np.unique(a * width + b)
+    keys = a * width + b
+    keys = np.unique(keys[np.append(True, keys[1:] != keys[:-1])])  # neighbours are mostly alike: sort one of a run
     return np.stack([keys // width, keys % width], axis=1)
