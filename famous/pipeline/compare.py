@@ -30,6 +30,10 @@ from famous.report.comparison import write_report
 REPORT = "report.html"
 FACTS = "comparison.json"
 FORMAT = 1  # of comparison.json
+PAPER = (
+    "the paper's counts stand beside the one-to-one ones: there an object found as several pieces is found, once, and "
+    "none of its pieces is invented; verdicts and intervals are one to one"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
         command=output.command,
         version=famous.__version__,
         versions=versions(),
-        notes=(*_notes(opened), *comparison.notes),
+        notes=(*_notes(opened), *comparison.notes, *([PAPER] if asked.paper else [])),
     )
     return Compared(comparison, folder, _write(folder, comparison, _pictures(opened, scene), meshes, session))
 

@@ -174,18 +174,18 @@ class Tabulator:
         return as_table("intervals", rows)
 
     def verdicts(self, matchings: Mapping[tuple[Pair, str], Matching]) -> pd.DataFrame:
-        """One row a class that pred and the first truth have."""
-        if not self.scene.pairs:
-            return as_table("verdicts", [])
-        first, rows = self.scene.pairs[0], []
-        experts = self.scene.pairs[2] if len(self.scene.pairs) == 3 else None
-        for name in self.scene.classes_of(first):
-            own = self._found(first, name, matchings[first, name])
-            if experts is not None and (experts, name) in matchings:
-                other = self._found(experts, name, matchings[experts, name])
-                verdict = judge((*first, experts[0]), (own, other), self.verdict, self.bootstrap)
+        """One row a class: by the first truth, with the second as the other expert, or by whichever truth has it."""
+        rows = []
+        for name in self.scene.classes:
+            pairs = [pair for pair in self.scene.pairs if (pair, name) in matchings]
+            if not pairs:
+                continue
+            own = self._found(pairs[0], name, matchings[pairs[0], name])
+            if len(pairs) == 3:
+                other = self._found(pairs[2], name, matchings[pairs[2], name])
+                verdict = judge((*pairs[0], pairs[2][0]), (own, other), self.verdict, self.bootstrap)
             else:
-                verdict = judge_alone(first, own, self.bootstrap)
+                verdict = judge_alone(pairs[0], own, self.bootstrap)
             rows.append({"class": name, **vars(verdict)})
         return as_table("verdicts", rows)
 
