@@ -200,6 +200,23 @@ def test_labels_of_an_ome_zarr(tmp_path):
     assert np.array_equal(every_slice(next(iter(one.classes.volumes.values()))), 2 * LABELS)
 
 
+def test_a_translation_is_where_labels_begin(tmp_path):
+    path = write_zarr(tmp_path / "a.ome.zarr", ("mito",))
+    group = zarr.open_group(str(path / "labels" / "mito"), mode="r+")
+    ome = multiscales()
+    ome["multiscales"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [2, 2, 2]},
+        {"type": "translation", "translation": [1, 2, 3]},
+    ]
+    ome["multiscales"][0]["datasets"][0]["coordinateTransformations"].append(
+        {"type": "translation", "translation": [30, 20, 10]}
+    )
+    group.update_attributes({"ome": ome})
+    opened = open_labels(path, Reading())
+    assert opened.voxel_size == VoxelSize(60, 8, 10)
+    assert opened.origin_nm == (61.0, 42.0, 23.0)
+
+
 def test_the_only_labels_of_an_ome_zarr(tmp_path):
     opened = open_labels(write_zarr(tmp_path / "a.ome.zarr", ("mito",)), Reading(classes=["mitochondrion", "ER"]))
     assert list(opened.classes.volumes) == ["mitochondrion"]

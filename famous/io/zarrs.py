@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.io.blocks import BlockVolume, spatial_axes
 from famous.io.sources import Source, naming, overhearing
-from famous.io.units import voxel_size_from
+from famous.io.units import unit_nm, voxel_size_from
 from famous.voxels import VoxelSize
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
@@ -28,6 +28,7 @@ class _Found:
     inside: str
     voxel_size: VoxelSize | None
     is_image: bool
+    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class ZarrVolume(BlockVolume):
@@ -82,7 +83,7 @@ def open_zarr(path: Path, inside: str | None = None) -> Source:
     volume = ZarrVolume(path, found[0].inside, lead, shape, dtype)
     volume.cache_blocks(depth)
     name = f"OME-Zarr {version}" if found[0].is_image else f"Zarr {version}"
-    return Source(f"{name}:{found[0].inside}", volume, (path / found[0].inside,), voxel_size)
+    return Source(f"{name}:{found[0].inside}", volume, (path / found[0].inside,), voxel_size, found[0].origin_nm)
 
 
 def list_images(path: Path, inside: str | None = None) -> list[str]:
@@ -148,15 +149,24 @@ def _level_0(root: Path, inside: str, image: dict[str, Any]) -> _Found:
     if names[-3:] != ["z", "y", "x"]:
         raise InputError(f"{root}: found the axes {names} in {inside or 'the image'}, expected them to end in z, y, x")
     units = [axis.get("unit") if isinstance(axis, dict) else None for axis in axes][-3:]
-    scale = np.ones(3)
+    scale, origin = np.ones(3), np.zeros(3)
     for holder in (dataset, image):
         for transformation in holder.get("coordinateTransformations") or []:
             if transformation.get("type") == "scale":
-                scale = scale * np.asarray(transformation["scale"][-3:], dtype=float)
+                step = np.asarray(transformation["scale"][-3:], dtype=float)
+                scale, origin = scale * step, origin * step
+            elif transformation.get("type") == "translation":
+                origin = origin + np.asarray(transformation["translation"][-3:], dtype=float)
     sizes = [voxel_size_from((size, 1, 1), unit) for size, unit in zip(scale, units, strict=True)]
     if any(size is None for size in sizes):
         return _Found(where, None, is_image=True)
-    return _Found(where, VoxelSize.from_zyx(size.z for size in sizes if size is not None), is_image=True)
+    z, y, x = (float(low) * (unit_nm(unit) or 0.0) for low, unit in zip(origin, units, strict=True))
+    if not np.isfinite([z, y, x]).all():
+        raise InputError(
+            f"{root}: found the translation {origin.tolist()} in {inside or 'the image'}, expected numbers"
+        )
+    size = VoxelSize.from_zyx(size.z for size in sizes if size is not None)
+    return _Found(where, size, is_image=True, origin_nm=(z, y, x))
 
 
 def _plain_voxel_size(attributes: dict[str, Any]) -> VoxelSize | None:
