@@ -1,0 +1,111 @@
+"""The verdict per class: decided by the interval, and undecided where there are too few objects."""
+
+import math
+
+import numpy as np
+import pytest
+
+from famous.compare.uncertainty import Found, Interval
+from famous.compare.verdict import VerdictParams, judge, judge_alone, objects_needed
+
+NAMES = ("automatic", "M1", "M2")
+
+
+def found(total, missed, *, iou=0.8, invented=0):
+    """Every object found but every `missed`-th; 0 misses none."""
+    values = np.full(total, iou)
+    if missed:
+        values[::missed] = 0
+    return Found(np.arange(total, dtype=np.uint64), values, invented)
+
+
+def test_as_good_with_enough_objects():
+    verdict = judge(NAMES, (found(400, 20), found(400, 20)))
+    assert verdict.kind == "as good"
+    assert verdict.sentence.startswith("automatic agrees with M1 as well as M2 does (F1 0.97 against 0.97")
+    assert verdict.low > -0.05
+    assert verdict.low < verdict.difference == 0 < verdict.high
+
+
+def test_the_same_scores_of_few_objects_decide_nothing_and_say_how_many_would():
+    verdict = judge(NAMES, (found(6, 0), found(6, 0)))
+    assert verdict.kind == "undecided"
+    assert "not decided by 6 objects" in verdict.sentence
+    assert "would be needed" in verdict.sentence
+    assert verdict.difference == 0
+
+
+def test_worse_by_so_much():
+    verdict = judge(NAMES, (found(300, 3), found(300, 20)))
+    assert verdict.kind == "worse"
+    assert verdict.difference < verdict.high < 0
+    assert verdict.sentence.startswith(f"automatic is worse than M2 by {-verdict.difference:.2f} (")
+    assert "−" not in verdict.sentence
+
+
+def test_better():
+    verdict = judge(NAMES, (found(300, 20), found(300, 3)))
+    assert verdict.kind == "better"
+    assert "automatic is better than M2 by" in verdict.sentence
+    assert 0 < verdict.low <= verdict.difference
+
+
+def test_inventions_count_against():
+    assert judge(NAMES, (found(200, 20, invented=100), found(200, 20))).kind == "worse"
+
+
+def test_outlines_that_are_worse_are_worse_though_all_is_found():
+    verdict = judge(NAMES, (found(200, 20, iou=0.6), found(200, 20, iou=0.9)))
+    assert verdict.kind == "worse"
+    assert verdict.metric == "sq"
+    assert verdict.difference == pytest.approx(-0.3)
+    assert "its outlines are worse by 0.30" in verdict.sentence
+
+
+def test_a_difference_within_the_margin_is_none():
+    sides = (found(3000, 12), found(3000, 14))
+    assert judge(NAMES, sides).kind == "as good"
+    assert judge(NAMES, sides, VerdictParams(margin=0.001)).kind != "as good"
+
+
+def test_nobody_else_to_compare_with():
+    verdict = judge_alone(("automatic", "M1"), found(100, 10))
+    assert verdict.kind == "no second expert"
+    assert math.isnan(verdict.difference)
+    assert verdict.low < 0.947 < verdict.high
+    assert "no second expert" in verdict.sentence
+
+
+def test_nothing_to_agree_with():
+    none = found(0, 0)
+    assert judge(NAMES, (none, none)).kind == "undefined"
+    assert judge_alone(NAMES[:2], none).kind == "undefined"
+
+
+def test_both_who_find_nothing_are_no_proof():
+    verdict = judge(NAMES, (found(8, 1), found(8, 1)))
+    assert verdict.kind == "undecided"
+    assert verdict.difference == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "objects", "needed"),
+    [(0.0, 0.1, 100, 400), (-0.02, 0.06, 50, 200), (-0.2, 0.3, 20, 45), (0.05, 0.2, 10, 40)],
+)
+def test_the_number_that_would_decide_grows_with_the_square(value, half, objects, needed):
+    assert objects_needed(Interval(value, value - half, value + half, objects), objects, 0.05) == needed
+
+
+def test_no_number_would_decide_what_has_no_interval():
+    assert objects_needed(Interval(0.0, math.nan, math.nan, 3), 3, 0.05) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_rarely_wrong(seed):
+    """Two experts of one skill: the program is hardly ever called worse or better."""
+    rng = np.random.default_rng(seed)
+    kinds = []
+    for _ in range(40):
+        sides = [Found(np.arange(80, dtype=np.uint64), np.where(rng.random(80) < 0.9, 0.8, 0), 0) for _ in range(2)]
+        kinds.append(judge(NAMES, (sides[0], sides[1])).kind)
+    assert sum(kind in ("worse", "better") for kind in kinds) <= 6
