@@ -154,6 +154,38 @@ def test_the_thread_looks_on_by_itself_and_answers_meanwhile(world):
     adviser.wake()  # after the end: nothing
 
 
+def test_the_end_waits_for_the_detection_in_work_and_for_no_other(world):
+    begun, go_on, asked = threading.Event(), threading.Event(), []
+    plain = world.found
+
+    def slow(z, turned):
+        asked.append((z, turned))
+        begun.set()
+        assert go_on.wait(60)
+        return plain(z, turned)
+
+    world.found = slow
+    adviser = world.adviser(sample=2, most=2)
+    adviser.wake()
+    assert begun.wait(60)
+    ending = threading.Thread(target=adviser.close)
+    ending.start()
+    assert adviser._ended.wait(60)
+    assert ending.is_alive()  # a library's code must not be at work when the interpreter ends
+    go_on.set()
+    ending.join(60)
+    assert not ending.is_alive()
+    assert not adviser._thread.is_alive()
+    assert len(asked) == 1
+
+
+def test_after_the_end_no_thread_is_started(world):
+    adviser = world.adviser()
+    adviser.close()
+    assert adviser.advise([3], []).z == 39
+    assert adviser._thread is None
+
+
 def test_a_problem_is_kept_and_the_thread_lives_on(world):
     world.broken = set(range(40))
     tried = threading.Event()

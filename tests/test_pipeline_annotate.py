@@ -313,6 +313,35 @@ def browser_of(url):
         yield browser
 
 
+def test_the_end_waits_for_a_model_that_is_being_opened_and_none_is_opened_after_it(project, monkeypatch):
+    """A thread inside a library's code when the interpreter ends aborts the program."""
+    begun, go_on, opened = threading.Event(), threading.Event(), []
+
+    def slow(proposer):
+        begun.set()
+        assert go_on.wait(60)
+        opened.append(proposer.version())
+
+    monkeypatch.setattr("famous.pipeline.labelling.Proposer.model", slow)
+    laid = make_desk(project)
+    assert laid.model() is None
+    assert begun.wait(60)
+    threads = [thread for thread in threading.enumerate() if thread.name == "famous model"]
+    assert [thread.daemon for thread in threads] == [False]  # the interpreter itself would wait, too
+    ending = threading.Thread(target=laid.close)
+    ending.start()
+    go_on.set()
+    ending.join(60)
+    assert not ending.is_alive()
+    assert not threads[0].is_alive()
+    assert len(opened) == 1
+
+    late = make_desk(project)
+    late.close()
+    assert late.model() is None  # a request that is answered after the end
+    assert not [thread for thread in threading.enumerate() if thread.name == "famous model"]
+
+
 def test_the_command_serves_until_ctrl_c_and_goes_on_where_it_was(stack):
     """One page through two kills: every edit that was answered is there, at the same address."""
     process, told = start(stack)

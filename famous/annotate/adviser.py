@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.annotate.advice import Advice, Look, disagreement, image_features, next_look, next_slice, turn
-from famous.errors import FamousError
+from famous.errors import FamousError, InputError
 
 Found = Callable[[int, bool], pd.DataFrame]
 
@@ -72,20 +72,21 @@ class Adviser:
 
     def wake(self) -> None:
         """Look on, if there is a new model, a slice more that is done, or time left."""
-        if self._ended.is_set():
-            return
         with self._lock:
+            if self._ended.is_set():
+                return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="famous adviser", daemon=True)
                 self._thread.start()
         self._wake.set()
 
     def close(self) -> None:
-        """End the thread after the look that it is at."""
-        self._ended.set()
+        """End the thread, and wait for what it is at: a program that ends inside a library's code is aborted."""
+        with self._lock:
+            self._ended.set()  # no thread is started from now on
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout=30)
+            self._thread.join()
 
     def look_on(self) -> bool:
         """Take one more look; False where there is nothing to look at, or the time for this model is used up."""
@@ -122,7 +123,13 @@ class Adviser:
         return next_look(self._eyes.shape[0], known, sample=params.sample)
 
     def _disagree(self, z: int) -> float:
-        found, last = self._eyes.found, self._eyes.shape[0] - 1
+        last = self._eyes.shape[0] - 1
+
+        def found(k: int, is_turned: bool) -> pd.DataFrame:
+            if self._ended.is_set():
+                raise InputError("the adviser has ended")  # the end waits for one detection only
+            return self._eyes.found(k, is_turned)
+
         turned = turn(found(z, True), self._eyes.shape[1:])
         return disagreement(found(z, False), turned, [found(k, False) for k in (z - 1, z + 1) if 0 <= k <= last])
 

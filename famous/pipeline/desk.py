@@ -84,13 +84,16 @@ class _Work:
         self._adviser = self._proposer.adviser(lambda: self._names)
         self._model: Model | None = None
         self._opening: threading.Thread | None = None
+        self._closed = False
         self._asked: str | None = None  # version of the model that was opened last, or is being opened
         self.training = training_job(lambda: self._project)
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True  # a request that is still being answered opens no model from now on
         self.training.close()
         if self._opening is not None:
-            self._opening.join()  # a program that ends while a library is being loaded is aborted by the system
+            self._opening.join()
         self._adviser.close()
 
     def settle(
@@ -171,9 +174,10 @@ class _Work:
         with self._lock:
             if version is None:
                 self._model, self._asked = None, None
-            elif version != self._asked:
+            elif version != self._asked and not self._closed:
                 self._asked = version
-                self._opening = threading.Thread(target=self._open_model, name="famous model", daemon=True)
+                # no daemon: the interpreter waits for it, and is not aborted while a library is being loaded
+                self._opening = threading.Thread(target=self._open_model, name="famous model", daemon=False)
                 self._opening.start()
             return self._model
 
