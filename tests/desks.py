@@ -18,7 +18,7 @@ from famous.annotate.room import Room
 from famous.annotate.security import Policy
 from famous.annotate.server import make_app, make_server
 from famous.annotate.state import Snapshot
-from famous.errors import InputError
+from famous.errors import InputError, MissingError
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
 
@@ -35,12 +35,17 @@ def ramp():
 class Training:
     """Notes what it is told."""
 
-    def __init__(self):
-        self.minutes = []
+    def __init__(self, lacking=None):
+        self.minutes, self.lacking = [], lacking
 
-    def start(self, minutes):
+    def missing(self):
+        return self.lacking
+
+    def start(self, minutes, *, download=False):
         if self.minutes:
             raise InputError("a training runs already")
+        if self.lacking and not download:
+            raise MissingError(f"{self.lacking.name} is not on this machine")
         self.minutes.append(minutes)
 
     def stop(self):

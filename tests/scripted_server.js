@@ -60,8 +60,9 @@
     },
     "/api/histogram": () => reply(200, {low: 0, high: 256, counts: Array.from({length: 256}, (_, i) => i >= 100 &&
       i <= 150 ? 100 : 0)}),
-    "/api/train": ({minutes}) => {
-      server.minutes = minutes; server.training = {state: "running", epoch: 2, epochs: 9, seconds_left: 65};
+    "/api/weights": () => reply(200, {missing: server.missing ?? null}),
+    "/api/train": ({minutes, download}) => {
+      server.minutes = minutes; server.download = download; server.training = {state: "running", epoch: 2, epochs: 9, seconds_left: 65};
       return reply(200, {training: server.training});
     },
     "/api/train/stop": () => { server.training = {state: "idle"}; return reply(200, {training: server.training}); },

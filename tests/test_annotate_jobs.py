@@ -5,19 +5,26 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import psutil
 import pytest
 
+from famous.annotate.desk import MissingWeights
 from famous.annotate.jobs import ELSEWHERE, TrainingJob
-from famous.errors import InputError
+from famous.errors import InputError, MissingError
 
 WAIT = 60  # seconds; a test that needs more is broken, not slow
 
 
 def script(text):
     """A command line that runs a script, whatever the minutes."""
-    return lambda minutes: [sys.executable, "-c", "import json, os, sys\n" + textwrap.dedent(text), str(minutes)]
+    return lambda minutes, download=False: [
+        sys.executable,
+        "-c",
+        "import json, os, sys\n" + textwrap.dedent(text),
+        str(minutes),
+    ]
 
 
 def finished(job):
@@ -191,7 +198,7 @@ def test_minutes_must_be_a_time(minutes):
 
 
 def test_what_cannot_be_started_is_said():
-    job = TrainingJob(lambda minutes: ["/nowhere/python"])
+    job = TrainingJob(lambda minutes, download: ["/nowhere/python"])
     with pytest.raises(InputError, match="cannot be started"):
         job.start(1)
     assert job.state()["state"] == "idle"
@@ -201,6 +208,43 @@ def test_the_minutes_reach_the_command(begin):
     job = TrainingJob(script("print(json.dumps({'loss': float(sys.argv[1])}))"))
     job.start(2.5)
     assert finished(job)["loss"] == 2.5
+
+
+LACKING = MissingWeights("yolo26n.pt", "/data/cell.famous/model", "FAMOUS_WEIGHTS", "https://example.org/weights")
+
+
+def test_nothing_is_started_that_would_lack_its_weights():
+    asked = []
+    job = TrainingJob(lambda *how: asked.append(how) or script("")(*how), missing=lambda: LACKING)
+    assert job.missing() == LACKING
+    with pytest.raises(MissingError, match=r"yolo26n\.pt.*cell\.famous/model.*Download and train") as told:
+        job.start(5)
+    assert "--" not in str(told.value)  # a page has no options
+    assert (asked, job.state()["state"]) == ([], "idle")
+    job.start(5, download=True)
+    assert asked == [(5, True)]
+    finished(job)
+
+
+def test_a_file_that_nobody_offers_is_not_said_to_be_downloadable():
+    lacking = replace(LACKING, name="ours.pt", source="")
+    with pytest.raises(MissingError) as told:
+        TrainingJob(script(""), missing=lambda: lacking).start(5)
+    assert "Download and train" not in str(told.value)
+
+
+def test_what_takes_its_time_before_the_first_epoch_is_told(begin):
+    job = begin("print(json.dumps({'doing': 'Downloading yolo26n.pt'}), flush=True); sys.stdin.read()")
+    training = job._training
+    for _ in range(WAIT * 100):
+        if training._words:
+            break
+        training._end.join(0.01)
+    assert job.state()["message"] == "Downloading yolo26n.pt"
+    training._hear('{"doing": ""}')
+    assert job.state()["message"] == "getting ready"
+    training._hear('{"epoch": 1}')
+    assert job.state()["message"] == ""
 
 
 def test_another_program_at_work_is_shown_and_waited_for():
@@ -257,7 +301,7 @@ def test_a_server_that_is_killed_takes_its_training_with_it():
         import sys
         from famous.annotate.jobs import TrainingJob
         child = "import os, sys; sys.stderr.write('up'); os.read(0, 1)"
-        job = TrainingJob(lambda minutes: [sys.executable, "-c", child])
+        job = TrainingJob(lambda minutes, download: [sys.executable, "-c", child])
         job.start(1)
         print(job._training._process.pid, flush=True)
         sys.stdin.read()

@@ -191,6 +191,64 @@ def test_training_needs_a_done_slice_and_shows_its_progress(app: Any) -> None:
     app.wait_for_selector("#training", state="hidden")
 
 
+LACKING = (
+    'server.missing = {name: "yolo26n.pt", folder: "/data/cell.famous/model", variable: "FAMOUS_WEIGHTS",'
+    ' source: "https://github.com/ultralytics/assets/releases", megabytes: 5.5};'
+)
+
+
+def test_missing_weights_are_said_before_anything_starts_and_fetched_by_their_own_button(app: Any) -> None:
+    app.begin(LACKING + "server.done.add(3);")
+    app.click("#open-train")
+    app.wait_for_selector("#weights-missing:not([hidden])")
+    told = app.inner_text("#weights-missing")
+    for word in ("yolo26n.pt", "/data/cell.famous/model", "FAMOUS_WEIGHTS", "about 6 MB", "Without"):
+        assert word in told
+    assert "--" not in told
+    assert app.inner_text("#start-training") == "Download and train"
+    app.focus("#train-minutes")
+    app.keyboard.press("Enter")  # is no word about a download
+    assert app.evaluate("server.calls.filter(({name}) => name === '/api/train').length") == 0
+    assert app.evaluate("document.activeElement.id") == "start-training"
+    app.keyboard.press("Enter")
+    app.wait_for_function("server.training.state === 'running'")
+    assert app.evaluate("[server.minutes, server.download]") == [30, True]
+
+
+def test_weights_that_were_put_in_place_are_seen_when_one_looks_again(app: Any) -> None:
+    app.begin(LACKING + "server.done.add(3);")
+    app.click("#open-train")
+    app.wait_for_selector("#weights-missing:not([hidden])")
+    app.evaluate("server.missing = null")
+    app.click("#look-again")
+    app.wait_for_selector("#weights-missing", state="hidden")
+    app.wait_for_function("document.querySelector('#start-training').textContent === 'Train'")
+    app.click("#start-training")
+    app.wait_for_function("server.training.state === 'running'")
+    assert app.evaluate("server.download") is False
+
+
+def test_a_file_of_the_user_that_is_gone_cannot_be_downloaded(app: Any) -> None:
+    app.begin(LACKING + "server.done.add(3); Object.assign(server.missing, {name: 'ours.pt', source: ''});")
+    app.click("#open-train")
+    app.wait_for_selector("#weights-missing:not([hidden])")
+    assert "ours.pt" in app.inner_text("#weights-missing")
+    assert app.locator("#start-training").is_disabled()
+    assert app.inner_text("#start-training") == "Train"
+
+
+def test_missing_weights_do_not_open_the_way_without_a_done_slice(app: Any) -> None:
+    app.begin(LACKING)
+    app.click("#open-train")
+    app.wait_for_selector("#weights-missing:not([hidden])")
+    assert app.locator("#start-training").is_disabled()
+
+
+def test_what_happens_before_the_first_epoch_is_shown(app: Any) -> None:
+    app.begin("server.training = {state: 'running', message: 'Downloading yolo26n.pt'};")
+    app.wait_for_function("document.querySelector('#training-word').textContent === 'Downloading yolo26n.pt …'")
+
+
 def test_colours_switch_between_the_system_s_light_and_dark(app: Any) -> None:
     app.begin()
     seen = []

@@ -45,6 +45,7 @@ GETS = (
     "/tiles/0/0/0/0",
     "/preview/0/0",
     "/cuts?z=0&y=0&x=0&half=1",
+    "/api/weights",
     "/web/index.html",
 )
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from famous.annotate import room as rooms
+from famous.annotate.desk import MissingWeights
 from famous.annotate.records import Box
 from famous.annotate.server import KINDS, web_files
 from famous.annotate.state import Snapshot
-from tests.desks import MITO, NUCLEUS, SHAPE, Tables, client, make_desk, ramp, room_of, serving
+from tests.desks import MITO, NUCLEUS, SHAPE, Tables, Training, client, make_desk, ramp, room_of, serving
 
 CLASSES = [MITO.plain(), NUCLEUS.plain()]
 BOX = {"id": "t-1", "z": 1, "y0": 10, "x0": 20, "y1": 40, "x1": 60, "class": "mitochondrion"}
@@ -276,6 +277,30 @@ def test_training_is_started_and_stopped(browser):
     assert browser.post("/api/train", json={"minutes": 5}).status_code == 422
     assert browser.get("/api/pulse", params={"revision": 0}).json()["training"]["state"] == "running"
     assert browser.post("/api/train/stop", json={}).json()["training"]["state"] == "idle"
+
+
+def test_weights_that_are_missing_are_told_and_fetched_only_when_asked(tmp_path):
+    lacking = MissingWeights("yolo26n.pt", "/data/model", "FAMOUS_WEIGHTS", "https://example.org", 5.5)
+    training = Training(lacking)
+    with room_of(make_desk(tmp_path, training=training)) as room, serving(room) as port, client(port) as browser:
+        assert browser.get("/api/weights").json() == {
+            "missing": {
+                "name": "yolo26n.pt",
+                "folder": "/data/model",
+                "variable": "FAMOUS_WEIGHTS",
+                "source": "https://example.org",
+                "megabytes": 5.5,
+            }
+        }
+        refused = browser.post("/api/train", json={"minutes": 5})
+        assert (refused.status_code, refused.json()) == (422, {"error": "yolo26n.pt is not on this machine"})
+        for odd in (1, "yes", None, []):
+            assert browser.post("/api/train", json={"minutes": 5, "download": odd}).status_code == 400
+        assert training.minutes == []
+        assert browser.post("/api/train", json={"minutes": 5, "download": True}).status_code == 200
+        assert training.minutes == [5]
+        training.lacking = None
+        assert browser.get("/api/weights").json() == {"missing": None}
 
 
 def test_an_import_replaces_what_is_on_its_slices_by_one_edit(started, tables):

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from filelock import FileLock
 
+from famous import config as configuration
+from famous.errors import MissingError
 from famous.io.annotations import Annotations, write_boxes
 from famous.pipeline import background, train
 from famous.pipeline.labelling import training_job
@@ -26,6 +29,16 @@ train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4
 def project(tmp_path):
     (tmp_path / "train.yaml").write_text(CONFIG)
     return open_project(str(write_cell(tmp_path)), Choices(config=tmp_path / "train.yaml"))
+
+
+class Quiet(background._Voice):
+    """A voice that leaves the streams of the tests alone."""
+
+    def __init__(self):
+        self.outcome, self.said = "", []
+
+    def __call__(self, told):
+        self.said.append(told)
 
 
 def label(project, slices):
@@ -78,6 +91,112 @@ def test_the_outcome_of_a_training_that_had_nothing_new():
     assert "nothing was labelled since" in voice.outcome
     voice.end("train", "3 epochs on 2 slices")
     assert voice.outcome == "3 epochs on 2 slices"
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A project that trains from yolo26n.pt, on a machine where it is nowhere."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
+    return open_project(str(write_cell(tmp_path)))
+
+
+def configure(project, **train):
+    path = project.folder / "famous.yaml"
+    saved = configuration.read(path)
+    configuration.write(path, replace(saved, train=replace(saved.train, **train)))
+
+
+def test_missing_weights_are_told_with_all_that_a_user_needs(bare):
+    missing = background.missing_weights(bare)
+    assert (missing.name, missing.folder) == ("yolo26n.pt", str(bare.model.absolute()))
+    assert (missing.variable, missing.source) == ("FAMOUS_WEIGHTS", background.SOURCE)
+    assert missing.megabytes == 5.5
+
+
+@pytest.mark.parametrize("where", ["the folder that is named", "the variable", "where the server was started"])
+def test_weights_that_were_put_somewhere_are_not_missing(bare, tmp_path, monkeypatch, where):
+    place = {"the folder that is named": bare.model, "the variable": tmp_path / "all"}.get(
+        where, tmp_path / "elsewhere"
+    )
+    place.mkdir(exist_ok=True)
+    if where == "the variable":
+        monkeypatch.setenv("FAMOUS_WEIGHTS", str(place))
+    assert background.missing_weights(bare) is not None
+    (place / "yolo26n.pt").write_bytes(b"weights")
+    assert background.missing_weights(bare) is None
+
+
+def test_famous_yaml_is_asked_as_it_is_now(bare, tmp_path):
+    configure(bare, weights=str(tmp_path / "ours.pt"))
+    missing = background.missing_weights(bare)
+    assert (missing.name, missing.source, missing.megabytes) == ("ours.pt", "", None)  # nobody has it to download
+    (tmp_path / "ours.pt").write_bytes(b"weights")
+    assert background.missing_weights(bare) is None
+    configure(bare, weights="yolo26n.yaml")
+    assert background.missing_weights(bare) is None
+    configure(bare, weights="yolo26s.pt")
+    assert background.missing_weights(bare).source
+    configure(bare, weights="yolo26s.pt", download=True)  # a user has allowed it there
+    assert background.missing_weights(bare) is None
+
+
+def test_the_job_asks_for_no_download_by_itself(bare, monkeypatch):
+    started = []
+    monkeypatch.setattr("famous.annotate.jobs._Training", lambda command, clock: started.append(command))
+    job = training_job(lambda: bare)
+    with pytest.raises(MissingError, match=r"yolo26n\.pt"):
+        job.start(5)
+    assert started == []
+    job.start(5, download=True)
+    bare.model.mkdir()
+    (bare.model / "yolo26n.pt").write_bytes(b"weights")
+    job.start(5)
+    assert [command[-2:] for command in started] == [["5", "--download"], [str(bare.folder.absolute()), "5"]]
+
+
+def test_a_fetch_that_was_asked_for_ends_in_the_model_s_folder_and_allows_no_further_one(bare, monkeypatch):
+    asked, said = [], []
+
+    def download(name, folder):
+        asked.append(name)
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"weights")
+        return folder / name
+
+    monkeypatch.setattr("famous.yolo.train._download", download)
+    background._fetch(bare, said.append)
+    assert said == [{"doing": "Downloading yolo26n.pt"}, {"doing": ""}]
+    background._fetch(bare, said.append)  # it is here
+    assert (asked, len(said)) == (["yolo26n.pt"], 2)
+    assert background.missing_weights(bare) is None
+    assert not configuration.read(bare.folder / "famous.yaml").train.download
+
+
+def test_a_fetch_that_fails_says_where_to_put_the_file(bare, monkeypatch):
+    def download(name, folder):
+        raise MissingError("the download failed; give the file with --start PATH")
+
+    monkeypatch.setattr("famous.yolo.train._download", download)
+    with pytest.raises(MissingError, match="could not be downloaded") as told:
+        background._fetch(bare, lambda _: None)
+    assert str(bare.model.absolute()) in str(told.value)
+    assert "--" not in str(told.value)  # a page has no options
+
+
+def test_only_a_process_that_was_told_so_fetches(bare, monkeypatch, capfd):
+    fetched = []
+    monkeypatch.setattr(background, "_fetch", lambda project, say: fetched.append(project.folder))
+    monkeypatch.setattr(background, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(background, "_Voice", Quiet)
+    folder = str(bare.folder)
+    assert background.main([folder, "1.0"]) == 1  # nothing is labelled
+    assert fetched == []
+    assert background.main([folder, "1.0", background.DOWNLOAD]) == 1
+    assert fetched == [bare.folder]
+    assert "declared done" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="niceness")

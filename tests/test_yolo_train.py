@@ -161,6 +161,10 @@ def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
     with pytest.raises(MissingError, match=r"yolo26s\.pt"):
         find_weights(TrainParams(weights="yolo26s.pt"), tmp_path)
     assert find_weights(TrainParams(weights="yolo26n.yaml"), tmp_path) == Path("yolo26n.yaml")
+    monkeypatch.delenv("FAMOUS_WEIGHTS")
+    assert find_weights(TrainParams(), tmp_path) == file  # where a download would have put it
+    with pytest.raises(MissingError, match=r"yolo26n\.pt"):
+        find_weights(TrainParams(), tmp_path / "other")
 
 
 def test_a_download_happens_only_when_asked_and_says_when_it_fails(tmp_path, monkeypatch):

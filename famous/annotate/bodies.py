@@ -86,9 +86,10 @@ class Slice(Record):
 
 
 class Train(Record):
-    """How long to train."""
+    """How long to train, and whether weights that are missing may be fetched."""
 
     minutes: float = Field(gt=0, le=10_080)
+    download: bool = False
 
 
 class Nothing(Record):

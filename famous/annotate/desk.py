@@ -68,11 +68,28 @@ class Advise(Protocol):
         """Return the slice (None: there is none left) and why, for a user who is at slice z."""
 
 
+@dataclass(frozen=True)
+class MissingWeights:
+    """The weights that a training starts from, where they are not on this machine."""
+
+    name: str  # of the file
+    folder: str  # where it is looked for, and where a download puts it
+    variable: str  # of the environment, which may name another folder
+    source: str = ""  # address where people find the file; empty: it is none that can be downloaded
+    megabytes: float | None = None  # size of the download, where it is known
+
+
 class Training(Protocol):
     """The training in the background."""
 
-    def start(self, minutes: float) -> None:
-        """Start it; returns at once. InputError where one runs already."""
+    def missing(self) -> MissingWeights | None:
+        """Tell which weights a start would lack now; None: it lacks nothing."""
+
+    def start(self, minutes: float, *, download: bool = False) -> None:
+        """Start it; returns at once. `download`: fetch weights that are missing.
+
+        InputError where one runs already; MissingError where weights are missing that it may not fetch.
+        """
 
     def stop(self) -> None:
         """Stop it, if it runs."""

@@ -1,9 +1,9 @@
 """A training in the background: a process of its own, low in priority, that ends with the server.
 
 The process is told nothing but its command line. It reports on stdout, one JSON object a line: {"epoch", "epochs",
-"loss", "seconds_left"} after each epoch, {"note", "map50"} at the end, {"error"} where a user can mend something; what
-it says on stderr is its log. Its stdin is a pipe that nobody writes to: it closes when the server ends, however that
-happens, and then the process ends too.
+"loss", "seconds_left"} after each epoch, {"doing"} before the first one where that takes its time, {"note", "map50"} at
+the end, {"error"} where a user can mend something; what it says on stderr is its log. Its stdin is a pipe that nobody
+writes to: it closes when the server ends, however that happens, and then the process ends too.
 """
 
 import contextlib
@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import IO, Any
 
-from famous.errors import InputError
+from famous.annotate.desk import MissingWeights
+from famous.errors import InputError, MissingError
 
 LOG_LINES = 200
 SHOWN_LINES = 20
@@ -26,6 +27,7 @@ LOOK_EVERY = 5.0  # seconds between two looks whether another program works in t
 GRACE = 5.0  # seconds from the request to end to the end by force
 LONGEST = 7 * 24 * 60.0  # minutes of one training
 NUMBERS = ("epoch", "epochs", "loss", "seconds_left", "map50")
+READY = "getting ready"
 ELSEWHERE = "another famous is at work in this stack's folder"
 
 
@@ -35,30 +37,40 @@ class TrainingJob:
     Parameters
     ----------
     command
-        Minutes → the command line to start.
+        Minutes, whether missing weights may be fetched → the command line to start.
     is_busy
         Whether another program works in the stack's folder; asked before a start, and every few seconds when idle.
+    missing
+        Which weights a start would lack; asked before a start that may fetch none.
     """
 
     def __init__(
         self,
-        command: Callable[[float], Sequence[str]],
+        command: Callable[[float, bool], Sequence[str]],
         is_busy: Callable[[], bool] = lambda: False,
+        missing: Callable[[], MissingWeights | None] = lambda: None,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._command, self._is_busy, self._clock = command, is_busy, clock
+        self._missing = missing
         self._lock = threading.Lock()
         self._training: _Training | None = None
         self._busy, self._looked = False, -math.inf
 
-    def start(self, minutes: float) -> None:
-        """Start a training.
+    def missing(self) -> MissingWeights | None:
+        """Tell which weights a start would lack now; None: it lacks nothing."""
+        return self._missing()
+
+    def start(self, minutes: float, *, download: bool = False) -> None:
+        """Start a training; `download` lets it fetch weights that are missing first.
 
         Raises
         ------
         InputError
             If one runs already, here or in another program, `minutes` is no time, or the process cannot be started.
+        MissingError
+            If it would lack weights and may not fetch them; nothing is started then.
         """
         if not 0 < minutes <= LONGEST:
             raise InputError(f"training: found {minutes} minutes, expected more than 0 and up to {LONGEST:.0f}")
@@ -67,7 +79,14 @@ class TrainingJob:
                 raise InputError("a training of this stack is running already; wait for it or stop it")
             if self._is_busy():
                 raise InputError(f"{ELSEWHERE}; wait for it to end, or stop it there")
-            self._training = _Training(self._command(minutes), self._clock)
+            lacking = None if download else self._missing()
+            if lacking is not None:
+                raise MissingError(
+                    f"{lacking.name}, which training starts from, is not on this machine, and nothing is downloaded "
+                    f"unasked. Put the file into {lacking.folder}"
+                    + (", or press Train and then “Download and train”" if lacking.source else "")
+                )
+            self._training = _Training(self._command(minutes, download), self._clock)
             self._looked = -math.inf
 
     def stop(self) -> None:
@@ -109,7 +128,7 @@ class _Training:
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._said: dict[str, float] = {}
         self._heard = clock()  # when it last told the seconds left
-        self._words: dict[str, str] = {}  # "note" and "error"
+        self._words: dict[str, str] = {}  # "doing", "note" and "error"
         self._stopped = False
         self._code: int | None = None
         pipe = subprocess.PIPE
@@ -152,7 +171,7 @@ class _Training:
             gone = self._clock() - self._heard
         if code is None:
             said |= {"seconds_left": max(0.0, said["seconds_left"] - gone)} if "seconds_left" in said else {}
-            return _told("running", "" if said else "getting ready", said, log)
+            return _told("running", "" if said else words.get("doing") or READY, said, log)
         said["seconds_left"] = 0.0
         if code == 0 and not words.get("error"):
             return _told("done", words.get("note", ""), said, log)
@@ -175,7 +194,7 @@ class _Training:
                     self._said[name] = value
             if "seconds_left" in told:
                 self._heard = self._clock()
-            self._words |= {name: str(told[name]) for name in ("note", "error") if name in told}
+            self._words |= {name: str(told[name]) for name in ("doing", "note", "error") if name in told}
 
     def _note(self, line: str) -> None:
         if line.strip():

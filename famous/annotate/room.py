@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from famous import boxes as box_table
@@ -171,9 +171,14 @@ class Room:
         chosen, reason = self.desk.advise(z, self.labelling.snapshot(), self.desk.proposed)
         return {"z": chosen, "reason": reason}
 
+    def missing_weights(self) -> dict[str, Any]:
+        """Say which weights a training would lack now."""
+        missing = self.desk.training.missing()
+        return {"missing": None if missing is None else asdict(missing)}
+
     def train(self, body: bodies.Train) -> dict[str, Any]:
         """Start training."""
-        self.desk.training.start(body.minutes)
+        self.desk.training.start(body.minutes, download=body.download)
         return {"training": self.desk.training.state()}
 
     def stop_training(self, _body: bodies.Nothing) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/pulse": lambda _: answer(room.pulse()),
         "/api/histogram": lambda _: answer(room.histogram()),
         "/api/next": lambda request: answer(room.advise(whole(request, "z"))),
+        "/api/weights": lambda _: answer(room.missing_weights()),
         "/api/export": lambda request: _export(room, request),
         "/": partial(_page, page, room),
         "/preview/{z}/{level}": partial(_preview, room),

@@ -1,20 +1,24 @@
 """`famous train` as the labelling page starts it: low in priority, reporting in JSON lines, ending with its parent."""
 
+import dataclasses
 import json
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from famous.errors import FamousError
+from famous import config as configuration
+from famous.annotate.desk import MissingWeights
+from famous.errors import FamousError, MissingError
 from famous.pipeline.project import Choices, Project, open_project
 from famous.pipeline.stage import Session
 from famous.pipeline.train import run_train
+from famous.yolo.train import WEIGHTS_VARIABLE, find_weights, weights_here
 
 #: What the process is started with: the modules it finds are those that its parent finds, and none beside the stack.
 LAUNCH = (
@@ -22,12 +26,30 @@ LAUNCH = (
     "from famous.pipeline.background import main; sys.exit(main(sys.argv[2:]))"
 )
 NICE = 10
+DOWNLOAD = "--download"
+SOURCE = "https://github.com/ultralytics/assets/releases"  # where the known weights are
+MEGABYTES = {"yolo26n.pt": 5.5}  # of a download
 ORPHANED = 3  # exit code of a process whose parent is gone
 
 
-def command(folder: Path, minutes: float) -> list[str]:
-    """Return the command line that trains on the labels of a project folder."""
-    return [sys.executable, "-P", "-c", LAUNCH, json.dumps(sys.path), str(folder.absolute()), repr(minutes)]
+def command(folder: Path, minutes: float, *, download: bool = False) -> list[str]:
+    """Return the command line that trains on the labels of a project folder, first fetching weights if need be."""
+    launch = [sys.executable, "-P", "-c", LAUNCH, json.dumps(sys.path)]
+    return [*launch, str(folder.absolute()), repr(minutes), *([DOWNLOAD] if download else [])]
+
+
+def missing_weights(project: Project) -> MissingWeights | None:
+    """Tell which weights a training of the project would lack and may not fetch, by famous.yaml as it is now.
+
+    A model YAML is known to ultralytics or not; that is left to the training, since asking takes seconds.
+    """
+    params = configuration.read(project.folder / "famous.yaml").train
+    name = Path(params.weights).name
+    if params.download or name.endswith((".yaml", ".yml")) or weights_here(params.weights, project.model) is not None:
+        return None
+    is_known = params.weights == name and name.startswith("yolo") and name.endswith(".pt")
+    source = SOURCE if is_known else ""
+    return MissingWeights(name, str(project.model.absolute()), WEIGHTS_VARIABLE, source, MEGABYTES.get(name))
 
 
 def is_locked(project: Project) -> bool:
@@ -45,14 +67,19 @@ def is_locked(project: Project) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train: project folder, minutes. Reports as `famous.annotate.jobs` reads it; returns the exit code."""
-    folder, minutes = arguments
+    """Train: project folder, minutes, perhaps --download. Reports as `famous.annotate.jobs` reads it.
+
+    Returns the exit code.
+    """
+    folder, minutes, *more = arguments
     say = _Voice()
     if hasattr(os, "nice"):
         os.nice(NICE)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         project = open_project(folder, Choices(minutes=float(minutes)))
+        if DOWNLOAD in more:
+            _fetch(project, say)
         card = run_train(project, Session(say), say.epoch)
     except (FamousError, OSError, MemoryError) as error:
         traceback.print_exc()  # for the log; the page shows the message
@@ -60,6 +87,22 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     say({"note": say.outcome, "map50": card.metrics.get("all", {}).get("map50")})
     return 0
+
+
+def _fetch(project: Project, say: Callable[[dict[str, Any]], None]) -> None:
+    """Fetch the weights that training starts from, where they are missing; for a user who said so on the page."""
+    missing = missing_weights(project)
+    if missing is None:
+        return
+    say({"doing": f"Downloading {missing.name}"})
+    try:
+        find_weights(dataclasses.replace(project.config.train, download=True), project.model)
+    except MissingError as problem:
+        raise MissingError(
+            f"{missing.name} could not be downloaded; perhaps this machine has no way to the internet. Get the file "
+            f"from {SOURCE} on another one, put it into {missing.folder}, and train again"
+        ) from problem
+    say({"doing": ""})
 
 
 class _Voice:

@@ -184,10 +184,12 @@ def training_job(project: Callable[[], Project]) -> TrainingJob:
     """Make the job that trains as `famous train FOLDER --minutes M` does, in a process of its own.
 
     It trains on the boxes that are on disk when it has started; what is drawn meanwhile counts for the next one. Like
-    that command it notes the minutes in famous.yaml.
+    that command it notes the minutes in famous.yaml; that it may fetch weights holds for the one training only.
     """
     return TrainingJob(
-        lambda minutes: background.command(project().folder, minutes), lambda: background.is_locked(project())
+        lambda minutes, download: background.command(project().folder, minutes, download=download),
+        lambda: background.is_locked(project()),
+        lambda: background.missing_weights(project()),
     )
 
 

@@ -152,8 +152,21 @@ def why_unscored(slices: list[int], params: TrainParams) -> str:
     )
 
 
+def weights_here(name: str, folder: Path) -> Path | None:
+    """Look for a weights file: as a path, in the folder that FAMOUS_WEIGHTS names, in the folder of the model.
+
+    The last is where a download puts it. None where it is nowhere.
+    """
+    given = os.environ.get(WEIGHTS_VARIABLE)
+    places = [Path(name), *([Path(given) / name, Path(given)] if given else []), folder / Path(name).name]
+    for place in places:
+        if place.is_file() and (place == Path(name) or place.name == Path(name).name):
+            return place
+    return None
+
+
 def find_weights(params: TrainParams, folder: Path) -> Path:
-    """Find the weights to start from: a path, a file in the folder that FAMOUS_WEIGHTS names, or a known model YAML.
+    """Find the weights to start from: a file that `weights_here` finds, or a known model YAML.
 
     Raises
     ------
@@ -161,11 +174,8 @@ def find_weights(params: TrainParams, folder: Path) -> Path:
         If they are nowhere and may not be downloaded.
     """
     name = params.weights
-    given = os.environ.get(WEIGHTS_VARIABLE)
-    places = [Path(name), *([Path(given) / name, Path(given)] if given else [])]
-    for place in places:
-        if place.is_file() and (place == Path(name) or place.name == Path(name).name):
-            return place
+    if (here := weights_here(name, folder)) is not None:
+        return here
     if name.endswith((".yaml", ".yml")):
         ultralytics = import_ultralytics()
         known = list(Path(str(ultralytics.__file__)).parent.glob(f"cfg/models/**/{Path(name).name}"))

@@ -85,7 +85,8 @@ export const api = {
   interpolate: (from, to, ids = null) => ask("/api/interpolate", { method: "POST", json: { from, to, ids } }),
   propose: (z) => ask("/api/propose", { method: "POST", json: { z }, patience: SLOW_MS }),
   next: (z) => ask(`/api/next?z=${z}`, { patience: SLOW_MS }),
-  train: (minutes) => ask("/api/train", { method: "POST", json: { minutes } }),
+  train: (minutes, download = false) => ask("/api/train", { method: "POST", json: { minutes, download } }),
+  weights: () => ask("/api/weights"),
   stopTraining: () => ask("/api/train/stop", { method: "POST", json: {} }),
   import: (file, format) => {
     const query = new URLSearchParams({ name: file.name, format });

@@ -6,6 +6,8 @@ import { Proposals } from "./proposals.js";
 
 const SETTLE_MS = 350; // on a slice, before proposals come by themselves
 
+/** @typedef {{name: string, folder: string, variable: string, source: string, megabytes: number|null}} MissingWeights */
+
 export class Assistant {
   /** @param {import("./store.js").Store} store */
   constructor(store) {
@@ -132,9 +134,18 @@ export class Assistant {
     this.arrive();
   }
 
-  /** @param {number} minutes */
-  async train(minutes) {
-    await this.tryTraining(() => api.train(minutes));
+  /** @param {number} minutes @param {boolean} [download] whether weights that are missing may be fetched */
+  async train(minutes, download = false) {
+    await this.tryTraining(() => api.train(minutes, download));
+  }
+
+  /** What a training would lack, if that is known. @returns {Promise<MissingWeights|null>} */
+  async missingWeights() {
+    try {
+      return (await api.weights()).missing;
+    } catch {
+      return null; // a start says what is wrong
+    }
   }
 
   async stop() {

@@ -74,13 +74,16 @@ function showTraining({ state, epoch, epochs, loss, seconds_left: left, message,
   if (epochs) Object.assign(progress, { max: epochs, value: epoch ?? 0 });
   else progress.removeAttribute("value");
   const words = {
-    running: elsewhere ? [message] : [epochs ? `Epoch ${epoch ?? 0} of ${epochs}` : "Training begins …", Number.isFinite(left) && left !== null ? `${duration(left)} left` : null],
+    running: elsewhere ? [message] : [epochs ? `Epoch ${epoch ?? 0} of ${epochs}` : beginning(message), Number.isFinite(left) && left !== null ? `${duration(left)} left` : null],
     done: ["Trained", typeof map50 === "number" ? `mAP50 ${map50.toFixed(2)}` : null],
     failed: ["Training failed", message],
   };
   write($("training-word"), (words[state] ?? []).filter(Boolean).join(" · "));
   set($("training-word"), "title", Number.isFinite(loss) && loss !== null ? `loss ${loss.toFixed(3)}` : null);
 }
+
+/** @param {string} [message] what is done before the first epoch, where that takes its time */
+const beginning = (message) => (message && message !== "getting ready" ? `${message} …` : "Training begins …");
 
 /** How much there is to learn from. @param {import("./store.js").Store} store */
 export function learnable(store) {
