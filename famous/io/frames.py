@@ -115,7 +115,7 @@ def to_nm(path: Path, frame: Frame, stated: str | None, given: str | None) -> Pl
         return None, nothing, ()
     shown = " × ".join(f"{size:g}" for size in frame.sizes)
     if factor is None:
-        return None, nothing, (f"{path.name}: its voxels of {shown} have no unit; give one",)
+        return None, nothing, (f"{path.name}: its voxels of {shown} have no unit",)
     sizes = [size * factor for size in frame.sizes]
     if given is None and not FINEST_VOXEL_NM <= min(sizes) <= max(sizes) <= COARSEST_VOXEL_NM:
         note = f"{path.name}: it says that a voxel is {shown} {stated} (z, y, x), which cannot be meant; it is not used"

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
+from famous.io.grids import OBJECT
 from famous.io.tables import read_csv
 from famous.pieces import find_pieces
 from famous.stack import LazyVolume
 
-OBJECT = "object"  # the class of labels that name none
 MASK_VALUES = (1, 255)  # of masks: a volume with no other value than one of them is none of ids
 #: Endings that singular and plural differ in: mitochondrion and mitochondria, nucleus and nuclei, body and bodies.
 _ENDINGS = re.compile(r"(?<=\w{3})(ies|es|e|s|a|on|um|us|i|y)$")
