@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from famous.report.comparison_objects import describe, object_rows
 from famous.report.comparison_outlines import Pictures, Plane, draw_planes
 from famous.report.comparison_plots import plots
 from famous.report.comparison_roles import Role, pair_roles, source_roles
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 STILL_PX = (560, 440)  # of each source's picture for paper
 MOST_STILL_FACES = 400_000  # of one such picture: beyond, the largest objects only
@@ -110,7 +113,7 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = lambda value: significant(float(value)) if is_number(value) else "–"
+    environment.filters["breakable"] = _breakable
     roles = source_roles(names)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
@@ -133,6 +136,13 @@ def render_report(
     return re.sub(r"\n\s*\n+", "\n", page)
 
 
+def _breakable(text: str) -> "Markup":
+    """Let a narrow column break a name after its underscores."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
 def _title(names: Sequence[str]) -> str:
     """Say who is compared with whom."""
     if len(names) < 2:
@@ -142,7 +152,7 @@ def _title(names: Sequence[str]) -> str:
 
 def _sheets(comparison: Comparison) -> dict[str, list[Sheet]]:
     """Every table of the page by its section; none where there is nothing to tell."""
-    if not comparison.classes or not comparison.pairs[0][1:] or len(comparison.sources) < 2:
+    if not comparison.classes or len(comparison.sources) < 2:
         return {"found": [], "volume": [], "agreement": [], "confusion": [], "totals": [], "slices": []}
     agreement = [] if comparison.agreement.empty else [volume_sheet(comparison)]
     per_slice = slice_sheet(comparison)

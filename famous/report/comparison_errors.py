@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from famous.compare.comparison import Comparison
 from famous.report.comparison_numbers import is_number
 
+ASPECT = 4 / 3  # width over height of a picture
+ROOM = 0.35  # at each side of a match, as a share of its own side
+LEAST = 64  # pixels of the finer axis that a picture is wide, so that small objects are seen in their surroundings
 KINDS = ("missed", "invented", "confused", "merge", "split", "matched")
 
 
@@ -17,7 +20,7 @@ KINDS = ("missed", "invented", "confused", "merge", "split", "matched")
 class ShownParams:
     """How many matches are shown."""
 
-    worst: int = 3  # of each kind of error
+    worst: int = 4  # of each kind of error
     typical: int = 1  # of each class: those whose IoU is nearest to the class's median
     near: float = 0.5  # two errors of a kind whose boxes share this much of the smaller one are shown once
 
@@ -34,8 +37,8 @@ class Shown:
         Objects on each side as (source, class, id).
     low, high
         Box (z, y, x) in voxels round all of them, half-open.
-    centre
-        Voxel (z, y, x) in the middle of the object that the match is about.
+    centres
+        (n, 3) voxels (z, y, x) in the middle of its objects, the one first that the match is about.
     """
 
     kind: str
@@ -47,7 +50,7 @@ class Shown:
     cost_um3: float
     low: NDArray[np.int64]
     high: NDArray[np.int64]
-    centre: tuple[int, int, int]
+    centres: NDArray[np.int64]
 
 
 def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tuple[str, list[Shown]]]:
@@ -59,13 +62,13 @@ def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tu
     matches = comparison.matches
     if not comparison.sources or matches.empty:
         return []
-    matches = matches[matches["pred"] == comparison.sources[0].name]
+    matches = _told_once(matches[matches["pred"] == comparison.sources[0].name])
     boxes = comparison.objects.set_index(["source", "class", "id"]).sort_index()
     chosen = []
     for kind in KINDS:
-        shown = _dearest(matches[matches["kind"] == kind], boxes, params)
-        if shown:
-            chosen.append((kind, shown))
+        dearest = _dearest(matches[matches["kind"] == kind], boxes, params)
+        if dearest:
+            chosen.append((kind, dearest))
     chosen.sort(key=lambda entry: -entry[1][0].cost_um3)
     found = matches[matches["kind"] == "matched"]
     typical = []
@@ -76,6 +79,22 @@ def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tu
     if typical:
         chosen.append(("typical", typical))
     return chosen
+
+
+def _told_once(matches: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what was missed or invented because it was split, merged or taken for another class: these show it."""
+    why = matches[matches["kind"].isin(["split", "merge", "confused"])]
+    known = set()
+    for row in why.itertuples(index=False):
+        name = row[matches.columns.get_loc("class")]
+        known.add((row.truth, name, "truth", row.truth_id))
+        known.add((row.truth, row.other_class or name, "pred", row.pred_id))
+    bare = {"missed": ("truth", "truth_id"), "invented": ("pred", "pred_id")}
+    keep = [
+        not (side := bare.get(row["kind"])) or (row["truth"], row["class"], side[0], row[side[1]]) not in known
+        for row in matches.to_dict("records")
+    ]
+    return matches[np.array(keep, dtype=np.bool_)]
 
 
 def _dearest(of: pd.DataFrame, boxes: pd.DataFrame, params: ShownParams) -> list[Shown]:
@@ -112,13 +131,13 @@ def _shown(group: pd.DataFrame, boxes: pd.DataFrame, kind: str) -> Shown | None:
     known = [key for key in (*truth, *pred) if key in boxes.index]
     if not known:
         return None
-    low = np.array([[boxes.at[key, f"low_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
-    high = np.array([[boxes.at[key, f"high_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
+    low = np.array([[boxes.loc[key, f"low_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
+    high = np.array([[boxes.loc[key, f"high_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
     about = 0 if kind != "merge" or not pred or pred[0] not in known else known.index(pred[0])
-    z, y, x = ((low[about] + high[about]) // 2).tolist()
+    centres = np.roll((low + high) // 2, -about, axis=0)
     iou = float(group["iou"].max()) if group["iou"].notna().any() else float("nan")
     cost = float(group["cost_um3"].sum())
-    return Shown(kind, name, pair, pred, truth, iou, cost, low.min(axis=0), high.max(axis=0), (z, y, x))
+    return Shown(kind, name, pair, pred, truth, iou, cost, low.min(axis=0), high.max(axis=0), centres)
 
 
 def _is_near(one: Shown, other: Shown, share: float) -> bool:
@@ -130,11 +149,20 @@ def _is_near(one: Shown, other: Shown, share: float) -> bool:
     return bool(both > share * max(int(smaller), 1))
 
 
-def window_of(shown: Shown, axes: tuple[int, int], shape: Sequence[int], least: int) -> tuple[int, int, int, int]:
-    """Rows and columns round a match, with room at each side, inside the grid: (row0, row1, column0, column1)."""
+def window_of(
+    shown: Shown, axes: tuple[int, int], shape: Sequence[int], size: Sequence[float]
+) -> tuple[int, int, int, int]:
+    """Rows and columns round a match, with room at each side: (row0, row1, column0, column1), inside the grid.
+
+    As nearly as the grid allows it is as wide as high times `ASPECT`, in nm, and `LEAST` pixels of the finer axis wide.
+    """
+    rows, columns = axes
+    sides = [float(shown.high[axis] - shown.low[axis]) * size[axis] * (1 + 2 * ROOM) for axis in axes]
+    width = max(sides[1], sides[0] * ASPECT, LEAST * min(size[axis] for axis in axes))
     ends: list[int] = []
-    for axis in axes:
-        low, high = int(shown.low[axis]), int(shown.high[axis])
-        room = max(round(0.3 * (high - low)) + 4, (least - (high - low) + 1) // 2)
-        ends += [max(0, low - room), min(int(shape[axis]), high + room)]
+    for axis, side in ((rows, width / ASPECT), (columns, width)):
+        count = min(round(side / size[axis]) or 1, int(shape[axis]))
+        middle = (int(shown.low[axis]) + int(shown.high[axis])) / 2
+        low = min(max(0, round(middle - count / 2)), int(shape[axis]) - count)
+        ends += [low, low + count]
     return ends[0], ends[1], ends[2], ends[3]

@@ -1,7 +1,7 @@
 """Meshes in the page: thousands of objects in a few megabytes, and the three.js that shows them.
 
-Corners become 16-bit steps of the scene's box (under half a nanometre in a cell of 20 µm); corners and faces are written
-as differences to the one before, high and low bytes apart, which halves what gzip makes of them.
+Corners become 16-bit steps of the scene's box (under half a nanometre in a cell of 20 µm); corners and faces are
+written as differences to the one before, high and low bytes apart, which halves what gzip makes of them.
 """
 
 import base64
@@ -93,12 +93,12 @@ def _viewer_script() -> str:
     from trimesh.viewer.notebook import scene_to_html
 
     start, end = "<script>", "var camera,controls,scene"
-    page = scene_to_html(_nothing())
+    page = str(scene_to_html(_nothing()))
     script = page[page.find(start) + len(start) : page.find(end)]
     if start not in page or end not in page or "THREE.TrackballControls" not in script:
         raise MissingError(
-            "trimesh: its viewer does not carry the three.js that the report's 3D view uses; expected that of trimesh 4.4 "
-            "to 5; install one of these, or write the report without meshes"
+            "trimesh: its viewer does not carry the three.js that the report's 3D view uses; expected trimesh 4 "
+            "or 5; install one of these, or write the report without meshes"
         )
     return script
 

@@ -144,7 +144,7 @@ def detection_sheets(comparison: Comparison) -> list[Sheet]:
                 comparison,
                 table,
                 ratios,
-                caption=f"Objects found: precision, recall, F1 and Jaccard, {how}, {at}",
+                caption=f"Precision, recall, F1 and Jaccard of objects; {how}, {at}",
                 about=_LAYOUT,
             )
         )

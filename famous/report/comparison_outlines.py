@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,11 +17,11 @@ from famous.report.lettering import round_length, write_length
 PLANES = {"z": (1, 2), "y": (0, 2), "x": (0, 1)}
 NAMES = {"z": "xy", "y": "xz", "x": "yz"}
 LONGEST_PX = 420  # of a picture; larger windows are shrunk
-LEAST_PX = 56  # a window is at least so wide, so that small objects are seen in their surroundings
 QUALITY = 78  # of WebP
 TOLERANCE_PX = 0.35  # of an outline, in pixels of the picture
 
 Window = tuple[int, int, int, int]
+Key = tuple[str, str, int]
 
 
 class Pictures(Protocol):
@@ -82,24 +82,54 @@ def draw_planes(shown: Shown, comparison: Comparison, pictures: Pictures) -> lis
 def _draw(axis: str, shown: Shown, comparison: Comparison, pictures: Pictures) -> Plane:
     rows, columns = PLANES[axis]
     size = comparison.grid.voxel_size.zyx if comparison.grid.voxel_size else (1.0, 1.0, 1.0)
-    window = window_of(shown, (rows, columns), comparison.grid.shape, LEAST_PX)
-    index = shown.centre["zyx".index(axis)]
+    window = window_of(shown, (rows, columns), comparison.grid.shape, size)
     height, width = (window[1] - window[0]) * size[rows], (window[3] - window[2]) * size[columns]
     fine = max(height, width) / LONGEST_PX
+    keys = {*shown.pred, *shown.truth}
+    for place in dict.fromkeys(shown.centres[:, "zyx".index(axis)].tolist()):  # a bent object may not be in its middle
+        index = int(place)
+        asked = _ask(shown, comparison, pictures, (axis, index, window))
+        about = np.zeros((window[1] - window[0], window[3] - window[2]), np.bool_)
+        for source, name, ids in asked:
+            about |= np.isin(ids, [number for one, of, number in keys if (one, of) == (source, name)])
+        if about.any():
+            break
     outlines = []
-    for source in comparison.sources:
-        own, others = [], []
-        for name in _classes_of(shown, source.name):
-            ids = pictures.labels(source.name, name, axis, index, window)
-            mine = [number for one, of, number in (*shown.pred, *shown.truth) if (one, of) == (source.name, name)]
-            for number in np.unique(ids[ids > 0]).tolist():
-                path = trace(ids == number, (size[rows], size[columns]), TOLERANCE_PX * fine)
-                (own if number in mine or not _takes_part(shown, source.name) else others).append(path)
-        outlines.append(Outline(source.name, "".join(own), "".join(others)))
+    for source in (facts.name for facts in comparison.sources):
+        own: list[str] = []
+        others: list[str] = []
+        for name, ids in ((name, ids) for one, name, ids in asked if one == source):
+            for number, mask, corner in each(ids):
+                path = trace(mask, (size[rows], size[columns]), TOLERANCE_PX * fine, corner)
+                here = about[corner[0] : corner[0] + mask.shape[0], corner[1] : corner[1] + mask.shape[1]]
+                (own if _is_own((source, name, number), keys, mask, here) else others).append(path)
+        outlines.append(Outline(source, "".join(own), "".join(others)))
     image = as_webp(pictures.slice(axis, index, window), (height / fine, width / fine))
     long = round_length(0.4 * width)
     text = write_length(long) if comparison.grid.voxel_size else f"{long:g} px"
     return Plane(axis, NAMES[axis], index, width, height, image, tuple(outlines), (long, text))
+
+
+def _ask(
+    shown: Shown, comparison: Comparison, pictures: Pictures, plane: tuple[str, int, Window]
+) -> list[tuple[str, str, NDArray[Any]]]:
+    """Labels of every source and class that a plane shows: source, class, ids."""
+    return [
+        (source.name, name, pictures.labels(source.name, name, *plane))
+        for source in comparison.sources
+        for name in _classes_of(shown, source.name)
+    ]
+
+
+def each(ids: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:
+    """Yield each object of a plane: its id, its mask within its own box, and the corner of that."""
+    from scipy.ndimage import find_objects
+
+    numbers, places = np.unique(ids, return_inverse=True)
+    small = np.asarray(places, dtype=np.int32).reshape(ids.shape) + 1  # background has a box too; it is passed over
+    for place, (number, box) in enumerate(zip(numbers.tolist(), find_objects(small), strict=True), start=1):
+        if number and box is not None:
+            yield number, small[box] == place, (box[0].start, box[1].start)
 
 
 def _classes_of(shown: Shown, source: str) -> Sequence[str]:
@@ -108,20 +138,32 @@ def _classes_of(shown: Shown, source: str) -> Sequence[str]:
     return list(dict.fromkeys([shown.class_name, *said]))
 
 
-def _takes_part(shown: Shown, source: str) -> bool:
-    """Tell whether a source has an object in the match; a source that has none is drawn whole."""
-    return any(one == source for one, *_ in (*shown.pred, *shown.truth))
+def _is_own(key: Key, keys: set[Key], mask: NDArray[np.bool_], about: NDArray[np.bool_]) -> bool:
+    """Tell whether an object is of the match; of a source without any, whether it lies for the most part there."""
+    if any(source == key[0] for source, *_ in keys):
+        return key in keys
+    return bool(2 * np.count_nonzero(mask & about) > np.count_nonzero(mask))
 
 
-def trace(mask: NDArray[np.bool_], size: tuple[float, float], tolerance: float) -> str:
-    """Outline a mask (rows, columns) as an SVG path, in the unit of the pixel size; it runs along the pixels' edges."""
+def trace(
+    mask: NDArray[np.bool_], size: tuple[float, float], tolerance: float, corner: tuple[int, int] = (0, 0)
+) -> str:
+    """Outline a mask (rows, columns) as an SVG path along its pixels' edges, in the unit of the pixel size.
+
+    Parameters
+    ----------
+    tolerance
+        How far the path may be from the edges.
+    corner
+        Pixel that the mask begins at.
+    """
     from skimage.measure import approximate_polygon, find_contours
 
     parts = []
     for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-        line = approximate_polygon((contour - 0.5) * size, tolerance)
+        line = approximate_polygon((contour - 0.5 + corner) * size, tolerance)
         if len(line) > 3:
-            parts.append("M" + "L".join(f"{x:.4g} {y:.4g}" for y, x in line[:-1]) + "Z")
+            parts.append("M" + "L".join(f"{x:.5g} {y:.5g}" for y, x in line[:-1]) + "Z")
     return "".join(parts)
 
 

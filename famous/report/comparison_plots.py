@@ -31,6 +31,17 @@ class Plot:
     caption: str
 
 
+@dataclass(frozen=True)
+class Panels:
+    """What panels of a figure share: its key, what it shows, and the names of the axes."""
+
+    key: str
+    label: str
+    x: str = ""
+    y: str = ""
+    legend: str = "marked"  # or "lines", or "" for none
+
+
 def plots(comparison: Comparison) -> dict[str, Plot]:
     """Draw every plot that the tables have something for, by its key."""
     drawers: list[Callable[[Comparison], Plot | None]] = [totals, distributions, sizes, slices, thresholds]
@@ -50,9 +61,9 @@ def totals(comparison: Comparison) -> Plot | None:
     for axes, column, title in ((left, "volume_um3", "Total volume (µm³)"), (right, "count", "Number of objects")):
         _bars(axes, comparison, roles, column)
         axes.set_title(title)
-    _legend(figure, list(roles.values()), patches=True)
+    _legend(figure, list(roles.values()), "patches")
     label = "Total volume and number of objects per class and source; the numbers are in the table below."
-    caption = "Total volume and number of objects per class and source (the paper's Figures 13 and 14 show the same)."
+    caption = "Total volume and number of objects per class and source (after the paper's Figures 13 to 18)."
     return Plot(
         "totals", "Total volume and number", to_inline(figure, "totals", label, _colours(roles.values())), caption
     )
@@ -61,17 +72,26 @@ def totals(comparison: Comparison) -> Plot | None:
 def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: str) -> None:
     table = comparison.totals.set_index(["source", "class"])[column]
     names, width = comparison.classes, 0.8 / max(len(roles), 1)
-    most = float(table.max()) or 1.0
+    most = float(np.nan_to_num(table.max())) or 1.0
     for index, (source, role) in enumerate(roles.items()):
-        heights = np.array([float(table.get((source, name), 0.0)) for name in names])
+        heights = np.nan_to_num([float(table.get((source, name), 0.0)) for name in names])  # boxes have no volume
         places = np.arange(len(names)) + (index - (len(roles) - 1) / 2) * width
         axes.bar(places, heights, 0.9 * width, color=role.light)
         for x, height in zip(places, heights, strict=True):
-            text = f"{height:,.0f}" if column == "count" or height >= 100 else f"{height:.2g}"
-            axes.text(x, height + 0.015 * most, text, ha="center", va="bottom", fontsize=6.5, color=MUTED)
+            text = f"{height:,.0f}" if column == "count" or height >= 100 else f"{float(f'{height:.2g}'):g}"
+            axes.text(
+                x,
+                height + 0.015 * most,
+                text,
+                ha="center",
+                va="bottom",
+                fontsize=6 if len(names) > 3 else 6.5,
+                color=MUTED,
+            )
     axes.set_xticks(range(len(names)), [_short(name) for name in names])
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(0, 1.1 * most)
     axes.grid(axis="y")
 
 
@@ -97,21 +117,16 @@ def distributions(comparison: Comparison) -> Plot | None:
             low, middle, high = np.quantile(of, [0.25, 0.5, 0.75])
             axes.plot([index, index], [low, high], color=INK, linewidth=1.2, solid_capstyle="butt")
             axes.plot([index - 0.3, index + 0.3], [middle, middle], color=INK, linewidth=1.8)
-        axes.set_yscale("log")
+        _logarithmic(axes, "y", objects[objects["class"] == name]["volume_um3"].to_numpy())
         axes.set_xticks(range(len(roles)), list(roles))
         axes.set_xlim(-0.6, len(roles) - 0.4)
         axes.tick_params(axis="x", length=0)
         axes.grid(axis="y")
 
-    svg = _panels(
-        comparison,
-        draw,
-        "distributions",
-        "Volume of each object in µm³ per class and source, on a logarithmic axis",
-        roles,
-        y="µm³",
-        legend=False,
+    panels = Panels(
+        "distributions", "Volume of each object in µm³ per class and source, on a logarithmic axis", y="µm³", legend=""
     )
+    svg = _panels(comparison, draw, panels, roles)
     caption = "Volume of each object: one mark an object, the thick line the median, the thin one the middle half."
     return Plot(
         "distributions", "Volume of each object", svg, caption + _capped(objects.groupby(["source", "class"]).size())
@@ -129,27 +144,28 @@ def sizes(comparison: Comparison) -> Plot | None:
     volumes = comparison.objects.set_index(["source", "class", "id"])["volume_um3"]
 
     def draw(axes: "Axes", name: str) -> None:
+        seen = [np.zeros(0)]
         for pair, role in roles.items():
             of = found[(found["pred"] == pair[0]) & (found["truth"] == pair[1]) & (found["class"] == name)]
             of = _thin_table(of, MOST_POINTS)
             keys = [(pair[1], name, int(number)) for number in of["truth_id"]]
             x = np.array([float(volumes.get(key, np.nan)) for key in keys])
+            seen.append(x)
             axes.scatter(x, of["iou"].fillna(0.0), s=12, marker=role.marker, color=role.light, alpha=0.65, linewidths=0)
         axes.axhline(comparison.threshold, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_xscale("log")
+        _logarithmic(axes, "x", np.concatenate(seen))
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
 
-    svg = _panels(
-        comparison,
-        draw,
+    panels = Panels(
         "sizes",
         "Size of each object of the truth against the IoU with its partner, per class and pair",
-        roles,
         x="volume (µm³)",
         y="IoU",
     )
-    caption = f"Each object of the truth: its volume, and its IoU with its partner; 0 where it was missed. Dashed: IoU {comparison.threshold:g}."
+    svg = _panels(comparison, draw, panels, roles)
+    caption = "Each object of the truth: its volume, and its IoU with its partner; 0 where it was missed."
+    caption += f" Dashed: IoU {comparison.threshold:g}."
     return Plot("sizes", "Size against IoU", svg, caption + _capped(found.groupby(["pred", "truth", "class"]).size()))
 
 
@@ -170,15 +186,10 @@ def slices(comparison: Comparison) -> Plot | None:
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
 
-    svg = _panels(
-        comparison,
-        draw,
-        "slices",
-        "F1 of every slice along the stack, per class and pair",
-        roles,
-        x="slice (z)",
-        y="F1",
+    panels = Panels(
+        "slices", "F1 of every slice along the stack, per class and pair", x="slice (z)", y="F1", legend="lines"
     )
+    svg = _panels(comparison, draw, panels, roles)
     caption = (
         "F1 in every slice; a gap is where neither has the class. Mean and standard deviation are in the table below."
     )
@@ -202,15 +213,10 @@ def thresholds(comparison: Comparison) -> Plot | None:
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
 
-    svg = _panels(
-        comparison,
-        draw,
-        "thresholds",
-        "F1 against the IoU that a match needs, per class and pair",
-        roles,
-        x="IoU that a match needs",
-        y="F1",
+    panels = Panels(
+        "thresholds", "F1 against the IoU that a match needs, per class and pair", x="IoU that a match needs", y="F1"
     )
+    svg = _panels(comparison, draw, panels, roles)
     caption = (
         "Where the lines of the program lie on or above the grey one of the experts, it is as good as a second expert."
     )
@@ -224,17 +230,7 @@ def thresholds(comparison: Comparison) -> Plot | None:
     )
 
 
-def _panels(
-    comparison: Comparison,
-    draw: Callable[["Axes", str], None],
-    key: str,
-    label: str,
-    roles: dict[Any, Role],
-    *,
-    x: str = "",
-    y: str = "",
-    legend: bool = True,
-) -> str:
+def _panels(comparison: Comparison, draw: Callable[["Axes", str], None], panels: Panels, roles: dict[Any, Role]) -> str:
     """One panel a class, in rows of four."""
     names = comparison.classes
     across = min(COLUMNS, max(len(names), 2))
@@ -244,21 +240,21 @@ def _panels(
     for axes, name in zip(grid.flat, names, strict=False):
         draw(axes, name)
         axes.set_title(_short(name, 30))
-        axes.set_xlabel(x)
+        axes.set_xlabel(panels.x)
     for row in grid:
-        row[0].set_ylabel(y)
+        row[0].set_ylabel(panels.y)
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
-    if legend:
-        _legend(figure, list(roles.values()))
-    return to_inline(figure, key, label, _colours(roles.values()))
+    if panels.legend:
+        _legend(figure, list(roles.values()), panels.legend)
+    return to_inline(figure, panels.key, panels.label, _colours(roles.values()))
 
 
-def _legend(figure: Any, roles: Sequence[Role], *, patches: bool = False) -> None:
+def _legend(figure: Any, roles: Sequence[Role], kind: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    if patches:
+    if kind == "patches":
         handles: list[Any] = [Patch(color=role.light, label=role.name) for role in roles]
     else:
         handles = [
@@ -266,7 +262,7 @@ def _legend(figure: Any, roles: Sequence[Role], *, patches: bool = False) -> Non
                 [],
                 [],
                 color=role.light,
-                marker=role.marker,
+                marker=role.marker if kind == "marked" else "",
                 markersize=4,
                 label=role.name,
                 linestyle=(0, role.line) if role.line else "-",
@@ -285,6 +281,29 @@ def _short(name: str, longest: int = 18) -> str:
     """Cut a name that its place has no room for; `$` is no formula here."""
     text = name if len(name) <= longest else name[: longest - 1] + "…"
     return text.replace("$", r"\$")
+
+
+def _logarithmic(axes: "Axes", which: str, values: NDArray[np.float64]) -> None:
+    """Show these values on a logarithmic axis with few ticks, written as plain numbers, over a factor of 3 at least."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.1, 1.0)
+    room = max(1.15, (3.0 * low / high) ** 0.5)
+    low, high = low / room, high * room
+    if high > 30 * low:
+        tens = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        ticks = np.array([step * 10.0**ten for ten in tens for step in ((1, 3) if high < 1000 * low else (1,))])
+    else:
+        ticks = np.array(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+    axis.set_major_locator(FixedLocator(ticks[(ticks >= low) & (ticks <= high)]))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.4g}")
+    )
+    axis.set_minor_locator(NullLocator())
 
 
 def _thin(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Who is who in a comparison: the colour, line and marker of each source, the same in plots, outlines and meshes.
 
-The paper draws manual 1 red, manual 2 blue and the program green. Red and green are one colour to a tenth of the men who
-read it, so these are the red, blue and green of Okabe and Ito (2002): vermilion, blue and bluish green, each with a line
-and a marker of its own. Darker grounds take lighter shades of them.
+The paper draws manual 1 red, manual 2 blue and the program green. Red and green are one colour to one man in twelve, so
+these are the red, blue and green of Okabe and Ito (2002): vermilion, blue and bluish green, each with a line and a
+marker of its own. Darker grounds take lighter shades of them.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Role:
 _LOOKS = (  # light, dark, dashes, marker, name of the colour
     ("#009e73", "#1fbf92", (), "o", "bluish green"),
     ("#d55e00", "#f5813a", (7.0, 2.5), "s", "vermilion"),
-    ("#0072b2", "#4fb0ee", (2.5, 2.0), "^", "blue"),
+    ("#0072b2", "#4fb0ee", (4.0, 2.5), "^", "blue"),
 )
 _EXPERTS = ("#6f6f78", "#b4b4be", (7.0, 2.0, 1.5, 2.0), "D", "grey")
 

@@ -1,4 +1,4 @@
-"""Plots as SVG that lies inside a page: real text, the page's own colours in light and dark, the same bytes each time."""
+"""Plots as SVG that lies inside a page: real text, the page's colours in light and dark, the same bytes each time."""
 
 import io
 import re
@@ -84,6 +84,7 @@ def to_inline(figure: "Figure", name: str, label: str, colours: Mapping[str, str
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"font: ([\d. a-z]*?)([\d.]+px) [^;\"]*", r"font: \1\2 var(--font)", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = text.replace("url(#", f"url(#{name}-")

@@ -27,6 +27,24 @@
     }
     return table;
   };
+  // Normals of corners, the mean of the faces round them by area, as whole bytes.
+  const normals = (position, index) => {
+    const sums = new Float32Array(position.length), rounded = new Int8Array(position.length);
+    for (let k = 0; k < index.length; k += 3) {
+      const a = 3 * index[k], b = 3 * index[k + 1], c = 3 * index[k + 2];
+      const ux = position[b] - position[a], uy = position[b + 1] - position[a + 1], uz = position[b + 2] - position[a + 2];
+      const vx = position[c] - position[a], vy = position[c + 1] - position[a + 1], vz = position[c + 2] - position[a + 2];
+      const x = uy * vz - uz * vy, y = uz * vx - ux * vz, z = ux * vy - uy * vx;
+      sums[a] += x; sums[a + 1] += y; sums[a + 2] += z;
+      sums[b] += x; sums[b + 1] += y; sums[b + 2] += z;
+      sums[c] += x; sums[c + 1] += y; sums[c + 2] += z;
+    }
+    for (let k = 0; k < sums.length; k += 3) {
+      const long = 127 / (Math.hypot(sums[k], sums[k + 1], sums[k + 2]) || 1);
+      for (let axis = 0; axis < 3; axis += 1) rounded[k + axis] = Math.round(sums[k + axis] * long);
+    }
+    return rounded;
+  };
   // The theme's colours, resolved: a custom property with light-dark() is not.
   const probe = document.createElement("span");
   place.append(probe);
@@ -76,25 +94,28 @@
     const width = about.wide ? 4 : 2;
     const indices = join(data, 6 * corners, triangles, width, about.wide ? Uint32Array : Uint16Array);
 
-    // One mesh a source and class; each object knows where it lies in it, and has a colour of its own for picking.
-    const entries = [null];
+    // One mesh a source and class; each object knows where it lies in it, and the ball that it lies in, for picking.
+    const entries = [];
     for (const group of groups.values()) {
       const count = group.entries.reduce((sum, entry) => sum + entry.vertices, 0);
       const faces = group.entries.reduce((sum, entry) => sum + entry.faces, 0);
-      const position = new Float32Array(3 * count), code = new Uint8Array(3 * count), index = new Uint32Array(3 * faces);
+      const position = new Float32Array(3 * count), index = new Uint32Array(3 * faces);
       let corner = 0, face = 0;
       for (const entry of group.entries) {
-        const number = entries.push(entry) - 1;
+        entries.push(entry);
         entry.group = group;
         entry.start = 3 * face;
+        const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
         for (let k = 0; k < entry.vertices; k += 1) {
           const from = 3 * (entry.corner + k), to = 3 * (corner + k);
           for (let axis = 0; axis < 3; axis += 1) {
-            const nm = about.origin[axis] + about.step * places[from + axis] - middle[axis];
-            position[to + 2 - axis] = nm * scale;
+            const value = (about.origin[axis] + about.step * places[from + axis] - middle[axis]) * scale;
+            position[to + 2 - axis] = value;
+            if (value < low[2 - axis]) low[2 - axis] = value;
+            if (value > high[2 - axis]) high[2 - axis] = value;
           }
-          code[to] = number >> 16; code[to + 1] = (number >> 8) & 255; code[to + 2] = number & 255;
         }
+        entry.box = new THREE.Box3(new THREE.Vector3(...low), new THREE.Vector3(...high));
         for (let k = 0; k < entry.faces; k += 1) {
           const from = 3 * (entry.face + k), to = 3 * (face + k);
           // x, y, z is the mirror image of z, y, x: the faces turn round
@@ -105,14 +126,13 @@
       }
       const geometry = new THREE.BufferGeometry();
       geometry.setAttribute("position", new THREE.BufferAttribute(position, 3));
-      geometry.setAttribute("color", new THREE.BufferAttribute(code, 3, true));
+      geometry.setAttribute("normal", new THREE.BufferAttribute(normals(position, index), 3, true));
       geometry.setIndex(new THREE.BufferAttribute(index, 1));
-      geometry.computeVertexNormals();
-      group.material = new THREE.MeshLambertMaterial({ side: THREE.DoubleSide });
+      group.material = new THREE.MeshLambertMaterial();
       group.mesh = new THREE.Mesh(geometry, group.material);
       scene.add(group.mesh);
     }
-    const byKey = new Map(entries.slice(1).map((entry) => [`${entry.source}/${entry.kind}/${entry.id}`, entry]));
+    const byKey = new Map(entries.map((entry) => [`${entry.source}/${entry.kind}/${entry.id}`, entry]));
 
     const box = new THREE.LineSegments(
       new THREE.EdgesGeometry(new THREE.BoxGeometry(extent[2] * scale, extent[1] * scale, extent[0] * scale)),
@@ -172,29 +192,24 @@
     new ResizeObserver(fit).observe(place);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dye(); draw(); });
 
-    // What lies under the pointer: every object is drawn once in the colour of its number, one pixel of it is read.
-    const target = new THREE.WebGLRenderTarget(1, 1);
-    const coder = new THREE.MeshBasicMaterial({ vertexColors: true, side: THREE.DoubleSide });
+    // What lies under the pointer: the ray against the boxes of the objects, and then against the faces of those it meets.
+    const caster = new THREE.Raycaster();
     const at = (x, y) => {
-      const kept = { background: scene.background, materials: [...groups.values()].map((group) => group.mesh.material) };
-      const hidden = [box, chosen];
-      hidden.forEach((thing) => { thing.visible = false; });
-      for (const group of groups.values()) group.mesh.material = coder;
-      scene.background = new THREE.Color(0);
-      const ratio = renderer.getPixelRatio();
-      const { width: wide, height: high } = renderer.domElement;
-      camera.setViewOffset(wide, high, Math.floor(x * ratio), Math.floor(y * ratio), 1, 1);
-      renderer.setRenderTarget(target);
-      renderer.render(scene, camera);
-      const pixel = new Uint8Array(4);
-      renderer.readRenderTargetPixels(target, 0, 0, 1, 1, pixel);
-      renderer.setRenderTarget(null);
-      camera.clearViewOffset();
-      [...groups.values()].forEach((group, k) => { group.mesh.material = kept.materials[k]; });
-      hidden.forEach((thing) => { thing.visible = true; });
-      scene.background = kept.background;
-      draw();
-      return entries[(pixel[0] << 16) | (pixel[1] << 8) | pixel[2]] ?? null;
+      caster.setFromCamera(new THREE.Vector2((2 * x) / place.clientWidth - 1, 1 - (2 * y) / place.clientHeight), camera);
+      const { ray } = caster;
+      const point = new THREE.Vector3(), [a, b, c] = [new THREE.Vector3(), new THREE.Vector3(), new THREE.Vector3()];
+      let best = null, nearest = Infinity;
+      for (const entry of entries) {
+        if (!entry.group.mesh.visible || !ray.intersectsBox(entry.box)) continue;
+        const { attributes: { position }, index } = entry.group.mesh.geometry;
+        for (let k = entry.start; k < entry.start + 3 * entry.faces; k += 3) {
+          [a, b, c].forEach((corner, turn) => corner.fromBufferAttribute(position, index.array[k + turn]));
+          if (!ray.intersectTriangle(a, b, c, false, point)) continue;
+          const away = point.distanceToSquared(ray.origin);
+          if (away < nearest) { nearest = away; best = entry; }
+        }
+      }
+      return best;
     };
 
     const part = (entry, name, material) => {
@@ -206,11 +221,10 @@
       const mesh = new THREE.Mesh(geometry, material);
       mesh.userData.colour = name;
       chosen.add(mesh);
-      return geometry;
     };
     const fade = (faint) => {
       for (const group of groups.values()) {
-        Object.assign(group.material, { transparent: faint, opacity: faint ? 0.16 : 1, depthWrite: !faint });
+        Object.assign(group.material, { transparent: faint, opacity: faint ? 0.1 : 1, depthWrite: !faint });
         group.material.needsUpdate = true;
       }
     };
@@ -222,25 +236,21 @@
       clear();
       const entry = byKey.get(objects.key(object));
       fade(Boolean(entry));
-      if (!entry) { draw(); return false; }
-      const geometry = part(entry, `--source-${entry.source}`, new THREE.MeshLambertMaterial({ side: THREE.DoubleSide, emissive: 0x1c1c1c }));
-      const bounds = new THREE.Box3();
-      const point = new THREE.Vector3();
-      for (const k of geometry.index.array) bounds.expandByPoint(point.fromBufferAttribute(geometry.attributes.position, k));
+      place.dataset.picked = entry ? objects.key(object) : "";
+      place.dataset.missing = entry ? "" : "This object has no mesh in the report.";
+      if (!entry) { draw(); return; }
+      part(entry, `--source-${entry.source}`, new THREE.MeshLambertMaterial({ emissive: 0x1c1c1c }));
       object.partners.forEach((partner) => (partner ? partner[2] : []).forEach((other) => {
         const found = byKey.get(other.join("/"));
         if (found) part(found, `--source-${found.source}`, new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity: 0.75 }));
       }));
-      const centre = bounds.getCenter(new THREE.Vector3());
-      const reach = bounds.getSize(new THREE.Vector3()).length() / 2;
+      const centre = entry.box.getCenter(new THREE.Vector3());
+      const reach = entry.box.getSize(new THREE.Vector3()).length() / 2;
       const direction = camera.position.clone().sub(controls.target).normalize();
       controls.target.copy(centre);
       camera.position.copy(centre).addScaledVector(direction, Math.max(4.2 * reach / Math.sin((camera.fov * Math.PI) / 360) / 2, 0.05));
       dye();
       draw();
-      const screen = centre.clone().project(camera);
-      place.dataset.picked = objects.key(object);
-      return screen;
     };
     const toggle = () => {
       const on = (name) => new Set([...document.querySelectorAll(`input[name="${name}"]:checked`)].map((input) => Number(input.value)));
@@ -249,7 +259,7 @@
       place.dataset.visible = [...groups.values()].filter((group) => group.mesh.visible).map((group) => `${group.source}/${group.kind}`).join(" ");
       draw();
     };
-    const reset = () => { clear(); fade(false); delete place.dataset.picked; whole(); draw(); };
+    const reset = () => { clear(); fade(false); place.dataset.picked = place.dataset.missing = ""; whole(); draw(); };
     dye(); fit(); whole(); toggle();
     return { at, show, toggle, reset, dye, draw, renderer, scene, camera };
   };

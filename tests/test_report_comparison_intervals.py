@@ -1,0 +1,57 @@
+"""Verdicts with their intervals."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from famous.compare.comparison import VERDICT_KINDS, Comparison
+from famous.report.comparison_intervals import MARKS, verdicts
+from tests.comparisons import CLASSES, cell, compare
+
+
+def test_each_class_has_its_sentence_and_a_line_for_each_pair() -> None:
+    told = verdicts(compare(cell()))
+    assert [verdict.class_name for verdict in told] == list(CLASSES)
+    assert {verdict.metric for verdict in told} == {"F1"}
+    for verdict in told:
+        assert [line.role.key for line in verdict.lines] == ["pair-0", "pair-1", "pair-2"]
+        for line in verdict.lines:
+            assert line.low is not None
+            assert line.high is not None
+            assert 0 <= line.low <= line.value <= line.high <= 100
+
+
+def test_every_kind_has_a_mark() -> None:
+    assert set(MARKS) == set(VERDICT_KINDS)
+    assert MARKS["as good"] != MARKS["worse"]
+
+
+def test_a_score_that_is_undefined_has_no_line_but_a_word() -> None:
+    comparison = compare(cell())
+    intervals = comparison.intervals
+    gone = (intervals["pred"] == "automatic") & (intervals["class"] == "lysosome")
+    told = verdicts(replace(comparison, intervals=intervals.assign(value=intervals["value"].mask(gone))))[-1]
+    assert [line.role.name for line in told.lines] == ["M2 against M1"]
+    assert len(told.missing) == 2
+    assert "–" in told.missing[0]
+
+
+def test_a_score_without_an_interval_is_a_point() -> None:
+    comparison = compare(cell())
+    bare = replace(comparison, intervals=comparison.intervals.assign(low=np.nan, high=np.nan))
+    line = verdicts(bare)[0].lines[0]
+    assert line.low is None
+    assert line.text == f"{line.value / 100:.2f}"
+
+
+def test_the_metric_of_the_verdict_is_shown() -> None:
+    comparison = compare(cell())
+    other = comparison.intervals.assign(metric="mean_iou", value=0.25)
+    decided = replace(comparison, intervals=other, verdicts=comparison.verdicts.assign(metric="mean_iou"))
+    told = verdicts(decided)[0]
+    assert told.metric == "mean IoU"
+    assert told.lines[0].value == 25
+
+
+def test_no_verdicts() -> None:
+    assert verdicts(Comparison.empty()) == []

@@ -1,0 +1,81 @@
+"""The object table of the page, and who is whose partner."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from famous.compare.comparison import Comparison, as_table
+from famous.report.comparison_objects import describe, find_partners, object_rows, rounded
+from tests.comparisons import cell, compare
+
+
+def test_every_object_has_a_row_that_json_takes() -> None:
+    comparison = compare(cell())
+    told = object_rows(comparison)
+    assert len(told["rows"]) == len(comparison.objects)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["sources"] == ["automatic", "M1", "M2"]
+
+
+def test_partners_are_known_on_both_sides() -> None:
+    partners = find_partners(compare(cell()))
+    for ((source, _, _), other), partner in partners.items():
+        assert source != other
+        for key in partner.others:
+            assert key[0] == other
+    ours = partners[("automatic", "late_endosome", 1), "M1"]
+    theirs = partners[ours.others[0], "automatic"]
+    assert ours.kind == theirs.kind == "matched"
+    assert ours.iou == theirs.iou
+
+
+def test_splits_and_merges_name_all_parts() -> None:
+    partners = find_partners(compare(cell()))
+    split = partners[("M1", "mitochondrion", 1), "automatic"]
+    assert split.kind == "split"
+    assert len(split.others) == 2
+    merge = partners[("automatic", "mitochondrion", 3), "M1"]
+    assert merge.kind == "merge"
+    assert len(merge.others) == 2
+
+
+def test_a_confused_object_leads_to_the_other_class() -> None:
+    partners = find_partners(compare(cell()))
+    assert partners[("M1", "late_endosome", 1), "automatic"].others == [("automatic", "lysosome", 1)]
+    assert partners[("automatic", "lysosome", 1), "M1"].others == [("M1", "late_endosome", 1)]
+
+
+def test_what_was_missed_has_no_partner() -> None:
+    partner = find_partners(compare(cell()))[("M1", "early_endosome", 1), "automatic"]
+    assert (partner.kind, partner.others) == ("missed", [])
+
+
+def test_matched_wins_over_what_else_is_true() -> None:
+    row = {"pred": "a", "truth": "b", "class": "c", "pred_id": 1, "truth_id": 2, "overlap_voxels": 3}
+    rows = [
+        row | {"kind": kind, "iou": iou, "cost_um3": 0.1}
+        for kind, iou in (("split", 0.2), ("matched", 0.7), ("merge", 0.1))
+    ]
+    partners = find_partners(Comparison.empty(matches=as_table("matches", rows)))
+    assert partners[("a", "c", 1), "b"].kind == "matched"
+    assert partners[("a", "c", 1), "b"].iou == 0.7
+
+
+def test_nothing_compared_gives_no_rows() -> None:
+    assert object_rows(Comparison.empty())["rows"] == []
+
+
+def test_an_object_is_named_with_its_volume() -> None:
+    comparison = compare(cell())
+    assert describe(comparison, ("M1", "lysosome", 1)).startswith("M1 1 (0.00")
+    assert describe(comparison, ("M1", "lysosome", 99)) == "M1 99"
+    bare = replace(comparison, objects=comparison.objects.assign(volume_um3=np.nan))
+    assert describe(bare, ("M1", "lysosome", 1)) == "M1 1"
+
+
+@pytest.mark.parametrize(("value", "kept"), [(0.123456, 0.1235), (np.nan, None), (pd.NA, None), (12, 12.0)])
+def test_numbers_keep_four_digits(value: object, kept: float | None) -> None:
+    assert rounded(value) == kept

@@ -1,0 +1,184 @@
+"""The report in a real browser, from a file and without a network."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from famous.report.comparison import write_report
+from tests.comparisons import CLASSES, FakePictures, cell, compare, meshes
+
+ROWS = "#object-table tbody tr"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return write_report(path, compare(cell()), FakePictures(cell()), meshes(cell())).as_uri()
+
+
+@pytest.fixture
+def opened(page: Any, report: str) -> Any:
+    """The open report; a word on the console or a request for anything but the file fails the test."""
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url) if not request.url.startswith("data:") else None)
+    page.goto(report)
+    yield page
+    assert said == []
+    assert asked == [report]
+
+
+def see_3d(page: Any) -> None:
+    page.locator("#objects").scroll_into_view_if_needed()
+    page.wait_for_selector('#view[data-state="ready"][data-drawn]', timeout=60_000)
+
+
+def test_it_opens_from_a_file_and_the_3d_view_waits_until_it_is_seen(opened: Any) -> None:
+    assert opened.title() == "automatic compared with M1 and M2"
+    assert opened.locator("#view").get_attribute("data-state") == "waiting"
+    assert opened.evaluate("typeof THREE") == "undefined"
+    see_3d(opened)
+    assert opened.evaluate("THREE.REVISION") != ""
+
+
+def test_nothing_is_wider_than_the_window(opened: Any) -> None:
+    assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    box = opened.locator("#rows")
+    assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+def test_switches_show_and_hide_sources_and_classes(opened: Any) -> None:
+    see_3d(opened)
+    view = opened.locator("#view")
+    everything = set(view.get_attribute("data-visible").split())
+    assert len(everything) == 12
+    opened.locator('input[name="source"][value="0"]').uncheck()
+    assert set(view.get_attribute("data-visible").split()) == {key for key in everything if not key.startswith("0/")}
+    opened.locator('input[name="class"][value="2"]').uncheck()
+    left = {f"{source}/{kind}" for source in (1, 2) for kind in (0, 1, 3)}
+    assert set(view.get_attribute("data-visible").split()) == left
+
+
+def test_a_row_shows_its_object_in_3d(opened: Any) -> None:
+    see_3d(opened)
+    row = opened.locator(ROWS).nth(4)
+    row.click()
+    key = row.get_attribute("data-key")
+    assert opened.locator("#view").get_attribute("data-picked") == key
+    assert opened.locator(f'{ROWS}[aria-selected="true"]').get_attribute("data-key") == key
+    assert f"automatic, mitochondrion {key.split('/')[2]}" in opened.locator("#facts").inner_text()
+    assert "IoU" in opened.locator("#facts").inner_text()
+
+
+def test_an_object_in_3d_shows_its_row(opened: Any) -> None:
+    see_3d(opened)
+    opened.locator(ROWS).nth(6).click()  # the camera looks at it: the middle of the view is this object
+    wanted = opened.locator("#view").get_attribute("data-picked")
+    opened.locator(ROWS).nth(0).focus()
+    opened.evaluate("objects.picked = null; document.querySelector('#rows').scrollTop = 0")
+    opened.locator("#filter-text").fill("lysosome")
+    assert opened.locator(f'{ROWS}[data-key="{wanted}"]').count() == 0
+    for kept in ("1", "2"):
+        opened.locator(f'input[name="source"][value="{kept}"]').uncheck()
+    opened.locator("#view").click()
+    chosen = opened.locator(f'{ROWS}[aria-selected="true"]')
+    assert chosen.get_attribute("data-key") == wanted
+    assert opened.locator("#filter-text").input_value() == "", "a filter that hides it is taken away"
+    inside = chosen.evaluate(
+        "row => { const box = document.querySelector('#rows').getBoundingClientRect();"
+        " const at = row.getBoundingClientRect(); return at.top >= box.top && at.bottom <= box.bottom }"
+    )
+    assert inside
+
+
+def test_the_empty_ground_picks_nothing(opened: Any) -> None:
+    see_3d(opened)
+    opened.locator("#view").click(position={"x": 3, "y": 3})
+    assert opened.locator(f'{ROWS}[aria-selected="true"]').count() == 0
+
+
+def test_rows_sort_both_ways(opened: Any) -> None:
+    button = opened.locator('button[data-sort="volume"]')
+    cells = f"{ROWS} td:nth-child(4)"
+    button.click()
+    down = [float(text) for text in opened.locator(cells).all_inner_texts()]
+    assert down == sorted(down, reverse=True)
+    button.click()
+    up = [float(text) for text in opened.locator(cells).all_inner_texts()]
+    assert up == sorted(up)
+    assert opened.locator('th[aria-sort="ascending"]').count() == 1
+
+
+def test_rows_filter_by_word_source_and_class(opened: Any) -> None:
+    whole = opened.locator(ROWS).count()
+    opened.locator("#filter-source").select_option("1")
+    opened.locator("#filter-class").select_option("1")
+    assert opened.locator(ROWS).count() == 8 < whole
+    opened.locator("#filter-text").fill("missed")
+    assert opened.locator(ROWS).count() == 3, "two that the program missed, and one that M2 did"
+    opened.locator("#filter-text").fill("nothing is called so")
+    assert opened.locator(ROWS).count() == 0
+    assert opened.locator("#page-range").inner_text() == "no object"
+
+
+def test_a_picture_leads_to_its_object(opened: Any) -> None:
+    button = opened.locator("button[data-object]").first
+    key = button.get_attribute("data-object")
+    button.click()
+    assert opened.locator(f'{ROWS}[aria-selected="true"]').get_attribute("data-key") == key
+    opened.wait_for_selector(f'#view[data-picked="{key}"]', timeout=60_000)
+
+
+def test_partners_lead_to_each_other(opened: Any) -> None:
+    opened.locator(ROWS).nth(5).click()
+    opened.locator("#facts button").first.click()
+    assert opened.locator("#facts strong").inner_text().startswith("M1, mitochondrion")
+
+
+def test_rows_are_reached_by_the_keyboard(opened: Any) -> None:
+    opened.locator(ROWS).nth(0).focus()
+    opened.keyboard.press("ArrowDown")
+    opened.keyboard.press("Enter")
+    chosen = opened.locator(f'{ROWS}[aria-selected="true"]')
+    assert chosen.get_attribute("data-key") == opened.locator(ROWS).nth(1).get_attribute("data-key")
+    assert opened.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
+
+
+def test_paper_has_the_stills_instead_of_the_3d_view(opened: Any) -> None:
+    assert not opened.locator(".stills").is_visible()
+    opened.emulate_media(media="print")
+    assert not opened.locator(".explorer").is_visible()
+    assert opened.locator(".stills img").count() == 3
+    for still in opened.locator(".stills img").all():
+        assert still.is_visible()
+        assert still.evaluate("image => image.naturalWidth") == 560
+
+
+def test_dark_and_light_have_their_own_colours(opened: Any) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    opened.emulate_media(color_scheme="light")
+    light = opened.evaluate(ground)
+    opened.emulate_media(color_scheme="dark")
+    assert opened.evaluate(ground) != light
+
+
+def test_a_hostile_name_does_not_run(page: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    evil = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+    comparison = compare(cell())
+    tables = {
+        name: table.assign(**{"class": table["class"].replace("lysosome", evil)})
+        for name, table in comparison.tables().items()
+        if "class" in table
+    }
+    sources = tuple(replace(facts, classes=(*CLASSES[:3], evil)) for facts in comparison.sources)
+    path = write_report(tmp_path / "r.html", replace(comparison, sources=sources, **tables), FakePictures(cell()))
+    shown: list[str] = []
+    page.on("dialog", lambda dialog: (shown.append(dialog.message), dialog.dismiss()))
+    page.goto(path.as_uri())
+    page.locator("#filter-class").select_option("3")
+    assert page.locator(ROWS).first.locator("td").nth(1).inner_text() == evil
+    assert shown == []

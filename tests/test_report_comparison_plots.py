@@ -1,0 +1,118 @@
+"""The plots of a comparison."""
+
+import re
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from famous.compare.comparison import COLUMNS, Comparison, SourceFacts, as_table, empty_table
+from famous.report import comparison_plots
+from famous.report.comparison_plots import plots
+from tests.comparisons import CLASSES, SIZE, cell, compare
+
+KEYS = ["totals", "distributions", "sizes", "slices", "thresholds"]
+
+
+def test_every_plot_is_there_with_its_classes_as_text() -> None:
+    drawn = plots(compare(cell()))
+    assert list(drawn) == KEYS
+    for plot in drawn.values():
+        assert plot.svg.startswith("<svg viewBox=")
+        assert 'role="img"' in plot.svg
+        for name in CLASSES:
+            assert f">{name}</text>" in plot.svg
+        assert plot.caption.endswith(".")
+
+
+def test_colours_are_the_pages_own() -> None:
+    for plot in plots(compare(cell())).values():
+        colours = set(re.findall(r"#[0-9a-f]{6}\b", plot.svg)) - {"#000000", "#ffffff"}
+        assert colours == set(), plot.key
+    assert "var(--source-1)" in plots(compare(cell()))["totals"].svg
+    assert "var(--pair-2)" in plots(compare(cell()))["thresholds"].svg
+
+
+def test_the_same_tables_give_the_same_bytes_whatever_the_user_set() -> None:
+    first = plots(compare(cell()))
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": True}):
+        assert plots(compare(cell())) == first
+        assert mpl.rcParams["font.size"] == 30
+
+
+@pytest.mark.parametrize(
+    ("gone", "key"),
+    [
+        ("totals", "totals"),
+        ("objects", "distributions"),
+        ("matches", "sizes"),
+        ("slices", "slices"),
+        ("detection", "thresholds"),
+    ],
+)
+def test_a_table_that_is_empty_has_no_plot(gone: str, key: str) -> None:
+    assert set(plots(replace(compare(cell()), **{gone: empty_table(gone)}))) == set(KEYS) - {key}
+
+
+def test_nothing_compared_has_no_plots() -> None:
+    assert plots(Comparison.empty()) == {}
+    assert set(COLUMNS) >= {"totals", "slices"}
+
+
+def test_one_class_and_many_classes() -> None:
+    names = [f"class {k}" for k in range(9)]
+    facts = (
+        SourceFacts("a", "a", "f", SIZE, (1, 1, 1), tuple(names)),
+        SourceFacts("b", "b", "f", SIZE, (1, 1, 1), tuple(names)),
+    )
+    row = {
+        "id": 1,
+        "voxels": 5,
+        "touches_border": False,
+        **{f"{end}_{axis}": 1 for end in ("low", "high") for axis in "zyx"},
+    }
+    rows = [row | {"source": source, "class": name, "volume_um3": 0.5} for source in "ab" for name in names]
+    drawn = plots(Comparison.empty(facts, objects=as_table("objects", rows)))
+    assert drawn["distributions"].svg.count(">class ") == 9
+    one = plots(Comparison.empty((replace(facts[0], classes=("class 0",)),), objects=as_table("objects", rows)))
+    assert ">class 0<" in one["distributions"].svg
+
+
+def test_a_name_with_a_dollar_is_no_formula_and_markup_is_text() -> None:
+    evil = "$x_1$<b>&"
+    comparison = compare(cell())
+    tables = {
+        name: table.assign(**{"class": table["class"].replace("lysosome", evil)})
+        for name, table in comparison.tables().items()
+        if "class" in table
+    }
+    sources = tuple(replace(facts, classes=(*CLASSES[:3], evil)) for facts in comparison.sources)
+    for plot in plots(replace(comparison, sources=sources, **tables)).values():
+        assert "$x_1$&lt;b&gt;&amp;" in plot.svg
+
+
+def test_thousands_of_objects_stay_small() -> None:
+    comparison = compare(cell())
+    row = comparison.objects.iloc[[0]]
+    many = row.loc[row.index.repeat(5000)].assign(
+        volume_um3=np.geomspace(0.001, 9, 5000), id=np.arange(5000).astype(np.uint64)
+    )
+    drawn = plots(replace(comparison, objects=many.reset_index(drop=True)))["distributions"]
+    assert len(drawn.svg) < 100_000
+    assert f"{comparison_plots.MOST_POINTS} are drawn" in drawn.caption
+    assert len(drawn.svg) > 10_000
+
+
+def test_long_stacks_are_drawn_as_means() -> None:
+    z, values = comparison_plots._coarsen(np.arange(1000), np.arange(1000, dtype=np.float64), 100)
+    assert len(z) == 100
+    assert values[0] == pytest.approx(4.5)
+    same = comparison_plots._coarsen(np.arange(5), np.ones(5), 100)
+    assert len(same[0]) == 5
+
+
+def test_undefined_slices_leave_a_gap() -> None:
+    _, values = comparison_plots._coarsen(np.arange(4), np.array([np.nan, np.nan, 1.0, np.nan]), 2)
+    assert np.isnan(values[0])
+    assert values[1] == 1.0
