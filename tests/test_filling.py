@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from famous.filling import Filling, closed, contains, joined, rims, split_surfaces
+from famous.filling import Filling, closed, contains, cut_faces, joined, rims, split_surfaces
 from famous.mesh import Mesh, merge
 from tests.solids import ball_mesh, box_mesh
 
@@ -88,6 +88,14 @@ def test_any_closed_surface_has_an_even_number_of_crossings(seed, whole_numbers)
     for point, value, clear in zip(points[::37], image.ravel()[::37], (inside | outside)[::37], strict=True):
         if clear:
             assert contains(mesh.vertices, mesh.faces, point) == value
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-8.9, 8.9), st.integers(0, 2**32 - 1))
+def test_neighbours_cut_their_edge_at_one_place_to_the_last_bit(z, seed):
+    mesh = ball_mesh(9.0, tuple(np.random.default_rng(seed).uniform(0, 0.01, 3)), rounds=2)
+    ends = cut_faces(mesh.vertices, mesh.faces, z).reshape(-1, 2)
+    assert (np.unique(ends, axis=0, return_counts=True)[1] % 2 == 0).all()
 
 
 def test_a_cavity_belongs_to_what_is_round_it():

@@ -93,6 +93,11 @@ def test_each_voxel_has_the_label_at_its_centre(shape, ratios, origin):
         assert "cannot be meant" in str(fault)  # noqa: PT017
         return
     assert read(one).shape == read(two).shape == grid.shape
+    centres = np.argwhere(np.ones(LABELS.shape, bool)) * SIZE.zyx + np.array(SIZE.zyx) / 2
+    places = (centres - origin) / size.zyx
+    clearly_in = ((places > 1e-3) & (places < np.array(shape) - 1e-3)).all(axis=1)
+    clearly_out = ((places < -1e-3) | (places > np.array(shape) + 1e-3)).any(axis=1)
+    assert clearly_in.sum() <= np.prod(grid.shape) <= LABELS.size - clearly_out.sum()
     found = read(two)
     for index in np.ndindex(*grid.shape):
         centre = np.array(grid.origin_nm) + (np.array(index) + 0.5) * SIZE.zyx
@@ -101,6 +106,17 @@ def test_each_voxel_has_the_label_at_its_centre(shape, ratios, origin):
             assert (place >= 0).all()
             assert (place < shape).all()
             assert found[index] == labels[tuple(np.floor(place).astype(int))]
+
+
+@pytest.mark.parametrize(("shift", "first"), [(-0.5, 1), (-0.25, 0), (0.25, 0), (0.5, 0)])
+def test_a_crop_that_lies_aslant_the_voxels(shift, first):
+    """Of two voxels whose border is at a centre it is the upper; half a voxel beyond the last centre counts."""
+    other = truth("B", LABELS, origin=(shift * 30, 0.0, 0.0), is_placed=True)
+    (_, two), grid, _ = bring_together([truth("A", LABELS), other])
+    assert grid.shape == LABELS.shape
+    assert grid.origin_nm == (0.0, 0.0, 0.0)
+    expected = np.minimum(np.arange(8) + first, 7)
+    assert np.array_equal(read(two), LABELS[expected])
 
 
 def test_a_resampled_volume_may_be_sent_and_is_not_changed_by_its_reader():
