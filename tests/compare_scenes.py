@@ -84,3 +84,51 @@ def write_labels(path: Path, volume, size=SIZE):
         metadata={"axes": "ZYX", "spacing": size.z / 1000, "unit": "micron"},
     )
     return path
+
+
+def write_run(folder: Path):
+    """A stack, `cell.tif`, and the run of it that `automatic` is, with scores and boxes; return the stack."""
+    import pandas as pd
+
+    from famous import boxes
+    from famous.io.label_store import LabelStore
+    from famous.io.tables import write_csv, write_parquet
+    from famous.pipeline.project import open_project
+
+    grey = np.full(SHAPE, 180, dtype=np.uint8)
+    grey += np.random.default_rng(3).integers(0, 40, SHAPE, dtype=np.uint8)
+    labels = sources()["automatic"]
+    grey[(labels["mito"] > 0) | (labels["vesicle"] > 0)] -= 100
+    stack = write_labels(folder / "cell.tif", grey)
+    project = open_project(str(stack))
+    store = LabelStore.create(project.labels, CLASSES, SHAPE, SIZE)
+    rows, found = [], []
+    for name, volume in labels.items():
+        for z in range(SHAPE[0]):
+            store.write_labels(name, z, volume[z].astype(np.uint32))
+            for number in np.unique(volume[z])[1:].tolist():
+                y, x = np.nonzero(volume[z] == number)
+                corners = {"y0": y.min(), "x0": x.min(), "y1": y.max() + 1, "x1": x.max() + 1}
+                found.append({"z": z, **corners, "class_name": name, "score": 0.9})
+        rows += [{"id": n, "class": name, "score": 0.5 + n / 100} for n in np.unique(volume)[1:].tolist()]
+    write_csv(project.instances, pd.DataFrame(rows))
+    write_parquet(project.boxes, boxes.from_columns(pd.DataFrame(found).to_dict("list")))
+    return stack
+
+
+def write_coco(path: Path, source="M1", slices=range(SHAPE[0])):
+    """Write the bricks of a source as boxes in slices."""
+    import json
+
+    images, annotations = [], []
+    for z in slices:
+        images.append({"id": z + 1, "file_name": f"cell_{z:04d}.png", "width": SHAPE[2], "height": SHAPE[1]})
+        for category, (_, volume) in enumerate(sources()[source].items(), 1):
+            for number in np.unique(volume[z])[1:].tolist():
+                y, x = np.nonzero(volume[z] == number)
+                box = [x.min(), y.min(), x.max() + 1 - x.min(), y.max() + 1 - y.min()]
+                made = {"id": len(annotations) + 1, "image_id": z + 1, "category_id": category, "iscrowd": 0}
+                annotations.append({**made, "bbox": [float(side) for side in box], "area": float(box[2] * box[3])})
+    categories = [{"id": k, "name": name} for k, name in enumerate(CLASSES, 1)]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return path

@@ -99,7 +99,11 @@ def _require_free(folder: Path, output: Output) -> None:
 
 def _notes(opened: Opened) -> tuple[str, ...]:
     """Return what the user should know of the sources, each named."""
-    own = [f"{truth.name}: {note}" for truth in opened.facts for note in truth.notes]
+    own = [
+        note if note.startswith(f"{truth.name}:") else f"{truth.name}: {note}"
+        for truth in opened.facts
+        for note in truth.notes
+    ]
     return (*own, *opened.notes)
 
 
@@ -180,7 +184,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     matches = list_matches(scene, counts, matchings, confused)
     comparison = Comparison(
         opened.facts,
-        GridFacts(scene.shape, scene.voxel_size),
+        GridFacts(scene.shape, None),
         verdicts=tabulator.verdicts(matchings),
         detection=tabulator.detection(),
         totals=tabulator.totals(objects).assign(volume_um3=float("nan"), area_um2=float("nan")),

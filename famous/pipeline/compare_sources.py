@@ -95,17 +95,29 @@ def open_sources(asked: Asked) -> Opened:
     pred = open_truth(first, name=names[0], placing=asked.placing) if project is None else of_run(project, names[0])
     wanted = list(pred.classes)
     placing = replace(asked.placing, ignore=asked.ignore)
+    like = replace(pred.grid, slice_names=None if project is None else project.opened.slice_names)
     table = None if asked.class_table is None else read_table(asked.class_table)
     opened = [pred]
     for path, name in zip(others, names[1:], strict=True):
-        opened.append(open_truth(path, name=name, like=pred.grid, placing=placing, classes=wanted, table=table))
+        opened.append(open_truth(path, name=name, like=like, placing=placing, classes=wanted, table=table))
     facts = tuple(_facts(truth, fingerprint(path)) for truth, path in zip(opened, (first, *others), strict=True))
     scores: Mapping[str, Mapping[int, float]] = {} if project is None else scores_of(project)
     if any(truth.boxes is not None for truth in opened):
+        _require_one_grid(opened)
         return Opened(tuple(opened), pred.grid, facts, (), project, scores)
     together, grid, notes = bring_together(opened)
     chosen = _choose([replace(truth, classes=dict(truth.classes)) for truth in together], asked)
     return Opened(tuple(chosen), grid, facts, tuple(notes), project, scores)
+
+
+def _require_one_grid(opened: Sequence[Truth]) -> None:
+    """Refuse labels that lie on another grid than the boxes."""
+    for truth in opened[1:]:
+        if truth.boxes is None and truth.shape != opened[0].shape:
+            raise InputError(
+                f"{truth.path}: found {truth.shape} voxels (z, y, x), expected {opened[0].shape} as {opened[0].name} "
+                "has: beside boxes, labels are compared on the stack's own grid only"
+            )
 
 
 def _project(source: str, asked: Asked) -> Project | None:
