@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -215,3 +216,40 @@ def test_a_stack_that_is_truth_of_itself(tmp_path):
     (one, two), _, notes = bring_together([truth, truth])
     assert notes == ()
     assert one.classes["object"] is two.classes["object"]
+
+
+def write_nifti_in(path, unit, sizes):
+    """Write labels with sizes (z, y, x) in a unit of NIfTI."""
+    z, y, x = sizes
+    image = nibabel.Nifti1Image(LABELS.T.astype(np.uint16), np.diag([x, y, z, 1]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, path)
+    return path
+
+
+def test_a_wrong_unit_that_cannot_be_meant_is_told(tmp_path):
+    path = write_nifti_in(tmp_path / "a.nii", "mm", SIZE.zyx)
+    with pytest.raises(InputError, match=r"a\.nii: .*30 × 4 × 5 mm .*cannot be meant.*the unit of its numbers"):
+        open_truth(path, name="M1", like=Grid((9, 20, 30), SIZE))
+    assert open_truth(path, name="M1", placing=Placing(unit="nm")).voxel_size == SIZE
+    lent = open_truth(path, name="M1", like=GRID)
+    assert lent.voxel_size == SIZE
+    assert any("cannot be meant" in note for note in lent.notes)
+
+
+def test_a_wrong_unit_that_could_be_meant_is_told_beside_the_stack(tmp_path):
+    path = write_nifti_in(tmp_path / "a.nii", "micron", SIZE.zyx)  # numbers in nm, marked as µm
+    first = open_truth(write_tiff(tmp_path / "a.tif"), name="A")
+    with pytest.raises(InputError, match=r"a factor of 1000 would explain it: give the unit") as fault:
+        bring_together([first, open_truth(path, name="M1", like=GRID)])
+    assert "M1" in str(fault.value)
+
+
+def test_masks_of_several_files_keep_the_classes_apart(tmp_path):
+    (tmp_path / "truth").mkdir()
+    for value, name in ((2, "nuclei"), (300, "ER")):
+        write_tiff(tmp_path / "truth" / f"{name}.tif", np.where(value == LABELS, 1, 0))
+    truth = open_truth(tmp_path / "truth", name="M1", like=GRID, classes=["nucleus", "ER"])
+    assert truth.is_semantic == {"nucleus", "ER"}
+    assert np.array_equal(read(truth, "nucleus") > 0, LABELS == 2)
+    assert np.array_equal(read(truth, "ER") > 0, LABELS == 300)
