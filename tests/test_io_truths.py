@@ -238,10 +238,12 @@ def test_a_wrong_unit_that_cannot_be_meant_is_told(tmp_path):
 
 
 def test_a_wrong_unit_that_could_be_meant_is_told_beside_the_stack(tmp_path):
-    path = write_nifti_in(tmp_path / "a.nii", "micron", SIZE.zyx)  # numbers in nm, marked as µm
-    first = open_truth(write_tiff(tmp_path / "a.tif"), name="A")
+    size = VoxelSize(10, 4, 5)
+    write_label_tiff(tmp_path / "a.tif", LABELS, LABELS.shape, size)
+    first = open_truth(tmp_path / "a.tif", name="A")
+    path = write_nifti_in(tmp_path / "a.nii", "micron", size.zyx)  # numbers in nm
     with pytest.raises(InputError, match=r"a factor of 1000 would explain it: give the unit") as fault:
-        bring_together([first, open_truth(path, name="M1", like=GRID)])
+        bring_together([first, open_truth(path, name="M1", like=first.grid)])
     assert "M1" in str(fault.value)
 
 
