@@ -27,6 +27,7 @@ FAILING = {
     "export": ("export", "cell.tif", "--format", "stl"),
     "annotate": ("annotate", "cell.tif"),
     "view": ("view", "cell.tif"),
+    "compare": ("compare", "cell.tif", "--truth", "cell.tif"),
     "info": ("info", "cell.tif"),
     "demo": ("demo", "--out", "full"),
     "boxes import": ("boxes", "import", "cell.tif", "labels"),

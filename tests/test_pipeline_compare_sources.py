@@ -1,0 +1,249 @@
+"""What is compared: opened, named and brought together, and every fault told with its remedy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from famous.errors import InputError
+from famous.io.truths import Placing
+from famous.pipeline.compare_sources import Asked, Blank, Cropped, fingerprint, open_sources, settle_region
+from famous.voxels import VoxelSize
+from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_labels, write_run, write_sources
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A stack with a run, and two experts beside it."""
+    folder = tmp_path_factory.mktemp("run")
+    return write_run(folder), write_sources(folder / "drawn")
+
+
+def asked(first, *others, **changes):
+    return Asked((str(first),), tuple(map(str, others)), **changes)
+
+
+def test_a_run_and_two_experts_have_the_papers_names(run):
+    stack, drawn = run
+    opened = open_sources(asked(stack, drawn["M1"], drawn["M2"]))
+    assert [truth.name for truth in opened.truths] == ["automatic", "M1", "M2"]
+    assert opened.grid.shape == SHAPE
+    assert opened.grid.voxel_size == SIZE
+    assert opened.project is not None
+    for truth in opened.truths:
+        for name, volume in truth.classes.items():
+            assert (np.asarray(volume[4]) == sources()[truth.name][name][4]).all()
+    assert opened.scores["mito"][12] == pytest.approx(0.62)
+    assert opened.facts[0].format == "run of famous"
+    assert all(len(facts.fingerprint) == 64 for facts in opened.facts)
+
+
+def test_the_project_may_be_named_by_its_folder(run):
+    stack, drawn = run
+    folder = stack.with_name("cell.famous")
+    assert open_sources(asked(folder, drawn["M1"])).truths[0].name == "automatic"
+
+
+def test_opening_writes_nothing(run):
+    stack, drawn = run
+    config = stack.with_name("cell.famous") / "famous.yaml"
+    before = config.read_bytes(), config.stat().st_mtime_ns
+    open_sources(asked(stack, drawn["M1"]))
+    assert (config.read_bytes(), config.stat().st_mtime_ns) == before
+
+
+def test_label_volumes_without_a_run_are_named_by_their_files(run):
+    _, drawn = run
+    three = Asked(tuple(str(drawn[name]) for name in ("automatic", "M1", "M2")))
+    opened = open_sources(three)
+    assert [truth.name for truth in opened.truths] == ["automatic", "M1", "M2"]
+    assert opened.project is None
+    assert opened.scores == {}
+
+
+@pytest.mark.parametrize(
+    ("truths", "names", "expected"),
+    [
+        (("M1", "M2"), ("Ann", "Bob"), ["automatic", "Ann", "Bob"]),
+        (("M1",), ("run", "Ann"), ["run", "Ann"]),
+        (("M1",), None, ["automatic", "M1"]),
+    ],
+)
+def test_names_are_those_of_the_experts_or_of_both(run, truths, names, expected):
+    stack, drawn = run
+    opened = open_sources(asked(stack, *(drawn[name] for name in truths), names=names))
+    assert [truth.name for truth in opened.truths] == expected
+
+
+def test_two_files_of_one_name_are_numbered(tmp_path):
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        paths.append(str(write_labels(tmp_path / folder / "mito.tif", sources()["M1"]["mito"])))
+    assert [truth.name for truth in open_sources(Asked(tuple(paths))).truths] == ["mito 1", "mito 2"]
+
+
+@pytest.mark.parametrize("names", [("M1", "M1"), ("automatic", "M1"), (" ", "M1")])
+def test_names_must_differ(run, names):
+    stack, drawn = run
+    with pytest.raises(InputError, match="--names"):
+        open_sources(asked(stack, drawn["M1"], drawn["M2"], names=names))
+
+
+def test_a_class_that_pred_never_found_is_missed_and_one_that_nobody_drew_left_out(run, tmp_path):
+    stack, _ = run
+    (tmp_path / "M1").mkdir()
+    for name in ("mito", "golgi"):
+        write_labels(tmp_path / "M1" / f"{name}.tif", sources()["M1"]["mito"])
+    pred, truth = open_sources(asked(stack, tmp_path / "M1")).truths
+    assert list(pred.classes) == ["mito", "golgi"]
+    assert not np.asarray(pred.classes["golgi"][4]).any()
+    assert set(truth.classes) == {"mito", "golgi"}
+
+
+def test_only_the_classes_asked_for_are_compared(run):
+    stack, drawn = run
+    opened = open_sources(asked(stack, drawn["M1"], drawn["M2"], classes=("vesicle",)))
+    assert [list(truth.classes) for truth in opened.truths] == [["vesicle"]] * 3
+    with pytest.raises(InputError, match="mito, vesicle"):
+        open_sources(asked(stack, drawn["M1"], classes=("vesicles of all kinds",)))
+
+
+def test_sources_that_share_no_class_are_told_apart(run, tmp_path):
+    stack, _ = run
+    (tmp_path / "M1").mkdir()
+    for name in ("golgi", "nucleus"):
+        write_labels(tmp_path / "M1" / f"{name}.tif", sources()["M1"]["mito"])
+    with pytest.raises(InputError, match="automatic has mito, vesicle; M1 has golgi, nucleus"):
+        open_sources(asked(stack, tmp_path / "M1"))
+
+
+def test_a_table_of_classes_takes_a_volume_of_ids_apart(run, tmp_path):
+    stack, _ = run
+    labels = sources()["M1"]
+    both = np.where(labels["vesicle"] > 0, labels["vesicle"] + 100, labels["mito"]).astype(np.uint16)
+    path = write_labels(tmp_path / "all.tif", both)
+    table = tmp_path / "ids.csv"
+    lines = [f"{n},mito" for n in range(1, 7)] + [f"{n},vesicle" for n in (101, 102, 103)]
+    table.write_text("\n".join(["id,class", *lines]) + "\n")
+    truth = open_sources(asked(stack, path, class_table=table)).truths[1]
+    assert set(truth.classes) == {"mito", "vesicle"}
+    assert (np.asarray(truth.classes["mito"][5]) == np.where(labels["vesicle"][5] > 0, 0, labels["mito"][5])).all()
+    assert not truth.is_semantic
+    with pytest.raises(InputError, match="nothing"):
+        open_sources(asked(stack, path, class_table=tmp_path / "nothing.csv"))
+
+
+def test_a_mask_becomes_objects_and_says_so(run, tmp_path):
+    stack, _ = run
+    path = write_labels(tmp_path / "mito.tif", (sources()["M1"]["mito"] > 0).astype(np.uint8) * 255)
+    opened = open_sources(asked(stack, path))
+    volume = opened.truths[1].classes["mito"]
+    assert len(np.unique([np.asarray(volume[z]) for z in range(SHAPE[0])])) == 1 + 6
+    assert any("connected" in note for note in opened.facts[1].notes)
+
+
+def test_other_voxels_are_brought_to_one_grid_with_a_word(run, tmp_path):
+    stack, _ = run
+    coarse = sources()["M1"]["mito"][:, ::2, ::2]
+    path = write_labels(tmp_path / "mito.tif", np.ascontiguousarray(coarse), VoxelSize(20, 20, 20))
+    opened = open_sources(asked(stack, path))
+    assert opened.truths[1].shape == SHAPE
+    assert opened.notes or opened.truths[1].notes
+
+
+def test_extents_that_cannot_be_meant_are_printed(run, tmp_path):
+    stack, _ = run
+    path = write_labels(tmp_path / "mito.tif", sources()["M1"]["mito"], VoxelSize(2000, 900, 900))
+    with pytest.raises(InputError, match=r"(?s)voxels.*voxels"):
+        open_sources(asked(stack, path))
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "said"),
+    [
+        ("cell.tif", [], "found 1 label sets"),
+        ("cell.tif", ["M1", "M2", "M1"], "found 4 label sets"),
+        ("nothing.tif", ["M1"], "nothing.tif: found nothing there"),
+        ("cell.tif", ["nothing"], "nothing"),
+        ("plain.tif", ["M1"], "found no run of it"),
+    ],
+)
+def test_what_is_no_comparison_is_told(run, first, others, said):
+    stack, drawn = run
+    write_labels(stack.with_name("plain.tif"), np.zeros(SHAPE, np.uint8))
+    paths = [drawn.get(name, stack.with_name(name)) for name in others]
+    with pytest.raises(InputError, match=said):
+        open_sources(asked(stack.with_name(first), *paths))
+
+
+def test_labels_without_a_voxel_size_take_that_of_the_stack_or_of_the_option(run, tmp_path):
+    import tifffile
+
+    stack, _ = run
+    tifffile.imwrite(tmp_path / "mito.tif", sources()["M1"]["mito"])
+    assert open_sources(asked(stack, tmp_path / "mito.tif")).truths[1].voxel_size == SIZE
+    tifffile.imwrite(tmp_path / "two.tif", sources()["M1"]["mito"])
+    pair = Asked((str(tmp_path / "mito.tif"), str(tmp_path / "two.tif")))
+    with pytest.raises(InputError, match="voxel size"):
+        open_sources(pair)
+    opened = open_sources(replace(pair, placing=Placing(VoxelSize(9, 8, 7))))
+    assert opened.grid.voxel_size == VoxelSize(9, 8, 7)
+
+
+def test_a_fingerprint_changes_with_the_source(tmp_path):
+    (tmp_path / "M1").mkdir()
+    path = write_labels(tmp_path / "M1" / "mito.tif", paint({}))
+    first = fingerprint(str(path)), fingerprint(str(tmp_path / "M1"))
+    assert fingerprint(str(path)) == first[0]
+    write_labels(path, paint({1: ((1, 2), (1, 2), (1, 2))}).astype(np.uint8))
+    second = fingerprint(str(path)), fingerprint(str(tmp_path / "M1"))
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def settle(region=None, slices=None):
+    return settle_region(Asked((), region=region, slices=slices), (10, 20, 30))
+
+
+def test_the_region_is_all_where_nothing_is_said():
+    assert settle() == ((0, 0, 0), (10, 20, 30), tuple(range(10)))
+
+
+def test_a_region_is_cut_and_its_slices_counted_from_its_first():
+    assert settle(((2, 6), (None, 5), (7, None))) == ((2, 0, 7), (6, 5, 30), (0, 1, 2, 3))
+
+
+def test_slices_that_follow_each_other_are_a_region():
+    assert settle(slices=(4, 5, 6)) == ((4, 0, 0), (7, 20, 30), (0, 1, 2))
+    assert settle(slices=(8, 2, 8)) == ((2, 0, 0), (9, 20, 30), (0, 6))
+    assert settle(((3, 9), (None, None), (None, None)), (2, 4, 8)) == ((4, 0, 0), (9, 20, 30), (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("region", "slices", "said"),
+    [
+        (((3, 3), (None, None), (None, None)), None, "3 … 3 along z"),
+        (((None, None), (0, 21), (None, None)), None, "0 … 20"),
+        (None, (10,), "slice 10"),
+        (((0, 3), (None, None), (None, None)), (5,), "no slice"),
+    ],
+)
+def test_a_region_outside_of_the_grid_is_refused(region, slices, said):
+    with pytest.raises(InputError, match=said):
+        settle(region, slices)
+
+
+def test_a_part_of_a_volume_is_that_part():
+    volume = np.arange(60).reshape(3, 4, 5).astype(np.uint16)
+    part = Cropped(volume, (1, 0, 2), (3, 2, 5))
+    assert part.shape == (2, 2, 3)
+    assert part.dtype == np.uint16
+    assert [part[z].tolist() for z in range(2)] == volume[1:3, 0:2, 2:5].tolist()
+    with pytest.raises(IndexError):
+        part[2]
+
+
+def test_nothing_drawn_is_a_volume_of_nothing():
+    assert not Blank((3, 4, 5))[2].any()
+    assert Blank((3, 4, 5))[0].shape == (4, 5)
