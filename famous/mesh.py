@@ -124,29 +124,38 @@ class Mesh:
     @cached_property
     def topology(self) -> Topology:
         """What a closed mesh has: parts that point outwards, the genera of all parts, parts that point inwards."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         if self.is_empty:
             return Topology(0, 0, 0)
-        number = len(self.vertices)
-        start, end, third = np.ascontiguousarray(self.faces.T, dtype=np.int32)
-        ways = (np.concatenate([start, end]), np.concatenate([end, third]))
-        links = coo_array((np.ones(len(ways[0]), dtype=np.int8), ways), shape=(number, number))
-        parts, part = connected_components(links, directed=False)
-        used = np.zeros(number, dtype=np.bool_)
+        parts, part = self._parts()
+        used = np.zeros(len(self.vertices), dtype=np.bool_)
         used[self.faces] = True
-        of_face = part[start]
-        faces = np.bincount(of_face, minlength=parts)
-        euler = np.bincount(part[used], minlength=parts) - faces // 2  # a closed surface has 3 edges to 2 faces
-        parts_of_volume = [np.einsum("ij,ij->j", a, cross(b, c)) for a, b, c in self.corners()]
-        volume = np.bincount(of_face, np.concatenate(parts_of_volume), minlength=parts)
+        corners = np.bincount(part[used], minlength=parts)
+        faces, volume = np.zeros(parts, dtype=np.int64), np.zeros(parts)
+        first = 0
+        for a, b, c in self.corners():
+            of_face = part[self.faces[first : first + a.shape[1], 0]]
+            faces += np.bincount(of_face, minlength=parts)
+            volume += np.bincount(of_face, np.einsum("ij,ij->j", a, cross(b, c)), minlength=parts)
+            first += a.shape[1]
         real = faces > 0
+        euler = corners - faces // 2  # a closed surface has 3 edges to 2 faces
         return Topology(
             int(np.count_nonzero(real & (volume > 0))),
             int((1 - euler[real] // 2).sum()),
             int(np.count_nonzero(real & (volume <= 0))),
         )
+
+    def _parts(self) -> tuple[int, NDArray[np.int32]]:
+        """Return how many parts hang together, and each vertex's; one that no face uses is a part of its own."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        number = len(self.vertices)
+        start, end, third = np.ascontiguousarray(self.faces.T, dtype=np.int32)
+        ways = (np.concatenate([start, end]), np.concatenate([end, third]))
+        links = coo_array((np.ones(len(ways[0]), dtype=np.int8), ways), shape=(number, number))
+        parts, part = connected_components(links, directed=False)
+        return int(parts), part
 
     @property
     def bounds(self) -> NDArray[np.float64]:
@@ -201,6 +210,15 @@ class Mesh:
         scene, query, scale = self._cast(points)
         distance: NDArray[np.float32] = scene.compute_signed_distance(query, nsamples=3).numpy() * np.float32(-scale)
         return distance
+
+    def distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Distance in nm of (n, 3) points (z, y, x) to the surface, which need not be closed; ∞ for an empty mesh."""
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        if self.is_empty or len(points) == 0:
+            return np.full(len(points), np.inf, dtype=np.float32)
+        scene, query, scale = self._cast(points)
+        away: NDArray[np.float32] = scene.compute_distance(query).numpy() * np.float32(scale)
+        return away
 
     def _cast(self, points: NDArray[np.float64]) -> tuple[Any, Any, float]:
         """Return open3d's scene, its query and the scale of both: single precision wants numbers round 0 … 1."""

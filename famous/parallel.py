@@ -93,6 +93,28 @@ def usable_threads() -> int:
     return min(cores, MAX_THREADS)
 
 
+class Room:
+    """Room for so much work at a time; what is larger than all of it waits until it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, share: int) -> Iterator[None]:
+        """Wait until there is room for a share of it, and hold that for the block."""
+        share = min(share, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= share)
+            self._free -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += share
+                self._changed.notify_all()
+
+
 def in_turn(items: Iterator[Item], lock: threading.Lock) -> Iterator[Item]:
     """Draw items under a lock that other threads share, for readers that are not made for several threads."""
     while True:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from famous.errors import InputError, MissingError
-from famous.parallel import MAX_THREADS, in_turn, map_in_order, open_executor, usable_threads
+from famous.parallel import MAX_THREADS, Room, in_turn, map_in_order, open_executor, usable_threads
 
 
 def square(number: int) -> int:
@@ -61,6 +61,30 @@ def test_what_has_not_begun_is_dropped_when_a_thread_fails():
 
 def test_at_least_one_thread_and_not_too_many():
     assert 1 <= usable_threads() <= MAX_THREADS
+
+
+def test_room_is_never_taken_twice_and_large_work_is_alone():
+    room, inside, seen = Room(10), [], []
+
+    def work(share: int) -> None:
+        with room.take(share):
+            inside.append(share)
+            seen.append(tuple(inside))
+            time.sleep(0.001)
+            inside.remove(share)
+
+    with open_executor(1, threads=4) as executor:
+        list(executor.map(work, [3, 4, 20, 2, 9, 10, 1, 5, 6, 30] * 5))
+    assert len(seen) == 50
+    assert all(sum(shares) <= 10 or len(shares) == 1 for shares in seen)
+
+
+def test_room_is_free_again_after_an_error():
+    room = Room(1)
+    with pytest.raises(ValueError, match="no"), room.take(1):
+        raise ValueError("no")
+    with room.take(1):
+        pass
 
 
 def test_a_reader_is_asked_by_one_thread_at_a_time():

@@ -1,9 +1,7 @@
 """Stages mesh and measure: instances → `run/meshes/<class>/<class>_00042.ply` and `run/instances.csv`."""
 
 import shutil
-import threading
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from famous.io.tables import read_csv, read_parquet, write_csv, write_parquet
 from famous.measure import MeasureParams
 from famous.measure.morphology import COLUMNS, measure_instance
 from famous.mesh import Mesh
+from famous.parallel import Room
 from famous.pipeline import link
 from famous.pipeline.crops import Crop, Extent, extents, mesh_path, read_crops
 from famous.pipeline.measure import BlockMeasurer
@@ -29,8 +28,7 @@ from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32  # instances at most that are finished together
-LARGE = 8_000_000  # voxels of a crop from which on no other as large is meshed at the same time
-ALONE = threading.Lock()
+ROOM = Room(6_000_000)  # voxels of the crops that are meshed at a time
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class BlockMesher:
 
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
-        with ALONE if extent.size > LARGE else nullcontext():
+        with ROOM.take(extent.size):
             return self._make_one(*leave_out(extent, crop, config), config)
 
     def _make_one(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
