@@ -104,3 +104,12 @@ def test_where_the_stack_itself_begins_is_taken_into_account():
     grid = Grid(SHAPE, SIZE, (100.0, 0.0, 0.0))
     shown = GridPictures(grid, {}, Stack(GREY, SIZE, Window(0, 255)), (100.0, 0.0, 0.0))
     assert (shown.slice("z", 4, (0, 9, 0, 11)) == GREY[4]).all()
+
+
+def test_another_place_is_not_mixed_up_with_the_last():
+    shown = pictures()
+    for window in ((0, 4, 0, 5), (3, 9, 4, 11), (0, 4, 0, 5)):
+        row0, row1, column0, column1 = window
+        assert (shown.labels("M1", "mito", "z", 2, window) == plane(LABELS, "z", 2, window)).all()
+        for axis, index, part in (("y", row1 - 1, (0, 7, column0, column1)), ("x", column0, (0, 7, row0, row1))):
+            assert (shown.labels("M1", "mito", axis, index, part) == plane(LABELS, axis, index, part)).all()
