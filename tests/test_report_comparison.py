@@ -9,10 +9,17 @@ import pytest
 
 from famous.compare.comparison import Comparison, GridFacts, SourceFacts, as_table
 from famous.mesh import Mesh
+from famous.report import comparison as report
 from famous.report.comparison import render_report, write_report
 from tests.comparisons import CLASSES, SIZE, FakePictures, cell, compare, meshes
 
 SECTIONS = ("verdict", "found", "volume", "objects", "worst", "slices", "threshold", "made")
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the plots out where a test does not look at them: they take the longest."""
+    monkeypatch.setattr(report, "plots", lambda _: {})
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +121,7 @@ def test_no_timestamp_and_no_name_of_this_machine(html: str, tmp_path: Path) -> 
     assert str(Path.cwd()) not in bare
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_one_truth_only() -> None:
     sources = ("automatic", "M1")
     page = render_report(compare(cell(), sources), FakePictures(cell()), meshes(cell(), sources))
@@ -132,6 +140,7 @@ def test_a_comparison_that_found_nothing_says_so(sources: tuple[str, ...]) -> No
     assert 'id="three"' not in page, "no 3D library without meshes"
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_boxes_in_one_slice_without_a_voxel_size() -> None:
     flat = compare(cell())
     grid = GridFacts((1, 160, 200), None)
@@ -139,6 +148,7 @@ def test_boxes_in_one_slice_without_a_voxel_size() -> None:
     assert "1 × 160 × 200 pixels (z, y, x)" in page
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_without_pictures_and_meshes_the_rest_is_there() -> None:
     page = render_report(compare(cell()))
     assert "no pictures were given" in page
@@ -152,17 +162,20 @@ def test_parameters_versions_and_the_command_are_told(html: str) -> None:
         assert text in made
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_region_and_known_slices_are_told() -> None:
     page = render_report(replace(compare(cell()), region=((0, 4), (10, 20), (3, 9)), known_slices=(1, 2, 3)))
     assert "z 0–3, y 10–19, x 3–8" in page
     assert "3 slices with a truth" in page
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_empty_meshes_are_left_out() -> None:
     listed = [("M1", "lysosome", 1, Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)))]
     assert 'id="view"' not in render_report(compare(cell()), None, listed)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_paper_matching_gets_a_table_of_its_own() -> None:
     comparison = compare(cell())
     more = comparison.detection.assign(matching="paper")

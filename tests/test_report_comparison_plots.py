@@ -9,14 +9,18 @@ import pytest
 
 from famous.compare.comparison import COLUMNS, Comparison, SourceFacts, as_table, empty_table
 from famous.report import comparison_plots
-from famous.report.comparison_plots import plots
+from famous.report.comparison_plots import Plot, plots
 from tests.comparisons import CLASSES, SIZE, cell, compare
 
 KEYS = ["totals", "distributions", "sizes", "slices", "thresholds"]
 
 
-def test_every_plot_is_there_with_its_classes_as_text() -> None:
-    drawn = plots(compare(cell()))
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Plot]:
+    return plots(compare(cell()))
+
+
+def test_every_plot_is_there_with_its_classes_as_text(drawn: dict[str, Plot]) -> None:
     assert list(drawn) == KEYS
     for plot in drawn.values():
         assert plot.svg.startswith("<svg viewBox=")
@@ -26,18 +30,17 @@ def test_every_plot_is_there_with_its_classes_as_text() -> None:
         assert plot.caption.endswith(".")
 
 
-def test_colours_are_the_pages_own() -> None:
-    for plot in plots(compare(cell())).values():
+def test_colours_are_the_pages_own(drawn: dict[str, Plot]) -> None:
+    for plot in drawn.values():
         colours = set(re.findall(r"#[0-9a-f]{6}\b", plot.svg)) - {"#000000", "#ffffff"}
         assert colours == set(), plot.key
-    assert "var(--source-1)" in plots(compare(cell()))["totals"].svg
-    assert "var(--pair-2)" in plots(compare(cell()))["thresholds"].svg
+    assert "var(--source-1)" in drawn["totals"].svg
+    assert "var(--pair-2)" in drawn["thresholds"].svg
 
 
-def test_the_same_tables_give_the_same_bytes_whatever_the_user_set() -> None:
-    first = plots(compare(cell()))
+def test_the_same_tables_give_the_same_bytes_whatever_the_user_set(drawn: dict[str, Plot]) -> None:
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": True}):
-        assert plots(compare(cell())) == first
+        assert plots(compare(cell())) == drawn
         assert mpl.rcParams["font.size"] == 30
 
 
@@ -52,7 +55,7 @@ def test_the_same_tables_give_the_same_bytes_whatever_the_user_set() -> None:
     ],
 )
 def test_a_table_that_is_empty_has_no_plot(gone: str, key: str) -> None:
-    assert set(plots(replace(compare(cell()), **{gone: empty_table(gone)}))) == set(KEYS) - {key}
+    assert getattr(comparison_plots, key)(replace(compare(cell()), **{gone: empty_table(gone)})) is None
 
 
 def test_nothing_compared_has_no_plots() -> None:

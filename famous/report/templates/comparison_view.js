@@ -220,11 +220,14 @@
       geometry.setIndex(new THREE.BufferAttribute(from.index.array.slice(entry.start, entry.start + 3 * entry.faces), 1));
       const mesh = new THREE.Mesh(geometry, material);
       mesh.userData.colour = name;
+      mesh.renderOrder = material.wireframe ? 2 : 1;
+      material.transparent = true; // drawn after the veils of the others, which so never hide it
       chosen.add(mesh);
     };
+    const veil = Math.max(0.02, 0.1 * Math.sqrt(Math.min(1, 60 / entries.length))); // many veils add up
     const fade = (faint) => {
       for (const group of groups.values()) {
-        Object.assign(group.material, { transparent: faint, opacity: faint ? 0.1 : 1, depthWrite: !faint });
+        Object.assign(group.material, { transparent: faint, opacity: faint ? veil : 1, depthWrite: !faint });
         group.material.needsUpdate = true;
       }
     };
