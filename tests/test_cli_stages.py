@@ -109,6 +109,25 @@ def test_export_lists_what_it_wrote_and_refuses_to_replace_it(done, tmp_path, ki
     assert f"files, {tmp_path / 'out'}" in call(*arguments, "--overwrite").stdout
 
 
+def test_levels_of_detail_are_exported_beside_each_other(finished, tmp_path):
+    arguments = ("export", finished.folder, "--format", "glb", "--out", tmp_path, "--level", 20, "--level", 80.5)
+    data = call_json(*arguments)
+    assert data["levels_nm"] == [20, 80.5]
+    assert data["files"] == [str(tmp_path / f"within_{name}_nm" / "cell.glb") for name in ("20", "80.5")]
+    fine, coarse = (Path(file).stat().st_size for file in data["files"])
+    assert fine > coarse
+    assert "is there already" in str(call(*arguments, code=1).exception)
+    assert f"2 files, {tmp_path}" in call(*arguments, "--overwrite").stdout
+    assert "--level: found nan nm" in str(call(*arguments[:4], "--level", "nan", code=1).exception)
+    call(*arguments[:4], "--level", "fine", code=2)
+
+
+def test_a_figure_is_made_of_one_level(finished, tmp_path):
+    arguments = ("export", finished.folder, "--format", "blend", "--out", tmp_path, "--level", 20, "--level", 80)
+    assert "one level of detail" in call(*arguments, "--render", tmp_path / "a.png", code=2).output
+    assert list(tmp_path.iterdir()) == []
+
+
 @needs_blender
 def test_a_figure_is_rendered_of_the_blender_file(finished, tmp_path):
     picture = tmp_path / "a.png"

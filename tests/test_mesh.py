@@ -120,6 +120,16 @@ def test_signed_distance_is_in_nm_and_above_0_inside():
     assert mesh.signed_distance(np.zeros((0, 3))).shape == (0,)
 
 
+def test_distance_is_in_nm_on_both_sides_and_needs_no_closed_surface():
+    box = box_mesh((100, 200, 300))
+    points = np.array([[50, 100, 150], [50, 100, 310], [-5, 100, 100]], dtype=float)
+    assert box.distance(points) == pytest.approx([50, 10, 5], abs=1e-3)
+    triangle = Mesh(np.array([[0, 0, 0], [0, 0, 9], [0, 9, 0]], dtype=float), np.array([[0, 1, 2]]))
+    assert triangle.distance(np.array([[4, 1, 1], [-4, 1, 1], [0, 0, -2]])) == pytest.approx([4, 4, 2], abs=1e-5)
+    assert box.distance(np.zeros((0, 3))).shape == (0,)
+    assert Mesh.empty().distance(points).tolist() == [np.inf] * 3
+
+
 def test_normals_point_outwards():
     mesh = ball_mesh(100, (10, 20, 30))
     expected = (mesh.vertices - (10, 20, 30)) / 100

@@ -13,20 +13,23 @@ from famous.errors import InputError, MissingError
 from famous.files import PARTIAL_SUFFIX
 from famous.io.blend import RenderParams
 from famous.io.label_store import LabelStore
+from famous.io.meshes import read_mesh
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline import export as export_module
-from famous.pipeline.export import FORMATS, Organelles, export, render
+from famous.pipeline.export import FORMATS, Place, export, export_levels, render
 from famous.pipeline.exported import RECORD
 from famous.pipeline.mesh import run_mesh
+from famous.pipeline.organelles import Organelles
 from famous.pipeline.project import open_project
 from famous.pipeline.stage import Session, Silent
+from famous.surface.simplify import error_nm
 from tests.blender import look, needs_blender
 from tests.cells import write_cell
 from tests.test_pipeline import Log
 from tests.test_pipeline_faults import changed
 
 pytestmark = pytest.mark.usefixtures("know_all")
-MESHES = ("stl", "obj", "ply")
+EACH = ("stl", "obj", "ply")
 FILES = tuple(kind for kind in FORMATS if kind not in ("blend", "precomputed"))  # the others have tests of their own
 
 
@@ -55,7 +58,7 @@ def lose(monkeypatch, project, class_name):
 # ---- what is in them ----
 
 
-@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("kind", EACH)
 def test_every_organelle_is_a_file_of_its_volume(finished, tmp_path, kind):
     rows = read_csv(finished.instances).set_index("id")
     written = meshes_of(export(finished, kind, out=tmp_path / "a ü"), kind)
@@ -73,7 +76,7 @@ def test_ply_is_copied_to_the_byte(finished, tmp_path):
         assert path.read_bytes() == (finished.meshes / path.parent.name / path.name).read_bytes()
 
 
-@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("kind", EACH)
 def test_a_file_a_class_holds_the_volume_of_the_class(finished, tmp_path, kind):
     volumes = read_csv(finished.instances).groupby("class")["volume_mesh_um3"].sum()
     written = meshes_of(export(finished, kind, out=tmp_path, per_class=True), kind)
@@ -130,7 +133,7 @@ def test_a_label_stack_a_class_with_the_ids_of_the_table(finished, tmp_path):
         assert voxels.tolist() == own["voxels"].tolist()
 
 
-@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("kind", EACH)
 @pytest.mark.parametrize("per_class", [False, True])
 def test_the_side_car_lists_every_file_with_its_row(finished, tmp_path, kind, per_class):
     written = export(finished, kind, out=tmp_path, per_class=per_class)
@@ -215,6 +218,142 @@ def test_the_reporter_hears_of_every_mesh(finished, tmp_path, kind):
     assert told.done == told.total == len(read_csv(finished.instances))
 
 
+# ---- levels of detail ----
+
+
+@pytest.fixture(scope="module")
+def levelled(finished, tmp_path_factory):
+    """Levels of 4 nm and 40 nm as PLY, and the place of their folders."""
+    folder = tmp_path_factory.mktemp("levels")
+    return export_levels(finished, "ply", [4, 40.0], Place(folder)), folder
+
+
+@pytest.fixture
+def few(monkeypatch, finished):
+    """Let the run have one organelle of each class."""
+    whole = Organelles.of(finished)
+    kept = tuple(whole.of_class(name)[-1] for name in whole.classes)
+    monkeypatch.setattr(Organelles, "of", classmethod(lambda cls, project: cls(project, kept, whole.rows)))
+
+
+def test_every_level_is_a_folder_with_every_organelle(finished, levelled):
+    written, folder = levelled
+    assert sorted(path.name for path in folder.iterdir()) == ["within_40_nm", "within_4_nm"]
+    expected = {path.relative_to(finished.meshes) for path in finished.meshes.rglob("*.ply")}
+    for level in folder.iterdir():
+        assert {path.relative_to(level) for path in level.rglob("*.ply")} == expected
+    assert set(written) == {path for path in folder.rglob("*") if path.is_file() and path.name != RECORD}
+
+
+def test_a_level_has_fewer_faces_within_its_error_and_is_closed(finished, levelled):
+    _, folder = levelled
+    for path in finished.meshes.rglob("*.ply"):
+        whole = read_mesh(path)
+        before = len(whole.faces) / 4
+        for error in (4, 40):
+            simple = read_mesh(folder / f"within_{error}_nm" / path.relative_to(finished.meshes))
+            assert len(simple.faces) <= before
+            assert error_nm(simple, whole) <= error
+            assert simple.is_watertight
+            assert simple.topology == whole.topology
+            assert simple.volume_nm3 == pytest.approx(whole.volume_nm3, rel=0.004)
+            before = len(simple.faces)
+
+
+def test_a_level_says_what_it_is_beside_the_measures_of_the_run(finished, levelled):
+    _, folder = levelled
+    rows = read_csv(finished.instances).set_index("id")
+    content = json.loads((folder / "within_40_nm" / "meshes.json").read_text(encoding="utf-8"))
+    assert len(content["files"]) == len(rows)
+    for row in content["files"].values():
+        assert row["simplified_within_nm"] == 40
+        assert row["volume_mesh_um3"] == pytest.approx(rows.loc[row["id"], "volume_mesh_um3"])
+    merged = export_levels(finished, "stl", [40], Place(folder / "merged", per_class=True))
+    content = json.loads(merged[-1].read_text(encoding="utf-8"))
+    assert all(row["simplified_within_nm"] == 40 for row in content["files"].values())
+    for path in meshes_of(merged, "stl"):
+        volume = rows.loc[rows["class"] == path.stem.replace("_", " "), "volume_mesh_um3"].sum()
+        assert trimesh.load(path).volume == pytest.approx(volume, rel=5e-3)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("kind", ["stl", "obj", "glb", "precomputed"])
+def test_a_level_has_the_names_of_the_whole_in_every_format(finished, tmp_path, kind):
+    whole = export(finished, kind, out=tmp_path / "whole")
+    level = export_levels(finished, kind, [40], Place(tmp_path))
+    own = tmp_path / "within_40_nm"
+    assert [path.relative_to(own) for path in level] == [path.relative_to(tmp_path / "whole") for path in whole]
+    sizes = [sum(file.stat().st_size for file in files_of(paths)) for paths in (level, whole)]
+    assert sizes[0] < sizes[1] / 4
+    if kind == "glb":
+        one, other = (gltf_of(paths[0])["nodes"] for paths in (level, whole))
+        assert [node["name"] for node in one] == [node["name"] for node in other]
+        assert [node["extras"] for node in one] == [{**node["extras"], "simplified_within_nm": 40.0} for node in other]
+
+
+def files_of(paths):
+    return [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+
+
+@needs_blender
+def test_a_level_is_a_blender_file_too(finished, tmp_path):
+    (path,) = export_levels(finished, "blend", [40], Place(tmp_path / "out"))
+    found = look(path, tmp_path)["collections"]
+    things = [thing for name, own in found.items() if name != "figure" for thing in own]
+    assert sorted(thing["row"]["id"] for thing in things) == sorted(read_csv(finished.instances)["id"])
+    assert all(thing["row"]["simplified_within_nm"] == 40 for thing in things)
+
+
+@pytest.mark.parametrize("error", [0, -1.0, float("nan"), float("inf")])
+def test_an_error_of_a_level_that_is_no_length_is_named_before_anything_is_made(finished, tmp_path, error):
+    with pytest.raises(InputError, match=f"--level: found {error} nm, expected above 0"):
+        export_levels(finished, "stl", [20, error], Place(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["tiff", "csv"])
+def test_what_has_no_meshes_has_no_levels(finished, tmp_path, kind):
+    with pytest.raises(InputError, match=f"--level: found the format {kind}, which has no meshes"):
+        export_levels(finished, kind, [20], Place(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("few")
+def test_no_level_is_no_file_and_one_that_is_given_twice_is_one(done):
+    assert export_levels(done, "glb", []) == []
+    (path,) = export_levels(done, "glb", [40, 40.0])
+    assert path == done.folder / "export" / "glb" / "within_40_nm" / "cell.glb"
+
+
+@pytest.mark.usefixtures("few")
+def test_where_a_file_of_one_level_is_there_no_level_is_written(finished, tmp_path):
+    mine = tmp_path / "within_80_nm" / "cell.glb"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"cell\.glb is there already; --overwrite replaces it"):
+        export_levels(finished, "glb", [40, 80], Place(tmp_path))
+    assert list(tmp_path.iterdir()) == [mine.parent]
+    assert mine.read_text() == "mine"
+    export_levels(finished, "glb", [40, 80], Place(tmp_path, overwrite=True))
+    assert mine.stat().st_size > 1000
+
+
+def test_overwriting_a_level_removes_what_the_run_has_no_longer_and_leaves_the_other_levels(
+    finished, tmp_path, monkeypatch
+):
+    other = export(finished, "stl", out=tmp_path)
+    coarser = export_levels(finished, "stl", [80], Place(tmp_path))
+    export_levels(finished, "stl", [40], Place(tmp_path))
+    lose(monkeypatch, finished, "mitochondrion")
+    log = Log()
+    left = export_levels(finished, "stl", [40], Place(tmp_path, overwrite=True), reporter=log)
+    own = tmp_path / "within_40_nm"
+    assert {path for path in own.rglob("*") if path.is_file() and path.name != RECORD} == set(left)
+    assert not (own / "mitochondrion").exists()
+    assert [text for what, _, text in log.said if what == "note" and text.startswith("removed")]
+    assert all(path.exists() for path in (*other, *coarser))
+
+
 # ---- where they go ----
 
 
@@ -244,7 +383,7 @@ def test_a_place_that_is_a_file_is_named(finished, tmp_path, kind):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("kind", EACH)
 def test_a_file_in_the_place_of_a_classs_folder_is_named(finished, tmp_path, kind):
     (tmp_path / "mitochondrion").write_text("mine")
     with pytest.raises(InputError, match=r"mitochondrion.* cannot be written"):

@@ -18,7 +18,8 @@ from famous.errors import InputError
 from famous.io.label_store import LabelStore
 from famous.io.precomputed import write_precomputed
 from famous.pipeline.annotate import Door
-from famous.pipeline.export import Organelles, export
+from famous.pipeline.export import export
+from famous.pipeline.organelles import Organelles
 from famous.pipeline.project import open_project
 from famous.pipeline.stage import Silent
 from famous.pipeline.view import Labels, Meshes, View, open_view

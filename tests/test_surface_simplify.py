@@ -10,7 +10,7 @@ from famous.errors import InputError
 from famous.mesh import Mesh, merge
 from famous.surface import simplify as module
 from famous.surface.isosurface import IsosurfaceParams, surface
-from famous.surface.simplify import collapse, crossing_faces, error_nm, levels, simplify
+from famous.surface.simplify import collapse, crossing_faces, error_nm, simplify
 from tests.solids import FIB, ball_mesh, box_mesh, dumbbell, shell, torus, voxelize
 
 
@@ -57,9 +57,20 @@ def test_wrong_errors_are_named(error):
         simplify(ball_mesh(), error)
 
 
-def test_levels_get_coarser():
-    fine, middle, coarse = levels(ball_mesh(), [0.0, 1.0, 10.0])
-    assert len(fine.faces) > len(middle.faces) > len(coarse.faces)
+def test_what_was_looked_at_roughly_is_looked_at_closely_before_it_is_taken(monkeypatch):
+    mesh = ball_mesh()
+    rough = simplify(mesh, 2.0)
+    assert len(rough.faces) < len(mesh.faces) / 2
+    closely = module.error_nm
+
+    def hard_on_the_coarsest(one, other, density=module.DENSITY):
+        return np.inf if density == module.DENSITY and len(one.faces) <= len(rough.faces) else closely(one, other)
+
+    monkeypatch.setattr(module, "error_nm", hard_on_the_coarsest)
+    careful = simplify(mesh, 2.0)
+    assert len(rough.faces) < len(careful.faces) < len(mesh.faces)
+    monkeypatch.setattr(module, "error_nm", lambda one, other, density=module.DENSITY: density // module.DENSITY * 99)
+    assert simplify(mesh, 2.0) is mesh
 
 
 def test_the_error_of_two_balls_is_what_parts_them():

@@ -141,6 +141,10 @@ def export(
     ],
     to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to.")] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="One mesh file a class.")] = False,
+    level: Annotated[
+        list[float] | None,
+        typer.Option("--level", metavar="NM", help="Simplify meshes, moving surfaces no farther; may be repeated."),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--render", metavar="PNG", help="With blend: render a figure of the scene, too.")
     ] = None,
@@ -159,19 +163,24 @@ def export(
     Example: famous export cell.tif --format stl
     """
     from famous.io.blend import RenderParams
+    from famous.pipeline.export import Place, export_levels, render, require_free
     from famous.pipeline.export import export as export_run
-    from famous.pipeline.export import render, require_free
 
     if picture is not None and kind != "blend":
         raise typer.BadParameter(f"a figure is made with --format blend, not {kind}", param_hint="--render")
+    if picture is not None and len(level or []) > 1:
+        raise typer.BadParameter("a figure is made of one level of detail", param_hint="--render")
     params = RenderParams(*size, samples)
     if picture is not None:
         require_free(picture, overwrite)
     project = options.Common(folder=folder).open(stack)
     with Bars(err) as bars:
-        files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
+        if level:
+            files = export_levels(project, kind, level, Place(to, per_class, overwrite), reporter=bars)
+        else:
+            files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
         if picture is not None:
             files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
     shown = os.path.commonpath(files) if files else "nothing to write"
-    data = {"folder": project.folder, "format": kind, "files": files}
+    data = {"folder": project.folder, "format": kind, "levels_nm": level or [], "files": files}
     Answer(data, (f"{len(files):,} files, {shown}",)).say(as_json)

@@ -2,29 +2,29 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from famous.errors import InputError
 from famous.files import PARTIAL_SUFFIX, atomic_path, sweep_partials
 from famous.io.blend import RenderParams, Setting, find_blender, render_blend, write_blend
-from famous.io.glb import MeshNode, write_glb
+from famous.io.glb import write_glb
 from famous.io.label_store import LabelStore
-from famous.io.meshes import SIDE_CAR, read_mesh, write_material, write_mesh, write_side_car
+from famous.io.meshes import write_material, write_mesh, write_side_car
 from famous.io.precomputed import write_precomputed
 from famous.io.tables import read_csv, read_parquet, write_csv
 from famous.io.volumes import write_label_tiff
 from famous.mesh import merge
 from famous.pipeline import link
-from famous.pipeline.crops import Extent, extents, mesh_path, slug
+from famous.pipeline.crops import slug
 from famous.pipeline.exported import Exported
 from famous.pipeline.mesh import measure_stage
+from famous.pipeline.organelles import WHOLE, Organelles
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Reporter, Silent
-from famous.report.colours import class_colours
 
-WHOLE = ("glb", "blend", "precomputed")  # one file or folder for all
 TABLES = ("instances.csv", "boxes.csv")
 #: What an export of several files writes, by format; the others write the same names every time.
 OWN_SUFFIXES = {
@@ -34,74 +34,21 @@ OWN_SUFFIXES = {
     "tiff": frozenset({".tif"}),
 }
 SHOWN = 5  # names in a note
-FORMATS = ("stl", "obj", "ply", "glb", "blend", "precomputed", "tiff", "csv")
+MESHES = ("stl", "obj", "ply", *WHOLE)
+FORMATS = (*MESHES, "tiff", "csv")
 
 
 @dataclass(frozen=True)
-class Organelles:
-    """The meshes of a run by class, with what is known of each and the colours of the classes."""
+class Place:
+    """Where an export goes and how its files lie there."""
 
-    project: Project
-    extents: tuple[Extent, ...]
-    rows: Mapping[int, Mapping[str, object]]  # by instance; empty where the measures are of an earlier run
+    out: Path | None = None  # folder, made if need be; `export/<kind>` in the project's folder where none is given
+    per_class: bool = False  # one mesh file a class instead of one an organelle
+    overwrite: bool = False  # replace what is there, and remove what the run has no longer
 
-    @classmethod
-    def of(cls, project: Project) -> "Organelles":
-        """Collect them; InputError if meshing is not done."""
-        measured, listed = measure_stage(project)
-        rows: dict[int, dict[str, object]] = {}
-        if measured.is_done:  # else the table is of an earlier run: its ids are others
-            table = read_csv(project.instances)
-            rows = {int(row["id"]): {str(key): item for key, item in row.items()} for row in table.to_dict("records")}
-        return cls(project, tuple(listed), rows)
-
-    @classmethod
-    def linked(cls, project: Project) -> "Organelles":
-        """List those of the linked boxes, whatever became of their meshes."""
-        return cls(project, tuple(extents(read_parquet(project.boxes))), {})
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes that have organelles."""
-        return sorted({extent.class_name for extent in self.extents})
-
-    @property
-    def colours(self) -> dict[str, str]:
-        """Class → `#rrggbb`."""
-        chosen = {name: entry.color for name, entry in self.project.config.classes.items()}
-        return class_colours(self.classes, chosen)
-
-    def of_class(self, class_name: str) -> list[Extent]:
-        """List the organelles of a class."""
-        return [extent for extent in self.extents if extent.class_name == class_name]
-
-    def path(self, extent: Extent) -> Path:
-        """Where a mesh lies in the run."""
-        return mesh_path(self.project.meshes, extent)
-
-    def layouts(self, folder: Path, kind: str) -> list[list[Path]]:
-        """List the files of an export: one for all, or else one an organelle and, second, one a class."""
-        if kind in WHOLE:
-            return [[folder / f"{Path(self.project.stack.name).stem}.{kind}"]]
-        each, merged = [], []
-        for name in self.classes:
-            short = slug(name)
-            material = [f"{short}.mtl"] if kind == "obj" else []
-            own = [*material, *(f"{extent.name}.{kind}" for extent in self.of_class(name))]
-            each += [folder / short / file for file in own]
-            merged += [folder / file for file in (f"{short}.{kind}", *material)]
-        return [[*paths, folder / SIDE_CAR] for paths in (each, merged)]
-
-    def scenes(self, reporter: Reporter) -> dict[str, Iterator[MeshNode]]:
-        """Read the meshes class by class while they are asked for; the reporter is told of each."""
-
-        def nodes(class_name: str) -> Iterator[MeshNode]:
-            for extent in self.of_class(class_name):
-                row = self.rows.get(extent.instance, {})
-                yield MeshNode(extent.name, read_mesh(self.path(extent)), row, extent.instance)
-                reporter.advance(1)
-
-        return {name: nodes(name) for name in self.classes}
+    def folder(self, project: Project, kind: str) -> Path:
+        """Return the folder, which need not be there."""
+        return self.out or project.folder / "export" / kind
 
 
 def export(
@@ -135,37 +82,113 @@ def export(
     MissingError
         If a Blender file is asked for where there is no Blender.
     """
-    if kind not in FORMATS:
-        raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
+    place = Place(out, per_class, overwrite)
+    whole = _Export(project, kind, _require(project, kind), place, place.folder(project, kind))
+    whole.check()
+    return whole.write(reporter or Silent())
+
+
+def export_levels(
+    project: Project,
+    kind: str,
+    errors_nm: Sequence[float],
+    place: Place | None = None,
+    *,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Write levels of detail: the meshes of a run, simplified, each level in a folder of its own (`within_20_nm`).
+
+    Parameters
+    ----------
+    kind
+        One of the formats of meshes that `export` knows.
+    errors_nm
+        For each level, how far the simplified surfaces may be from those of the run. They are closed, of the same
+        pieces and tunnels, and of the same volume to 0.3 %; a mesh stays as it is where nothing simpler is all that.
+
+    Raises
+    ------
+    InputError
+        As `export`, and if an error is not above 0, not a number or infinite, or the format has no meshes; then
+        nothing has been written.
+    MissingError
+        As `export`.
+    """
+    for error in errors_nm:
+        if not 0 < error < float("inf"):
+            raise InputError(f"--level: found {error} nm, expected above 0: how far a simplified surface may lie away")
     organelles = _require(project, kind)
-    folder = out or project.folder / "export" / kind
-    layouts = _layouts(project, organelles, folder, kind)
-    targets = layouts[-1 if per_class else 0]
-    _check_places(targets, folder, overwrite)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
-    if out is None:
-        _sweep(folder)
-    reporter = reporter or Silent()
-    record = Exported(folder, str(project.folder.resolve()), OWN_SUFFIXES.get(kind, frozenset()))
-    record.begin(targets)
-    if organelles is not None:
-        reporter.begin("export", len(organelles.extents))
-        if kind in WHOLE:
-            _whole(organelles, targets[0], reporter)
+    if organelles is None:
+        raise InputError(f"--level: found the format {kind}, which has no meshes, expected one of {', '.join(MESHES)}")
+    place = place or Place()
+    folder = place.folder(project, kind)
+    levels = {
+        f"within_{error:.10g}_nm": replace(organelles, within_nm=float(error)) for error in errors_nm
+    }  # an error that is given twice is one level
+    exports = [_Export(project, kind, level, place, folder / name) for name, level in levels.items()]
+    for one in exports:
+        one.check()
+    return [path for one in exports for path in one.write(reporter or Silent())]
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One export into one folder."""
+
+    project: Project
+    kind: str
+    organelles: Organelles | None  # none where labels or tables are written
+    place: Place
+    folder: Path
+
+    @cached_property
+    def layouts(self) -> list[list[Path]]:
+        """The files, in each of the ways in which they can be laid out."""
+        if self.organelles is not None:
+            return self.organelles.layouts(self.folder, self.kind)
+        if self.kind == "csv":
+            return [[self.folder / name for name in TABLES]]
+        return [[self.folder / f"{slug(name)}.tif" for name in LabelStore.open(self.project.labels).classes]]
+
+    @property
+    def targets(self) -> list[Path]:
+        """The files that are written."""
+        return self.layouts[-1 if self.place.per_class else 0]
+
+    def check(self) -> None:
+        """Look at every place before the first is written to."""
+        _check_places(self.targets, self.folder, self.place.overwrite)
+
+    def write(self, reporter: Reporter) -> list[Path]:
+        """Write the files, keep the record of them, and return them."""
+        folder, targets = self.folder, self.targets
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
+        if self.place.out is None:
+            _sweep(folder)
+        record = Exported(folder, str(self.project.folder.resolve()), OWN_SUFFIXES.get(self.kind, frozenset()))
+        record.begin(targets)
+        if self.organelles is not None:
+            reporter.begin("export", len(self.organelles.extents))
+            if self.kind in WHOLE:
+                _whole(self.organelles, targets[0], reporter)
+            else:
+                each = _by_class if self.place.per_class else _by_organelle
+                each(self.organelles, folder, self.kind, reporter)
+            reporter.end("export", f"{len(self.organelles.extents):,} meshes in {folder}")
         else:
-            (_by_class if per_class else _by_organelle)(organelles, folder, kind, reporter)
-        reporter.end("export", f"{len(organelles.extents):,} meshes in {folder}")
-    else:
-        (_labels if kind == "tiff" else _tables)(project, targets)
-    _tell(record.end(targets, [path for paths in layouts for path in paths], remove=overwrite), reporter)
-    return targets
+            (_labels if self.kind == "tiff" else _tables)(self.project, targets)
+        current = [path for paths in self.layouts for path in paths]
+        _tell(record.end(targets, current, remove=self.place.overwrite), reporter)
+        return targets
 
 
 def _require(project: Project, kind: str) -> Organelles | None:
     """Return the organelles where their meshes are to be written; InputError if the stage before is not done."""
+    if kind not in FORMATS:
+        raise InputError(f"--format: found {kind!r}, expected one of {', '.join(FORMATS)}")
     if kind == "tiff":
         link.stage_of(project).require()
         return None
@@ -176,16 +199,6 @@ def _require(project: Project, kind: str) -> Organelles | None:
     if kind == "blend":
         find_blender()
     return organelles
-
-
-def _layouts(project: Project, organelles: Organelles | None, folder: Path, kind: str) -> list[list[Path]]:
-    """List the files of an export, in each of the ways in which they can be laid out."""
-    if organelles is not None:
-        return organelles.layouts(folder, kind)
-    classes = LabelStore.open(project.labels).classes if kind == "tiff" else ()
-    return [
-        [folder / f"{slug(name)}.tif" for name in classes] if kind == "tiff" else [folder / name for name in TABLES]
-    ]
 
 
 def render(
@@ -273,9 +286,9 @@ def _by_class(organelles: Organelles, folder: Path, kind: str, reporter: Reporte
     for name in organelles.classes:
         path, own = folder / f"{slug(name)}.{kind}", organelles.of_class(name)
         _material(organelles, folder, name, kind)
-        mesh = merge(read_mesh(organelles.path(extent)) for extent in own)
+        mesh = merge(organelles.mesh(extent) for extent in own)
         write_mesh(path, mesh, class_name=name, material=f"{slug(name)}.mtl")
-        known[path.name] = {"class": name, "instances": len(own)}
+        known[path.name] = {"class": name, "instances": len(own), **organelles.level}
         reporter.advance(len(own))
     write_side_car(folder, known)
 
@@ -286,15 +299,15 @@ def _by_organelle(organelles: Organelles, folder: Path, kind: str, reporter: Rep
         own = folder / slug(name)
         _material(organelles, own, name, kind)
         for extent in organelles.of_class(name):
-            path, source = own / f"{extent.name}.{kind}", organelles.path(extent)
-            if kind == "ply":
+            path = own / f"{extent.name}.{kind}"
+            if kind == "ply" and not organelles.within_nm:
                 with atomic_path(path) as temporary:
-                    shutil.copyfile(source, temporary)
+                    shutil.copyfile(organelles.path(extent), temporary)
             else:
-                mesh = read_mesh(source)
+                mesh = organelles.mesh(extent)
                 write_mesh(path, mesh, class_name=name, instance=extent.instance, material=f"{slug(name)}.mtl")
             named = {"id": extent.instance, "class": name}
-            known[path.relative_to(folder).as_posix()] = {**named, **organelles.rows.get(extent.instance, {})}
+            known[path.relative_to(folder).as_posix()] = {**named, **organelles.row(extent)}
             reporter.advance(1)
     write_side_car(folder, known)
 

@@ -19,7 +19,7 @@ from famous.io.meshes import read_mesh
 from famous.io.precomputed import encode_mesh
 from famous.pipeline import link
 from famous.pipeline.annotate import TOKEN_BYTES, Door
-from famous.pipeline.export import Organelles
+from famous.pipeline.organelles import Organelles
 from famous.pipeline.project import Project
 from famous.report import neuroglancer
 from famous.report.neuroglancer import Block, ClassLayer

@@ -4,8 +4,6 @@ The collapse is open3d's, after Garland and Heckbert (1997), Surface simplificat
 given a number of faces; the least number whose mesh passes every check is searched for.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -20,6 +18,7 @@ ROUNDS = 6  # of the search for the number of faces
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
 DENSITY = 16  # points at which the error is measured, for each face of the finer surface
+ROUGHLY = 1  # such points while the number of faces is searched for
 CLOSE = 1.15  # numbers of faces nearer to each other than this are the same
 
 
@@ -48,23 +47,19 @@ def simplify(mesh: Mesh, max_error_nm: float) -> Mesh:
         raise InputError(f"simplify: found a maximum error of {max_error_nm} nm, expected 0 or more")
     if max_error_nm == 0 or len(mesh.faces) <= LEAST:
         return mesh
-    best, low, high = mesh, float(LEAST), float(len(mesh.faces))
-    wanted = mesh.topology
+    low, high = float(LEAST), float(len(mesh.faces))
+    wanted, limit, found = mesh.topology, SURELY * max_error_nm, []
     for _ in range(ROUNDS):
         number = int(np.sqrt(low * high))
         tried = collapse(mesh, number)
-        if _is_sound(tried, mesh) and tried.topology == wanted and error_nm(tried, mesh) <= SURELY * max_error_nm:
-            best, high = tried, float(number)
+        if _is_sound(tried, mesh) and tried.topology == wanted and error_nm(tried, mesh, ROUGHLY) <= limit:
+            found.append(tried)
+            high = float(number)
         else:
             low = float(number)
         if high / low < CLOSE:
             break
-    return best
-
-
-def levels(mesh: Mesh, errors_nm: Sequence[float]) -> list[Mesh]:
-    """Return one mesh for each maximum error in nm, each made from the mesh itself: levels of detail for viewing."""
-    return [simplify(mesh, error) for error in errors_nm]
+    return next((simple for simple in reversed(found) if error_nm(simple, mesh) <= limit), mesh)
 
 
 def collapse(mesh: Mesh, number: int) -> Mesh:
@@ -87,10 +82,16 @@ def _with_volume(mesh: Mesh, volume_nm3: float) -> Mesh:
     return mesh
 
 
-def error_nm(one: Mesh, other: Mesh) -> float:
-    """Largest distance found between two closed surfaces, from either to the other, at points spread over both."""
-    there = np.abs(other.signed_distance(_spread(one, other))).max()
-    back = np.abs(one.signed_distance(_spread(other, other))).max()
+def error_nm(one: Mesh, other: Mesh, density: int = DENSITY) -> float:
+    """Largest distance found between two surfaces, from either to the other, at points spread over both.
+
+    Parameters
+    ----------
+    density
+        Points for each face of the other, which is the finer one.
+    """
+    there = other.distance(_spread(one, other, density)).max()
+    back = one.distance(_spread(other, other, density)).max()
     return float(max(there, back))
 
 
@@ -141,11 +142,11 @@ def _fans_are_single(mesh: Mesh) -> bool:
     return bool(fans == len(np.unique(mesh.faces)))
 
 
-def _spread(mesh: Mesh, dense: Mesh) -> NDArray[np.float64]:
-    """Vertices, and points over the faces, `DENSITY` times as densely as the faces of another mesh lie."""
+def _spread(mesh: Mesh, dense: Mesh, density: int) -> NDArray[np.float64]:
+    """Vertices, and points over the faces, so many times as densely as the faces of another mesh lie."""
     corners = mesh.vertices[mesh.faces]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    counts = np.ceil(DENSITY * areas / max(dense.area_nm2 / len(dense.faces), 1e-12)).astype(np.int64)
+    counts = np.ceil(density * areas / max(dense.area_nm2 / len(dense.faces), 1e-12)).astype(np.int64)
     face = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(face))
     first, second = (number * 0.7548776662466927) % 1, (number * 0.5698402909980532) % 1  # evenly, without chance
