@@ -110,7 +110,7 @@ def write_run(folder: Path):
                 y, x = np.nonzero(volume[z] == number)
                 corners = {"y0": y.min(), "x0": x.min(), "y1": y.max() + 1, "x1": x.max() + 1}
                 found.append({"z": z, **corners, "class_name": name, "score": 0.9})
-        rows += [{"id": n, "class": name, "score": 0.5 + n / 100} for n in np.unique(volume)[1:].tolist()]
+        rows += [{"id": n, "class": name, "mean_score": 0.5 + n / 100} for n in np.unique(volume)[1:].tolist()]
     write_csv(project.instances, pd.DataFrame(rows))
     write_parquet(project.boxes, boxes.from_columns(pd.DataFrame(found).to_dict("list")))
     return stack

@@ -90,7 +90,7 @@ def test_both_who_find_nothing_are_no_proof():
 
 @pytest.mark.parametrize(
     ("value", "half", "objects", "needed"),
-    [(0.0, 0.1, 100, 400), (-0.02, 0.06, 50, 200), (-0.2, 0.3, 20, 45), (0.05, 0.2, 10, 40)],
+    [(0.0, 0.1, 100, 400), (-0.02, 0.06, 50, 200), (-0.2, 0.3, 20, 45), (0.05, 0.2, 10, 40), (0.33, 0.4, 3, 20)],
 )
 def test_the_number_that_would_decide_grows_with_the_square(value, half, objects, needed):
     assert objects_needed(Interval(value, value - half, value + half, objects), objects, 0.05) == needed

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 
 
+LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
+
+
 @dataclass(frozen=True)
 class VerdictParams:
     """When a difference counts."""
@@ -111,7 +114,7 @@ def objects_needed(gap: Interval, objects: int, margin: float) -> int | None:
         return None
     needed = objects * (half / room) ** 2
     digits = int(10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1))
-    return max(objects + 1, math.ceil(needed / digits) * digits)
+    return max(LEAST, objects + 1, math.ceil(needed / digits) * digits)
 
 
 def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdict:

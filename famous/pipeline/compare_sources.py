@@ -22,6 +22,7 @@ from famous.stack import LazyVolume
 AUTOMATIC = "automatic"
 EXPERTS = ("M1", "M2")
 MOST = 3  # sources
+SCORE = "mean_score"  # column of `instances.csv`: the detector's
 HASHED_FILES = 10_000  # of a folder; the names and sizes of more would take their time
 
 Region = tuple[tuple[int | None, int | None], ...]
@@ -178,11 +179,11 @@ def scores_of(project: Project) -> dict[str, dict[int, float]]:
     if not project.instances.exists():
         return {}
     table = read_csv(project.instances)
-    if not {"id", "class", "score"} <= set(table.columns):
+    if not {"id", "class", SCORE} <= set(table.columns):
         return {}
-    table = table[table["score"].notna()]
+    table = table[table[SCORE].notna()]
     return {
-        str(name): {int(number): float(score) for number, score in zip(own["id"], own["score"], strict=True)}
+        str(name): {int(number): float(score) for number, score in zip(own["id"], own[SCORE], strict=True)}
         for name, own in table.groupby("class")
     }
 
