@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 
-
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
 
