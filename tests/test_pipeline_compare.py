@@ -145,6 +145,35 @@ def test_what_is_stopped_leaves_no_report_and_no_half_file(run, tmp_path, quick,
     assert (out / REPORT).exists()
 
 
+def test_what_a_kill_left_goes_and_what_is_not_ours_stays(run, tmp_path, quick):
+    ours = tmp_path / ".objects.csv.0123.partial.csv"
+    theirs = [tmp_path / ".cell.tif.0123.partial.tif", tmp_path / "deep" / ".objects.csv.0123.partial.csv"]
+    theirs[1].parent.mkdir()
+    for path in (ours, *theirs):
+        path.write_text("half")
+    run_compare(ask(run, "M1"), Output(tmp_path), Session())
+    assert not ours.exists()
+    assert all(path.exists() for path in theirs)
+
+
+def test_a_folder_that_cannot_be_written_is_told(run, tmp_path, quick, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module.Path, "mkdir", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        run_compare(ask(run, "M1"), Output(tmp_path / "new"), Session())
+
+
+def test_a_slice_that_is_damaged_ends_it_with_its_name_and_no_report(run, tmp_path, quick):
+    stack, _, _ = run
+    path = write_labels(tmp_path / "mito.tif", sources()["M1"]["mito"])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="mito"):
+        run_compare(Asked((str(stack),), (str(path),)), Output(tmp_path / "out"), Session())
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_in_the_place_of_the_folder_is_left_alone(run, tmp_path):
     (tmp_path / "report").write_text("mine")
     with pytest.raises(InputError, match="expected a folder"):

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 import famous
-from famous.compare.comparison import Comparison, GridFacts
+from famous.compare.comparison import COLUMNS, Comparison, GridFacts
 from famous.errors import InputError
-from famous.files import sweep_partials, write_json
+from famous.files import PARTIAL_SUFFIX, write_json
 from famous.io.tables import write_csv
 from famous.pipeline.compare_boxes import NOTE, box_scene, without_volumes
 from famous.pipeline.compare_count import Counts, Scene, count
@@ -212,7 +212,7 @@ def _write(
     """Write the tables, the facts and the report."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        sweep_partials(folder)
+        _sweep(folder)
         for name in (REPORT, FACTS):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
@@ -226,6 +226,13 @@ def _write(
     write_report(folder / REPORT, comparison, pictures, meshes)
     session.reporter.end("report", str(folder / REPORT))
     return (*files, folder / FACTS, folder / REPORT)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed comparison left; the folder may be one of the user's, of which nothing else is touched."""
+    for name in (*(f"{table}.csv" for table in COLUMNS), FACTS, REPORT):
+        for left in folder.glob(f".{name}.*{PARTIAL_SUFFIX}*"):
+            left.unlink(missing_ok=True)
 
 
 def _facts(comparison: Comparison) -> dict[str, Any]:
