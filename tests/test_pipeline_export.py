@@ -249,7 +249,7 @@ def test_a_level_has_fewer_faces_within_its_error_and_is_closed(finished, levell
     _, folder = levelled
     for path in finished.meshes.rglob("*.ply"):
         whole = read_mesh(path)
-        before = len(whole.faces) / 4
+        before = len(whole.faces) / 2
         for error in (4, 40):
             simple = read_mesh(folder / f"within_{error}_nm" / path.relative_to(finished.meshes))
             assert len(simple.faces) <= before

@@ -10,7 +10,8 @@ from famous.errors import InputError
 from famous.mesh import Mesh, merge
 from famous.surface import simplify as module
 from famous.surface.isosurface import IsosurfaceParams, surface
-from famous.surface.simplify import collapse, crossing_faces, error_nm, simplify
+from famous.surface.simplify import collapse, error_nm, simplify
+from famous.surface.untangle import crossing_faces
 from tests.solids import FIB, ball_mesh, box_mesh, dumbbell, shell, torus, voxelize
 
 
@@ -95,6 +96,24 @@ def test_a_collapse_that_goes_wrong_is_not_taken(monkeypatch):
     for wrong in (Mesh.empty(), Mesh(mesh.vertices, mesh.faces[1:]), merge([mesh, pillow]), touching):
         monkeypatch.setattr(module, "collapse", lambda _mesh, _number, wrong=wrong: wrong)
         assert simplify(mesh, 50.0) is mesh
+
+
+def test_a_few_folds_of_the_collapse_do_not_stop_the_search(monkeypatch):
+    """Two neighbours that changed places are drawn apart, and the mesh is taken if that is near enough."""
+    mesh, whole = ball_mesh(), module.collapse
+
+    def folded(one, number):
+        fewer = whole(one, number)
+        vertices = fewer.vertices.copy()
+        vertices[fewer.faces[0, :2]] = vertices[fewer.faces[0, 1::-1]]
+        return Mesh(vertices, fewer.faces)
+
+    assert len(crossing_faces(folded(mesh, 200))) > 0
+    monkeypatch.setattr(module, "collapse", folded)
+    simple = simplify(mesh, 40.0)
+    assert len(simple.faces) < len(mesh.faces) / 2
+    assert len(crossing_faces(simple)) == 0
+    assert distance(simple, mesh) <= 40
 
 
 def test_two_tetrahedra_that_share_a_corner_are_no_manifold():

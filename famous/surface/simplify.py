@@ -12,9 +12,11 @@ from scipy.sparse.csgraph import connected_components
 from famous.errors import InputError
 from famous.mesh import Mesh
 from famous.points import load_open3d
+from famous.surface.untangle import crossing_faces, untangle
 
 LEAST = 32  # faces; fewer are no surface of anything
 ROUNDS = 6  # of the search for the number of faces
+FOLDS = 4  # rounds of smoothing where faces cut each other: a few folds must not stop the search
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
 DENSITY = 16  # points at which the error is measured, for each face of the finer surface
@@ -51,7 +53,7 @@ def simplify(mesh: Mesh, max_error_nm: float) -> Mesh:
     wanted, limit, found = mesh.topology, SURELY * max_error_nm, []
     for _ in range(ROUNDS):
         number = int(np.sqrt(low * high))
-        tried = collapse(mesh, number)
+        tried = _unfold(collapse(mesh, number), mesh.volume_nm3)
         if _is_sound(tried, mesh) and tried.topology == wanted and error_nm(tried, mesh, ROUGHLY) <= limit:
             found.append(tried)
             high = float(number)
@@ -70,6 +72,12 @@ def collapse(mesh: Mesh, number: int) -> Mesh:
     )
     fewer = whole.simplify_quadric_decimation(number)
     return _with_volume(Mesh(np.asarray(fewer.vertices), np.asarray(fewer.triangles).astype(np.int64)), mesh.volume_nm3)
+
+
+def _unfold(mesh: Mesh, volume_nm3: float) -> Mesh:
+    """Smooth away folds that the collapse left, at the same volume; the mesh itself where there are none."""
+    smooth = untangle(mesh, FOLDS)
+    return mesh if smooth is mesh else _with_volume(smooth, volume_nm3)
 
 
 def _with_volume(mesh: Mesh, volume_nm3: float) -> Mesh:
@@ -93,28 +101,6 @@ def error_nm(one: Mesh, other: Mesh, density: int = DENSITY) -> float:
     there = other.distance(_spread(one, other, density)).max()
     back = one.distance(_spread(other, other, density)).max()
     return float(max(there, back))
-
-
-def crossing_faces(mesh: Mesh) -> NDArray[np.int64]:
-    """Faces, by number, that are cut by an edge of a face with which they share no corner."""
-    if mesh.is_empty:
-        return np.zeros(0, dtype=np.int64)
-    open3d = load_open3d()
-    origin, scale = mesh.vertices.mean(axis=0), max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-9)
-    corners = ((mesh.vertices - origin) / scale).astype(np.float32)
-    scene = open3d.t.geometry.RaycastingScene()
-    scene.add_triangles(open3d.core.Tensor(corners), open3d.core.Tensor(mesh.faces.astype(np.uint32)))
-    sides = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
-    edges = np.unique(np.sort(sides, axis=1), axis=0)
-    cut = []
-    for ends in (edges, edges[:, ::-1]):  # single precision sees some from one end only
-        start, end = corners[ends[:, 0]], corners[ends[:, 1]]
-        found = scene.list_intersections(open3d.core.Tensor(np.concatenate([start, end - start], axis=1)))
-        ray, face = (found[key].numpy().astype(np.int64) for key in ("ray_ids", "primitive_ids"))
-        along = found["t_hit"].numpy()
-        meets = (mesh.faces[face][:, :, None] == ends[ray][:, None, :]).any(axis=(1, 2))
-        cut.append(face[(along > 0) & (along < 1) & ~meets])
-    return np.unique(np.concatenate(cut))
 
 
 def _is_sound(mesh: Mesh, whole: Mesh) -> bool:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, diags_array
 
 from famous.mesh import Mesh
-from famous.surface.simplify import crossing_faces
+from famous.points import load_open3d
 
 STEPS = 4  # of smoothing in the first round, twice as many in the second, and so on
 
@@ -53,3 +53,25 @@ def untangle(mesh: Mesh, rounds: int) -> Mesh:
         if fewest == 0:
             break
     return best
+
+
+def crossing_faces(mesh: Mesh) -> NDArray[np.int64]:
+    """Faces, by number, that are cut by an edge of a face with which they share no corner."""
+    if mesh.is_empty:
+        return np.zeros(0, dtype=np.int64)
+    open3d = load_open3d()
+    origin, scale = mesh.vertices.mean(axis=0), max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-9)
+    corners = ((mesh.vertices - origin) / scale).astype(np.float32)
+    scene = open3d.t.geometry.RaycastingScene()
+    scene.add_triangles(open3d.core.Tensor(corners), open3d.core.Tensor(mesh.faces.astype(np.uint32)))
+    sides = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    edges = np.unique(np.sort(sides, axis=1), axis=0)
+    cut = []
+    for ends in (edges, edges[:, ::-1]):  # single precision sees some from one end only
+        start, end = corners[ends[:, 0]], corners[ends[:, 1]]
+        found = scene.list_intersections(open3d.core.Tensor(np.concatenate([start, end - start], axis=1)))
+        ray, face = (found[key].numpy().astype(np.int64) for key in ("ray_ids", "primitive_ids"))
+        along = found["t_hit"].numpy()
+        meets = (mesh.faces[face][:, :, None] == ends[ray][:, None, :]).any(axis=(1, 2))
+        cut.append(face[(along > 0) & (along < 1) & ~meets])
+    return np.unique(np.concatenate(cut))
