@@ -137,12 +137,18 @@ def test_what_is_stopped_leaves_no_report_and_no_half_file(run, tmp_path, quick,
     with pytest.raises(fault):
         run_compare(ask(run, "M1", "M2"), Output(out, overwrite=True), Session())
     assert not (out / REPORT).exists()
-    assert not (out / FACTS).exists()
     assert all(len(pd.read_csv(path)) for path in out.glob("*.csv"))
     assert not [path for path in out.iterdir() if "partial" in path.name]
     monkeypatch.setattr(module, "write_csv", whole)
     run_compare(ask(run, "M1", "M2"), Output(out), Session())
     assert (out / REPORT).exists()
+
+
+def test_a_table_of_the_users_is_not_overwritten(run, tmp_path, quick):
+    (tmp_path / "objects.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"objects\.csv is there already"):
+        run_compare(ask(run, "M1"), Output(tmp_path), Session())
+    assert (tmp_path / "objects.csv").read_text() == "mine"
 
 
 def test_what_a_kill_left_goes_and_what_is_not_ours_stays(run, tmp_path, quick):

@@ -58,7 +58,8 @@ class Compared:
 def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
     """Compare two or three label sets, and write tables, facts and report.
 
-    The report is removed first and written last: where it is, all files belong together.
+    The report is removed first and written last: where it is, all files belong together. What was stopped before its
+    report is made again without being asked.
 
     Raises
     ------
@@ -92,8 +93,9 @@ def _folder(asked: Asked) -> Path:
 def _require_free(folder: Path, output: Output) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder}: found a file, expected a folder or nothing; name another with --out")
-    taken = [folder / name for name in (REPORT, FACTS) if (folder / name).exists()]
-    if taken and not output.overwrite:
+    is_unfinished = (folder / FACTS).exists() and not (folder / REPORT).exists()
+    taken = [path for path in (folder / name for name in _names()) if path.exists()]
+    if taken and not is_unfinished and not output.overwrite:
         raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere")
 
 
@@ -213,24 +215,26 @@ def _write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        for name in (REPORT, FACTS):
-            (folder / name).unlink(missing_ok=True)
+        (folder / REPORT).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error}); name another --out") from error
-    files = []
-    for name, table in comparison.tables().items():
-        files.append(folder / f"{name}.csv")
-        write_csv(files[-1], table)
     session.reporter.begin("report", 1)
-    write_json(folder / FACTS, _facts(comparison))
+    write_json(folder / FACTS, _facts(comparison))  # first: with it, and without a report, the rest is unfinished
+    for name, table in comparison.tables().items():
+        write_csv(folder / f"{name}.csv", table)
     write_report(folder / REPORT, comparison, pictures, meshes)
     session.reporter.end("report", str(folder / REPORT))
-    return (*files, folder / FACTS, folder / REPORT)
+    return tuple(folder / name for name in _names())
+
+
+def _names() -> tuple[str, ...]:
+    """Names of all files, the report last."""
+    return (*(f"{table}.csv" for table in COLUMNS), FACTS, REPORT)
 
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed comparison left; the folder may be one of the user's, of which nothing else is touched."""
-    for name in (*(f"{table}.csv" for table in COLUMNS), FACTS, REPORT):
+    for name in _names():
         for left in folder.glob(f".{name}.*{PARTIAL_SUFFIX}*"):
             left.unlink(missing_ok=True)
 
