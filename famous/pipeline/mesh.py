@@ -1,10 +1,11 @@
 """Stages mesh and measure: instances → `run/meshes/<class>/<class>_00042.ply` and `run/instances.csv`."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from famous import config as configuration
@@ -29,6 +30,7 @@ from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32  # instances at most that are finished together
 ROOM = Room(6_000_000)  # voxels of the crops that are meshed at a time
+BLOCK_VOXELS = 2_000_000  # of the crops that are read together
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,20 @@ def make_mesh(crop: Crop, config: MeshConfig, topology: Topology | None = None) 
     )
 
 
+def _work(listed: Sequence[Extent]) -> list[range]:
+    """Cut the instances into blocks, smaller ones where their crops are large: they are read together."""
+    ends = np.cumsum([extent.size for extent in listed])
+    work = []
+    for block in shares(len(listed), BLOCK):
+        first = block.start
+        for number in block[1:]:
+            if ends[number] - ends[first] + listed[first].size > BLOCK_VOXELS:
+                work.append(range(first, number))
+                first = number
+        work.append(range(first, block.stop))
+    return work
+
+
 def mesh_stage(project: Project) -> tuple[Stage, list[Extent]]:
     """Describe stage mesh for this project as it is now, and list its instances; InputError if linking is not done."""
     above = link.stage_of(project).require()
@@ -139,7 +155,7 @@ def run_mesh(project: Project, session: Session) -> list[Path]:
             project.labels, project.meshes, project.voxel_size, configs, tuple(listed), project.stack.shape
         )
         threaded = all(config.method == "isosurface" for config in configs.values())  # pymeshlab is for one thread
-        tables = run_parts(parts, shares(len(listed), BLOCK), worker, session, threaded=threaded)
+        tables = run_parts(parts, _work(listed), worker, session, threaded=threaded)
         filled = [table for table in tables if len(table)]
         write_parquet(project.measured, pd.concat(filled, ignore_index=True) if filled else worker(range(0)))
     session.reporter.end("mesh", f"{len(paths):,} meshes")
