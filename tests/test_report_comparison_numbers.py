@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -113,6 +114,13 @@ def test_totals_of_a_class_that_a_source_lacks() -> None:
     sheet = totals_sheet(replace(comparison, totals=without))
     assert texts(sheet, "lysosome")[-3:] == [DASH] * 3
     assert sheet.footnotes == ("M2 has no object of this class",)
+
+
+def test_totals_of_boxes_are_their_numbers() -> None:
+    comparison = compare(cell())
+    sheet = totals_sheet(replace(comparison, totals=comparison.totals.assign(volume_um3=np.nan, area_um2=np.nan)))
+    assert sheet.columns == ("Objects",) * 3
+    assert sheet.footnotes == ()
 
 
 def test_the_matrix_of_classes() -> None:

@@ -30,6 +30,20 @@ def test_every_plot_is_there_with_its_classes_as_text(drawn: dict[str, Plot]) ->
         assert plot.caption.endswith(".")
 
 
+def test_boxes_have_numbers_and_no_volumes() -> None:
+    comparison = compare(cell())
+    boxes = replace(
+        comparison,
+        objects=comparison.objects.assign(volume_um3=np.nan),
+        totals=comparison.totals.assign(volume_um3=np.nan, area_um2=np.nan),
+    )
+    drawn = plots(boxes)
+    assert "sizes" not in drawn
+    assert drawn["totals"].title == "Number"
+    assert "µm³" not in drawn["totals"].svg
+    assert ">Number of objects</text>" in drawn["totals"].svg
+
+
 def test_colours_are_the_pages_own(drawn: dict[str, Plot]) -> None:
     for plot in drawn.values():
         colours = set(re.findall(r"#[0-9a-f]{6}\b", plot.svg)) - {"#000000", "#ffffff"}

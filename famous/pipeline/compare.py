@@ -186,7 +186,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     matches = list_matches(scene, counts, matchings, confused)
     comparison = Comparison(
         opened.facts,
-        GridFacts(scene.shape, None),
+        GridFacts(scene.shape, opened.grid.voxel_size if opened.project is not None else None),
         verdicts=tabulator.verdicts(matchings),
         detection=tabulator.detection(),
         totals=tabulator.totals(objects).assign(volume_um3=float("nan"), area_um2=float("nan")),

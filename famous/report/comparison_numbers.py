@@ -257,6 +257,7 @@ def totals_sheet(comparison: Comparison) -> Sheet:
         ("volume_um3", "Volume µm³", significant),
         ("area_um2", "Surface µm²", significant),
     ]
+    columns = [column for column in columns if comparison.totals[column[0]].notna().any()]  # boxes have no volume
     rows = []
     for name in comparison.classes:
         cells = []
@@ -268,7 +269,8 @@ def totals_sheet(comparison: Comparison) -> Sheet:
         rows.append((name, tuple(cells)))
     groups = tuple((source.name, len(columns)) for source in comparison.sources)
     heads = tuple(head for _ in comparison.sources for _, head, _ in columns)
-    return Sheet("Number, total volume and surface", heads, tuple(rows), groups, tuple(notes.reasons))
+    caption = "Number, total volume and surface" if len(columns) > 1 else "Number"
+    return Sheet(caption, heads, tuple(rows), groups, tuple(notes.reasons))
 
 
 def confusion_sheets(comparison: Comparison) -> list[Sheet]:

@@ -57,16 +57,19 @@ def totals(comparison: Comparison) -> Plot | None:
         return None
     roles = source_roles([source.name for source in comparison.sources])
     figure = new_figure(WIDTH, 2.9)
-    left, right = figure.subplots(1, 2)
-    for axes, column, title in ((left, "volume_um3", "Total volume (µm³)"), (right, "count", "Number of objects")):
+    known = [("count", "Number of objects")]
+    if table["volume_um3"].notna().any():  # boxes have none
+        known.insert(0, ("volume_um3", "Total volume (µm³)"))
+    for axes, (column, title) in zip(figure.subplots(1, 2), known, strict=False):
         _bars(axes, comparison, roles, column)
         axes.set_title(title)
+    for axes in figure.axes[len(known) :]:
+        axes.remove()
     _legend(figure, list(roles.values()), "patches")
-    label = "Total volume and number of objects per class and source; the numbers are in the table below."
-    caption = "Total volume and number of objects per class and source (after the paper's Figures 13 to 18)."
-    return Plot(
-        "totals", "Total volume and number", to_inline(figure, "totals", label, _colours(roles.values())), caption
-    )
+    what = "Total volume and number" if len(known) > 1 else "Number"
+    label = f"{what} of objects per class and source; the numbers are in the table below."
+    caption = f"{what} of objects per class and source (after the paper's Figures 13 to 18)."
+    return Plot("totals", what, to_inline(figure, "totals", label, _colours(roles.values())), caption)
 
 
 def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: str) -> None:
@@ -138,7 +141,7 @@ def sizes(comparison: Comparison) -> Plot | None:
     found = comparison.matches[
         comparison.matches["kind"].isin(["matched", "missed"]) & comparison.matches["truth_id"].notna()
     ]
-    if found.empty:
+    if found.empty or comparison.objects["volume_um3"].isna().all():
         return None
     roles = pair_roles(comparison)
     volumes = comparison.objects.set_index(["source", "class", "id"])["volume_um3"]
