@@ -56,7 +56,8 @@ def local_thickness(mesh: Mesh, params: ThicknessParams | None = None) -> Thickn
     order = np.argsort(-radii, kind="stable")
     diameters = _paint(lattice, centres[order], radii[order])
     found = diameters[lattice.inside & (diameters > 0)]
-    return Thickness(float(found.mean()), float(2 * radii.max()))
+    largest = float(2 * radii.max())
+    return Thickness(min(float(found.mean(dtype=np.float64)), largest), largest)  # single precision may round up
 
 
 def _ridge(lattice: Lattice) -> NDArray[np.int64]:
