@@ -1,6 +1,5 @@
 """Who does the work: this process, several processes, or a Dask cluster, behind the one interface of `Executor`."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
+from famous.cores import usable_cores
 from famous.errors import FamousError, InputError, MissingError
 
 Item = TypeVar("Item")
@@ -89,8 +89,7 @@ def _dask_executor(scheduler: str) -> Iterator[Executor]:
 
 def usable_threads() -> int:
     """How many threads of this process can work at a time: its cores, `MAX_THREADS` at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_THREADS)
+    return min(usable_cores(), MAX_THREADS)
 
 
 class Room:

@@ -18,9 +18,10 @@ def whole(volume):
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.tuples(*[st.integers(1, 7)] * 3), st.integers(1, 3), st.floats(0.05, 0.95))
-def test_pieces_are_those_of_the_whole_volume(seed, shape, ids, share):
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64])
+def test_pieces_are_those_of_the_whole_volume(kind, seed, shape, ids, share):
     rng = np.random.default_rng(seed)
-    labels = (rng.integers(1, ids + 1, shape) * (rng.random(shape) < share)).astype(np.uint32)
+    labels = (rng.integers(1, ids + 1, shape) * (rng.random(shape) < share)).astype(kind)
     pieces, origins = find_pieces(labels)
     found = whole(pieces)
     expected = np.zeros(shape, np.int64)
@@ -29,6 +30,9 @@ def test_pieces_are_those_of_the_whole_volume(seed, shape, ids, share):
         expected[own > 0] = own[own > 0] + expected.max()
     assert are_equivalent(found, expected)
     assert np.array_equal(origins[found], labels)
+    assert len(origins) == expected.max() + 1
+    firsts = [int(np.flatnonzero((found == number).any(axis=(1, 2)))[0]) for number in range(1, len(origins))]
+    assert firsts == sorted(firsts)
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,6 +59,36 @@ def test_nothing_wraps_round_the_edge_of_a_slice():
     labels = np.zeros((2, 3, 4), bool)
     labels[0, 0, 3] = labels[1, 1, 0] = labels[1, 2, 0] = True
     assert whole(find_pieces(labels)[0]).max() == 2
+
+
+def test_a_fork_that_joins_late_is_one_piece():
+    labels = np.zeros((4, 3, 9), np.uint32)
+    labels[:3, 1, [1, 7]] = 5
+    labels[3, 1, 1:8] = 5
+    pieces, origins = find_pieces(labels)
+    assert origins.tolist() == [0, 5]
+    assert np.array_equal(whole(pieces), labels > 0)
+
+
+def test_ids_of_64_bits_can_be_handed_to_another_process():
+    labels = np.eye(4, dtype=np.uint64)[None].repeat(2, axis=0) * np.uint64(2**63)
+    pieces, origins = find_pieces(labels)
+    again = pickle.loads(pickle.dumps(pieces))
+    assert np.array_equal(whole(again), whole(pieces))
+    assert (pieces.shape, pieces.dtype) == ((2, 4, 4), np.uint32)
+    assert origins.tolist() == [0, 2**63]
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_a_slice_of_one_value(value):
+    parts = label_parts(np.full((3, 4), value, np.uint64))
+    assert np.unique(parts).tolist() == [min(value, 1)]
+
+
+def test_nothing_has_no_pieces():
+    pieces, origins = find_pieces(np.zeros((2, 3, 4), np.uint32))
+    assert origins.tolist() == [0]
+    assert not whole(pieces).any()
 
 
 def test_each_slice_is_told():

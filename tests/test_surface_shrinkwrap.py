@@ -14,7 +14,7 @@ from famous.mesh import Mesh
 from famous.points import OutlierParams, PointCloud
 from famous.surface import isosurface
 from famous.surface.shrinkwrap import STEPS, ShrinkwrapParams, surface, trace
-from famous.surface.simplify import crossing_faces
+from famous.surface.untangle import crossing_faces
 from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, SERIAL, ball, ellipsoid, torus, voxelize
 

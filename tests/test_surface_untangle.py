@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from famous.mesh import Mesh
 from famous.surface import untangle as untangling
-from famous.surface.simplify import crossing_faces
-from famous.surface.untangle import untangle
+from famous.surface.untangle import crossing_faces, untangle
 from tests.solids import ball_mesh
 
 

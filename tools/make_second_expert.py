@@ -1,7 +1,7 @@
 """Make a second expert of a first one: label volumes that disagree as two people do.
 
-    python tools/make_second_expert.py DATA/urocell/fib1-3-3-0/mito.tif DATA/urocell/fib1-3-3-0/fv.tif --out /tmp/M2
-    python tools/make_second_expert.py DATA/lucchi/mito_inst.tif --out /tmp/M2 --border 10 --drop 0.1 --seed 3
+    python tools/make_second_expert.py DATA/urocell/fib1-3-3-0/mito.tif DATA/urocell/fib1-3-3-0/fv.tif --out ../M2
+    python tools/make_second_expert.py DATA/lucchi/mito_inst.tif --out ../M2 --border 10 --drop 0.1 --seed 3
 
 Each file holds the objects of one class. What happens to them, all of it drawn from the seed:
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from famous.errors import InputError
-from famous.io.sources import FileVolume
+from famous.io.sources import UncompressedVolume
 from famous.io.units import unit_nm
 from famous.voxels import VoxelSize
 
@@ -127,7 +127,7 @@ def to_nm(path: Path, frame: Frame, stated: str | None, given: str | None) -> Pl
     return VoxelSize.from_zyx(sizes), (z, y, x), notes
 
 
-class FramedVolume(FileVolume):
+class FramedVolume(UncompressedVolume):
     """Uncompressed voxels in a file, in any order of the axes; `volume[z]` reads one slice (y, x).
 
     `name` is the file that the user knows, where this one was unpacked from it.
@@ -149,12 +149,7 @@ class FramedVolume(FileVolume):
         self.stored_shape = tuple(int(length) for length in stored)
         self.offset = offset
         self.frame = frame
-        expected, found = offset + int(np.prod(self.stored_shape, dtype=object)) * dtype.itemsize, path.stat().st_size
-        if offset < 0 or found < expected:
-            raise InputError(
-                f"{self.name}: found {found} bytes, expected at least {expected} for {self.shape} voxels of {dtype}; "
-                "the file is truncated, copy it again"
-            )
+        self.require_voxels(self.name)
 
     def name_of(self, z: int) -> str:
         """Name the file and the slice."""

@@ -250,6 +250,19 @@ class LabelStore:
         return {"version": "0.5", "multiscales": [image], "image-label": {}}
 
 
+class StoreVolume:
+    """Labels of one class of a run; picklable."""
+
+    def __init__(self, store: LabelStore, class_name: str) -> None:
+        self._store = store
+        self._class_name = class_name
+        self.shape: tuple[int, ...] = store.shape
+        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+
+    def __getitem__(self, z: int) -> NDArray[np.uint32]:
+        return self._store.read_labels(self._class_name, z)
+
+
 def _attributes(store: LabelStore) -> dict[str, Any]:
     return {
         "famous": {

@@ -87,19 +87,31 @@ class FileVolume(ABC):
         """Read slice z; any of DECODER_FAULTS may fly."""
 
 
-class RawVolume(FileVolume):
+class UncompressedVolume(FileVolume):
+    """Slices that lie in a file uncompressed, from an offset on."""
+
+    stored: np.dtype[Any]  # type in the file, with its byte order
+    offset: int  # bytes before the first voxel
+
+    def require_voxels(self, name: Path) -> None:
+        """Raise InputError, naming the file as the user knows it, if it is too short for all voxels."""
+        expected = self.offset + int(np.prod(self.shape, dtype=object)) * self.stored.itemsize
+        found = self.path.stat().st_size
+        if self.offset < 0 or found < expected:
+            raise InputError(
+                f"{name}: found {found} bytes, expected at least {expected} for {self.shape} voxels of {self.stored}; "
+                "the file is truncated, copy it again"
+            )
+
+
+class RawVolume(UncompressedVolume):
     """Slices that lie in a file one after the other, uncompressed. Read, not mapped: memory stays flat."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype[Any], offset: int) -> None:
         super().__init__(path, shape, dtype)
         self.stored = dtype
         self.offset = offset
-        expected, found = offset + int(np.prod(self.shape, dtype=object)) * dtype.itemsize, path.stat().st_size
-        if offset < 0 or found < expected:
-            raise InputError(
-                f"{path}: found {found} bytes, expected at least {expected} for {self.shape} voxels of {dtype}; "
-                "the file is truncated, copy it again"
-            )
+        self.require_voxels(path)
 
     def read(self, z: int) -> NDArray[Any]:
         """Read slice z."""

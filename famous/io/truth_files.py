@@ -4,14 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from famous.errors import InputError
 from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, tiffs, zarrs
-from famous.io.label_store import LabelStore
+from famous.io.label_store import LabelStore, StoreVolume
 from famous.io.slices import natural_key
 from famous.io.stacks import open_stack, split_dataset
 from famous.io.tables import read_json
@@ -34,19 +30,6 @@ class Labels:
     origin_nm: tuple[float, float, float]
     notes: tuple[str, ...]
     format: str
-
-
-class StoredVolume:
-    """Labels of one class of a run; picklable."""
-
-    def __init__(self, store: LabelStore, class_name: str) -> None:
-        self._store = store
-        self._class_name = class_name
-        self.shape: tuple[int, ...] = store.shape
-        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
-
-    def __getitem__(self, z: int) -> NDArray[np.uint32]:
-        return self._store.read_labels(self._class_name, z)
 
 
 @dataclass(frozen=True)
@@ -148,7 +131,7 @@ def _open_store(path: Path, inside: str | None, reading: Reading) -> Labels:
     """Open the labels of a run, or those of an OME-Zarr file; one array is a class of that name."""
     if not inside and _is_run(path):
         store = LabelStore.open(path)
-        volumes: dict[str, LazyVolume] = {name: StoredVolume(store, name) for name in store.classes}
+        volumes: dict[str, LazyVolume] = {name: StoreVolume(store, name) for name in store.classes}
         origin = (0.0, 0.0, 0.0)
         return Labels(Classes(volumes, frozenset()), store.shape, store.voxel_size, origin, (), "labels of famous")
     listed = zarrs.list_images(path, inside)

@@ -73,25 +73,35 @@ class BlockMesher:
         path = mesh_path(self.folder, extent)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
-        return self._row(extent, crop, mesh, topology)
+        row = measure_made(extent, crop, mesh, topology, voxel_size=self.voxel_size, stack_shape=self.stack_shape)
+        return row | {"mean_score": extent.score}
 
-    def _row(self, extent: Extent, crop: Crop, mesh: Mesh, topology: Topology) -> dict[str, object]:
-        z, y, x = (-(-side // crop.step) for side in self.stack_shape)
-        counted = {  # from the table, exact also where the crop was read at a step
-            "n_slices": extent.n_slices,
-            "voxels": extent.voxels,
-            "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
-        }
-        measured = measure_instance(
-            crop.mask,
-            mesh,
-            voxel_size=crop.voxel_size,
-            offset=crop.offset,
-            stack_shape=(z, y, x),
-            topology=topology,
-        )
-        named = {"id": extent.instance, "class": extent.class_name}
-        return {**named, **measured, **counted, "mean_score": extent.score}
+
+def measure_made(
+    extent: Extent,
+    crop: Crop,
+    mesh: Mesh,
+    topology: Topology,
+    *,
+    voxel_size: VoxelSize,
+    stack_shape: tuple[int, int, int],
+) -> dict[str, object]:
+    """Return the row of an instance whose mesh was made; the topology is that of the crop's voxels."""
+    z, y, x = (-(-side // crop.step) for side in stack_shape)
+    counted = {  # from the table, exact also where the crop was read at a step
+        "n_slices": extent.n_slices,
+        "voxels": extent.voxels,
+        "volume_voxels_um3": extent.voxels * voxel_size.volume_nm3 / NM_PER_UM**3,
+    }
+    measured = measure_instance(
+        crop.mask,
+        mesh,
+        voxel_size=crop.voxel_size,
+        offset=crop.offset,
+        stack_shape=(z, y, x),
+        topology=topology,
+    )
+    return {"id": extent.instance, "class": extent.class_name, **measured, **counted}
 
 
 def make_mesh(crop: Crop, config: MeshConfig, topology: Topology | None = None) -> Mesh:

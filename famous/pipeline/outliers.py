@@ -9,9 +9,8 @@ from scipy import ndimage
 
 from famous.config import MeshConfig
 from famous.masks import Mask, PackedMask, find_body, slabs
+from famous.pieces import PieceVolume, find_pieces
 from famous.pipeline.crops import Crop, Extent
-from famous.pipeline.pieces import PieceVolume, split_pieces
-from famous.pipeline.stage import Session
 from famous.points import OutlierParams, find_inliers
 from famous.voxels import VoxelSize, index_to_nm
 
@@ -72,7 +71,7 @@ def drop_outlier_pieces(mask: Mask, *, voxel_size: VoxelSize, params: OutlierPar
     Mask
         Of the same kind; the mask itself where nothing goes.
     """
-    pieces, origins = split_pieces(MaskVolume(mask), Session())
+    pieces, origins = find_pieces(MaskVolume(mask))
     count = len(origins) - 1
     if count < 2:
         return mask

@@ -3,11 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.pieces import PieceVolume, find_pieces, label_parts
+from famous.pieces import PieceVolume, find_pieces
 from famous.pipeline.stage import Session
 from famous.stack import LazyVolume
-
-__all__ = ["PieceVolume", "label_parts", "split_pieces"]
 
 
 def split_pieces(volume: LazyVolume, session: Session) -> tuple[PieceVolume, NDArray[np.uint64]]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,25 +19,26 @@ from famous.config import MeshConfig
 from famous.errors import InputError
 from famous.files import PARTIAL_SUFFIX, sweep_partials
 from famous.io.glb import MeshNode, write_glb
-from famous.io.label_store import LabelStore, check_class_names
+from famous.io.label_store import LabelStore, StoreVolume, check_class_names
 from famous.io.meshes import SIDE_CAR, read_mesh, write_mesh, write_side_car
 from famous.io.stacks import require_voxel_size
 from famous.io.tables import write_csv
 from famous.io.volumes import read_label_volume
 from famous.measure import MeasureParams, measure_further
 from famous.measure.further import NESTING
-from famous.measure.morphology import COLUMNS, measure_instance
+from famous.measure.morphology import COLUMNS
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline.around import Around, look_around
 from famous.pipeline.crops import Crop, Extent, slug
-from famous.pipeline.mesh import make_mesh
+from famous.pipeline.mesh import make_mesh, measure_made
 from famous.pipeline.outliers import leave_out
 from famous.pipeline.pieces import split_pieces
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.stage import Session
 from famous.pipeline.sweep import Labels, batches, find_extents, sweep
 from famous.report.colours import class_colours
-from famous.voxels import NM_PER_UM, VoxelSize
+from famous.topology import count_topology
+from famous.voxels import VoxelSize
 
 BETWEEN = ".meshes."  # begins the name of the folder that meshes wait in
 FORMATS = ("ply", "stl", "obj", "glb")
@@ -93,19 +93,6 @@ def open_labels(source: str, voxel_size: VoxelSize | None, class_name: str = "ob
     check_class_names([class_name])
     opened = read_label_volume(source, voxel_size=voxel_size, wide=True)
     return Labels(opened.stack.volume, require_voxel_size(opened.stack), class_name, opened.notes)
-
-
-class StoreVolume:
-    """Labels of one class of a run; picklable."""
-
-    def __init__(self, store: LabelStore, class_name: str) -> None:
-        self._store = store
-        self._class_name = class_name
-        self.shape: tuple[int, ...] = store.shape
-        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
-
-    def __getitem__(self, z: int) -> NDArray[np.uint32]:
-        return self._store.read_labels(self._class_name, z)
 
 
 def labels_of_run(project: Project, class_name: str | None, *, asked_by: str = "--class") -> list[Labels]:
@@ -220,21 +207,16 @@ class BatchMesher:
         return [self._make(*leave_out(extent, crop, self.wish.mesh_of(extent.class_name))) for extent, crop in batch]
 
     def _make(self, extent: Extent, crop: Crop) -> dict[str, object]:
-        mesh = make_mesh(crop, self.wish.mesh_of(extent.class_name))
+        topology = count_topology(crop.mask)
+        mesh = make_mesh(crop, self.wish.mesh_of(extent.class_name), topology)
         if self.wish.meshes is not None:
             path = _mesh_file({extent.class_name: self.folder}, extent, self.wish)
             write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
-        z, y, x = (-(-side // crop.step) for side in self.shape)
-        row = measure_instance(crop.mask, mesh, voxel_size=crop.voxel_size, offset=crop.offset, stack_shape=(z, y, x))
-        counted = {  # exact also where the crop was read at a step
-            "n_slices": extent.n_slices,
-            "voxels": extent.voxels,
-            "volume_voxels_um3": extent.voxels * self.voxel_size.volume_nm3 / NM_PER_UM**3,
-        }
+        row = measure_made(extent, crop, mesh, topology, voxel_size=self.voxel_size, stack_shape=self.shape)
         further: dict[str, object] = {**measure_further(mesh, self.wish.measure)}
         if self.around is not None:
             further |= self.around.measure(extent.instance, crop.mask, mesh)
-        return {"id": extent.instance, "class": extent.class_name, **row, **counted, **further}
+        return row | further
 
 
 def _look_around(found: Found, folder: Path, wish: Wish, session: Session) -> Around | None:

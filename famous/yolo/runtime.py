@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.boxes import iou
+from famous.cores import usable_cores
 from famous.detect import Detector
 from famous.errors import ConfigError, InputError, MissingError
 from famous.yolo.card import Card, read_card
@@ -196,7 +197,7 @@ def threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given) > 0:
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def _onnx(file: Path, device: str) -> Infer:

@@ -1,0 +1,8 @@
+"""How many cores there are for this process."""
+
+import os
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use, which a cluster or a container may keep below the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

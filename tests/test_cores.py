@@ -1,0 +1,19 @@
+import os
+
+from famous import cores
+from famous.cores import usable_cores
+
+
+def test_there_is_a_core_and_no_more_than_the_machine_has():
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_a_process_kept_to_one_core_has_one(monkeypatch):
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: {3}, raising=False)
+    assert usable_cores() == 1
+
+
+def test_a_system_without_affinity_counts_the_machines(monkeypatch):
+    monkeypatch.delattr(cores.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(cores.os, "cpu_count", lambda: None)
+    assert usable_cores() == 1
