@@ -99,6 +99,8 @@ def components(labels: Volume, slices: range) -> tuple[pd.DataFrame, Volume]:
                     continue
                 rows.append((z, ys.start, xs.start, ys.stop, xs.stop, CLASS))
                 ids[z][parts == number] = len(rows)
+    if not rows:
+        return box_table.empty(), ids
     table = box_table.from_columns(
         dict(zip(["z", *box_table.CORNERS, "class_name"], zip(*rows, strict=True), strict=True))
     )
@@ -222,12 +224,21 @@ def filled(table: pd.DataFrame, ids: Volume, score: range, size: VoxelSize) -> V
 
 def linked(table: pd.DataFrame, images: Volume, score: range, size: VoxelSize) -> Volume:
     """Box ids to instances."""
+    return painted(joined(table, images, score, size), images)
+
+
+def joined(table: pd.DataFrame, images: Volume, score: range, size: VoxelSize) -> pd.DataFrame:
+    """Link boxes by their pixels as a run does; 0 in column `instance` is a box that linking left out."""
     pixels = areas(images).reindex(table["box"], fill_value=0).to_numpy()
     params = OverlapParams()
     found = slice_overlaps(zip(score, images, strict=True), reach=params.reach(size))
-    joined = link(table.assign(pixels=pixels), found, voxel_size=size, params=params)
-    lut = np.zeros(int(joined["box"].max()) + 1, dtype=np.uint32)
-    lut[joined["box"]] = joined["instance"]
+    return link(table.assign(pixels=pixels), found, voxel_size=size, params=params)
+
+
+def painted(table: pd.DataFrame, images: Volume) -> Volume:
+    """Give each box's pixels the id of its instance."""
+    lut = np.zeros(int(table["box"].max()) + 1 if len(table) else 1, dtype=np.uint32)
+    lut[table["box"]] = table["instance"]
     return relabel(images, lut)
 
 

@@ -1,0 +1,1 @@
+"""What `tools/bench_accuracy.py` measures: recipes on true boxes, and whole ways from few labelled slices."""

@@ -1,0 +1,87 @@
+"""How accurate the boxes, pixels and organelles are, beside every recipe and beside networks trained on masks.
+
+    python tools/bench_accuracy.py truth DATA [--masknets FOLDER] [--sets lucchi vnc …] [--jitter 0.08]
+    python tools/bench_accuracy.py detected DATA --set lucchi --slices 5 10 20 --minutes 30 --work runs/accuracy
+        [--masknets FOLDER] [--weights START] [--peers unet forest]
+
+DATA holds one folder a data set with `raw.tif` (or a folder `raw` of slices) and `mito_inst.tif`. Everything runs on
+two cores, and prints Markdown.
+
+`truth`: every recipe on the tight boxes of true masks. FOLDER holds `without_<set>.onnx` for each set: masknet weights
+that were trained on all other sets, so that no figure comes from data that the network has seen.
+
+`detected`: a detector is trained on the boxes of few slices, spread evenly over a block of slices, and everything is
+scored on another block. `--peers` also trains, on the same slices for the same minutes, what needs masks: a 2D U-Net
+(`unet`) and a random forest on pixel features, as ilastik's (`forest`); and once more on as many slices as can be
+painted in the time in which the boxes are drawn. A work folder that holds a finished training, or a finished peer, is
+used again, and what was killed goes on where it was.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+CORES = 2
+
+
+def main() -> None:
+    options = parse()
+    limit_cores(CORES)
+    if options.mode == "truth":
+        from accuracy.truth import bench_truth
+
+        results = bench_truth(options.data, options.sets, options.masknets, options.jitter, options.step)
+        if options.json is not None:
+            options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        return
+    from accuracy.detected import Bench, bench_detected
+
+    bench = Bench(
+        options.data,
+        options.set,
+        options.work,
+        options.minutes,
+        options.masknets,
+        options.weights,
+        tuple(options.peers),
+    )
+    bench_detected(bench, options.slices)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    truth = modes.add_parser("truth", help="recipes on true boxes")
+    detected = modes.add_parser("detected", help="from few labelled slices, beside peers that need masks")
+    for mode in (truth, detected):
+        mode.add_argument("data", type=Path)
+        mode.add_argument("--masknets", type=Path, help="folder with without_<set>.onnx")
+    known = ["lucchi", "vnc", "cdeep3m", "isbi2012", "hela"]
+    truth.add_argument("--sets", nargs="+", choices=known, default=known)
+    truth.add_argument("--jitter", type=float, default=0.0, help="share of its length by which a box's side is moved")
+    truth.add_argument("--step", type=int, help="score every so many slices, in place of the set's own step")
+    truth.add_argument("--json", type=Path, help="write the figures here, too")
+    detected.add_argument("--set", choices=["lucchi", "vnc"], default="lucchi")
+    detected.add_argument("--slices", type=int, nargs="+", default=[5, 10, 20])
+    detected.add_argument("--minutes", type=float, default=30)
+    detected.add_argument("--work", type=Path, required=True)
+    detected.add_argument("--weights", help="detector weights to start from; default: DATA/weights/yolo26n.pt")
+    detected.add_argument("--peers", nargs="*", choices=["unet", "forest"], default=[])
+    return parser.parse_args()
+
+
+def limit_cores(cores: int) -> None:
+    """Keep this process, and the threads of the libraries that it loads later, to so many cores."""
+    os.environ["OMP_NUM_THREADS"] = str(cores)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    import cv2
+    import torch
+
+    cv2.setNumThreads(cores)
+    torch.set_num_threads(cores)
+
+
+if __name__ == "__main__":
+    main()
