@@ -35,6 +35,7 @@ from famous.voxels import VoxelSize
 from famous.yolo.score import score_boxes
 
 CLASS = "mitochondrion"
+CONFIG = "train: {validate: false}\n"
 Volume = NDArray[np.uint32]
 
 
@@ -114,7 +115,7 @@ def prepare(options: argparse.Namespace, setting: Setting, true_boxes: pd.DataFr
     )
     config = options.work / "bench.yaml"
     options.work.mkdir(parents=True, exist_ok=True)
-    config.write_text("train: {validate: false}\n")
+    config.write_text(CONFIG)
     project = open_project(str(options.data / setting.raw), Choices(**{**choices.__dict__, "config": config}))
     project.annotations.mkdir(parents=True, exist_ok=True)
     if not (project.annotations / "boxes.csv").exists():
