@@ -108,7 +108,26 @@ def test_one_slice_is_one_file(tmp_path: Path) -> None:
     store = create(tmp_path / "a")
     before = {file for file in tmp_path.rglob("*") if file.is_file()}
     store.write_boxes("nucleus", 4, discs(4))
-    assert len({file for file in tmp_path.rglob("*") if file.is_file()} - before) == 1
+    (file,) = {file for file in tmp_path.rglob("*") if file.is_file()} - before
+    assert file.relative_to(tmp_path / "a").as_posix() == "boxes/nucleus/0/c.4.0.0"  # no folder of its own
+
+
+def test_a_store_of_the_first_format_is_read_and_written_on(tmp_path: Path) -> None:
+    fill(create(tmp_path / "a"), [1])
+    for file in list((tmp_path / "a").rglob("c.*")):
+        (file.parent / "c/1/0").mkdir(parents=True)
+        file.rename(file.parent / "c/1/0/0")
+    about = tmp_path / "a" / "zarr.json"
+    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
+    store = LabelStore.open(tmp_path / "a")
+    fill(store, [2])
+    for z in (1, 2):
+        np.testing.assert_array_equal(store.read_boxes("nucleus", z), discs(z))
+    store.clear_labels()
+    assert not store.read_labels("nucleus", 1).any()
+    assert not list((tmp_path / "a").rglob("c.*"))
+    with pytest.raises(InputError, match="something else is there"):
+        create(tmp_path / "a")
 
 
 def test_the_bytes_do_not_depend_on_what_happened_before(tmp_path: Path) -> None:
@@ -117,8 +136,7 @@ def test_the_bytes_do_not_depend_on_what_happened_before(tmp_path: Path) -> None
     fill(restarted, [5, 3])
     restarted.write_labels("nucleus", 3, np.ones(SHAPE[1:], np.uint32))  # of a run with other parameters
     restarted.write_boxes("nucleus", 3, np.ones(SHAPE[1:], np.uint32))
-    (tmp_path / "b" / "labels" / "nucleus" / "0" / "c" / "0.0123.partial").parent.mkdir(exist_ok=True)
-    (tmp_path / "b" / "labels" / "nucleus" / "0" / "c" / "0.0123.partial").write_bytes(b"half")
+    (tmp_path / "b" / "labels" / "nucleus" / "0" / "c.0.0.0.0123.partial").write_bytes(b"half")
     fill(create(tmp_path / "b"), [4, 5, 0, 1, 3, 2])
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
@@ -242,7 +260,7 @@ def test_what_is_no_store_says_so(content: str | None, tmp_path: Path) -> None:
 def test_a_damaged_slice_says_so(tmp_path: Path) -> None:
     store = create(tmp_path / "a")
     fill(store, [1])
-    file = next(file for file in (tmp_path / "a" / "boxes").rglob("0") if file.is_file())
+    (file,) = (tmp_path / "a" / "boxes").rglob("c.1.0.0")
     content = file.read_bytes()
     for damaged in (b"", content[:-5], content[: len(content) // 2], bytes(99)):
         file.write_bytes(damaged)

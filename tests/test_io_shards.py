@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import ZstdCodec
 
-from famous.io.shards import ZSTD_LEVEL, blocks_of, pack, unpack
+from famous.files import write_json
+from famous.io.shards import ZSTD_LEVEL, blocks_of, metadata, pack, unpack
 
 BLOCK = (16, 24)
 
@@ -28,6 +29,8 @@ def sharded(path: Path, shape: tuple[int, int], block: tuple[int, int] = BLOCK) 
         dtype="uint32",
         fill_value=0,
         compressors=ZstdCodec(level=ZSTD_LEVEL),
+        chunk_key_encoding={"name": "default", "separator": "."},
+        dimension_names=("z", "y", "x"),
     )
 
 
@@ -43,12 +46,18 @@ def image_of(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 def test_zarr_reads_what_is_packed_and_back(shape: tuple[int, int], tmp_path: Path) -> None:
     image = image_of(shape)
     array = sharded(tmp_path / "a", shape)
-    file = tmp_path / "a" / "c" / "0" / "0" / "0"
-    file.parent.mkdir(parents=True)
+    file = tmp_path / "a" / "c.0.0.0"
     file.write_bytes(pack(image, BLOCK))
     np.testing.assert_array_equal(array[0], image)
     array[0] = image[::-1, ::-1]
     np.testing.assert_array_equal(unpack(file.read_bytes(), shape, BLOCK, *whole(shape)), image[::-1, ::-1])
+
+
+@pytest.mark.parametrize("shape", [(16, 24), (1, 1), (17, 24), (40, 100)])
+def test_the_description_is_the_one_that_zarr_writes(shape: tuple[int, int], tmp_path: Path) -> None:
+    array = sharded(tmp_path / "a", shape)
+    write_json(tmp_path / "b" / "zarr.json", metadata((1, *shape), BLOCK))
+    assert zarr.open_array(tmp_path / "b", mode="r").metadata == array.metadata
 
 
 @settings(deadline=None, max_examples=60)

@@ -19,6 +19,7 @@ from famous.voxels import VoxelSize
 
 CHUNK_PX = 512  # side of the blocks that a slice is compressed in: what a crop has to read at least
 COARSEST_PX = 1024  # the pyramid ends where a slice's long side is no longer than this
+FORMAT = 2  # 1 had the separator `/`
 
 _GROUPS = ("labels", "boxes")
 _STORE_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
@@ -30,7 +31,8 @@ class LabelStore:
     Per class it holds a label volume, `labels/<class>`, with a pyramid in y and x, and its box ids, `boxes/<class>`.
     One file holds one slice of one level, so writers of different slices never meet, and a slice is there whole or
     not at all. A slice that was never written, or is empty, has no file and reads as zeros. The same slices give the
-    same bytes, whatever happened before.
+    same bytes, whatever happened before. The files of a level lie in one folder: with the separator `/`, which Zarr
+    allows as well, each of them would need two folders of its own, which take longer to make than the file.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LabelStore:
         self.classes = classes
         self.shape = shape
         self.voxel_size = voxel_size
+        self.format = FORMAT  # `open` reads older ones, too
 
     @classmethod
     def create(
@@ -96,7 +99,9 @@ class LabelStore:
             shape, classes = attributes["shape"], attributes["classes"]
             voxel_size = VoxelSize.from_zyx(attributes["voxel_size_nm"])
             check_class_names(classes)
-            return cls(path, tuple(classes), (int(shape[0]), int(shape[1]), int(shape[2])), voxel_size)
+            store = cls(path, tuple(classes), (int(shape[0]), int(shape[1]), int(shape[2])), voxel_size)
+            store.format = int(attributes.get("format", 1))
+            return store
         except (LookupError, TypeError, ValueError) as fault:
             raise InputError(
                 f"{path}: found no label store ({fault!r}), expected a folder made by `famous run`"
@@ -127,7 +132,10 @@ class LabelStore:
         """Forget all labels: every slice reads as zeros again; the box ids stay."""
         for name in self.classes:
             for level in range(self.levels):
-                shutil.rmtree(self.path / "labels" / name / str(level) / "c", ignore_errors=True)
+                folder = self.path / "labels" / name / str(level)
+                shutil.rmtree(folder / "c", ignore_errors=True)  # of format 1
+                for file in folder.glob("c.*"):
+                    file.unlink(missing_ok=True)
 
     def read_labels(self, class_name: str, z: int) -> NDArray[np.uint32]:
         """Read the labels of one slice, (y, x)."""
@@ -168,7 +176,8 @@ class LabelStore:
     def _file(self, group: str, class_name: str, level: int, z: int) -> Path:
         if class_name not in self.classes:
             raise InputError(f"{self.path}: found no class {class_name!r}, expected one of {list(self.classes)}")
-        return self.path / group / class_name / str(level) / "c" / str(z) / "0" / "0"
+        name = f"c.{z}.0.0" if self.format > 1 else f"c/{z}/0/0"
+        return self.path / f"{group}/{class_name}/{level}/{name}"
 
     def _write(self, group: str, class_name: str, level: int, z: int, image: NDArray[np.uint32]) -> None:
         """Write a slice of one level; it appears whole."""
@@ -205,30 +214,13 @@ class LabelStore:
 
     def _write_skeleton(self) -> None:
         """Make every array and group; the root's metadata come last, so a store without it is simply made again."""
-        import zarr
-        from zarr.codecs import ZstdCodec
-
         for group in _GROUPS:
             for name in self.classes:
                 levels = self.levels if group == "labels" else 1
                 for level in range(levels):
-                    size = [math.ceil(length / 2**level) for length in self.shape[1:]]
-                    block = self._block(level)
-                    whole = [
-                        count * side for count, side in zip(shards.blocks_of(tuple(size), block), block, strict=True)
-                    ]
-                    zarr.create_array(
-                        str(self.path / group / name / str(level)),
-                        shape=(self.shape[0], *size),
-                        chunks=(1, *block),
-                        shards=(1, *whole),
-                        dtype="uint32",
-                        compressors=ZstdCodec(level=shards.ZSTD_LEVEL),
-                        fill_value=0,
-                        dimension_names=("z", "y", "x"),
-                        zarr_format=3,
-                        overwrite=True,
-                    )
+                    height, width = (math.ceil(length / 2**level) for length in self.shape[1:])
+                    described = shards.metadata((self.shape[0], height, width), self._block(level))
+                    write_json(self.path / group / name / str(level) / "zarr.json", described)
                 _write_group(self.path / group / name, {"ome": self._multiscales(name, levels)})
             _write_group(self.path / group, {"ome": {"version": "0.5", "labels": list(self.classes)}})
         _write_group(self.path, _attributes(self))
@@ -269,7 +261,7 @@ def _attributes(store: LabelStore) -> dict[str, Any]:
             "classes": list(store.classes),
             "shape": list(store.shape),
             "voxel_size_nm": list(store.voxel_size.zyx),
-            "format": 1,
+            "format": store.format,
         }
     }
 
