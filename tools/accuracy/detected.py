@@ -167,6 +167,10 @@ def evenly(low: int, high: int, number: int) -> tuple[int, ...]:
     return tuple(np.linspace(low, high, number).round().astype(int).tolist())
 
 
+def slices_told(slices: tuple[int, ...]) -> str:
+    return f"{len(slices)} slice{'s' if len(slices) != 1 else ''}"
+
+
 def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[Row]:
     """Yield the rows of one choice of labelled slices: each recipe on the detected boxes, then each peer."""
     objects = bench.true_boxes.groupby("z").size().reindex(range(len(bench.truth)), fill_value=0)
@@ -179,7 +183,7 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
     for recipe, extractor in recipes(bench.name, bench.masknets).items():
         boxes, labels = extract(project, detected, extractor, bench.setting)
         minutes = box_minutes(drawn)
-        told = f"{drawn} boxes on {len(train)} slices"
+        told = f"{drawn} boxes on {slices_told(train)}"
         row = Row(f"famous, {recipe}", told, minutes, trained, bench.score(boxes, labels))
         yield results.keep(f"{bench.name}: {row.method}, {told}, {bench.minutes:g} min from {bench.start}", row)
     block = range(bench.setting.train[0], bench.setting.train[-1] + 1)
@@ -220,7 +224,7 @@ def extract(
 
 def peer_row(bench: Bench, name: str, project: Project, train: tuple[int, ...], masks: int, results: Results) -> Row:
     """Train a peer on painted slices and score it, or take the row that was made before."""
-    told = f"{masks} masks on {len(train)} slices"
+    told = f"{masks} masks on {slices_told(train)}"
     key = f"{bench.name}: {name}, {told} {list(train)}, {bench.minutes:g} min"
     if (row := results.find(key)) is not None:
         return row
