@@ -1,7 +1,9 @@
-"""The picture that is seen before the page's program has come: what the server says of it, and that the canvas goes on
-with it. The stack is the ramp of `tests/desks.py`.
+"""What the server sends first: the page with its style, the names of its modules, and the picture that is seen before
+its program has come; and that the canvas goes on with that. The stack is the ramp of `tests/desks.py`.
 """
 
+import base64
+import hashlib
 import html
 import re
 import socket
@@ -11,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from famous.annotate.security import Policy
+from famous.annotate.first import Page, modules, web_files
+from famous.annotate.security import HEADERS, Policy
 from famous.annotate.server import SLICE_COOKIE, make_app, make_server
 from tests.desks import SHAPE, TOKEN, client, make_desk, ramp, room_of, serving
 from tests.hands import Hands
@@ -34,11 +37,11 @@ def placed(text):
     return int(re.search(r'data-z="(\d+)"', text)[1]), sources[0].split(", "), html.unescape(sizes[0])
 
 
-def test_the_page_names_each_level_of_the_slice_that_it_will_open(port):
+def test_the_page_names_each_picture_of_the_slice_that_it_will_open(port):
     with client(port) as browser:
         z, sources, sizes = placed(browser.get("/").text)
     assert z == 1  # the first of those proposed
-    assert sources == ["/preview/1/0 504w", "/preview/1/1 252w"]  # 600 and 300 px, told a little smaller
+    assert sources == ["/preview/1/0 600w", "/preview/1/1 424w", "/preview/1/2 300w"]
     assert "1800px" in sizes
     assert f"{SHAPE[2] / SHAPE[1]:.6g}" in sizes
 
@@ -53,21 +56,116 @@ def test_the_slice_that_was_open_last_is_opened_again(port, last, z):
 
 def test_the_picture_is_the_slice_through_its_window(port):
     with client(port) as browser:
-        answer = browser.get("/preview/3/1")
+        answer = browser.get("/preview/3/2")
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["cache-control"] == "no-store"
         found = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
         shown = cv2.resize(ramp().image(3), (300, 350), interpolation=cv2.INTER_AREA)
         assert np.abs(found.astype(int) - shown).max() <= 4
         browser.post("/api/window", json={"low": 0, "high": 100, "inverted": True})
-        dark = cv2.imdecode(np.frombuffer(browser.get("/preview/3/1").content, np.uint8), cv2.IMREAD_UNCHANGED)
+        dark = cv2.imdecode(np.frombuffer(browser.get("/preview/3/2").content, np.uint8), cv2.IMREAD_UNCHANGED)
         assert dark.max() <= 2
 
 
-@pytest.mark.parametrize(("path", "status"), [("/preview/6/0", 404), ("/preview/0/2", 404), ("/preview/x/0", 400)])
+@pytest.mark.parametrize(("path", "status"), [("/preview/6/0", 404), ("/preview/0/3", 404), ("/preview/x/0", 400)])
 def test_a_picture_that_does_not_exist(port, path, status):
     with client(port) as browser:
         assert browser.get(path).status_code == status
+
+
+IMPORTS = {"c.js": [], "b.js": ["c.js"], "a.js": ["c.js", "b.js"], "main.js": ["b.js", "a.js"], "alone.js": []}
+
+
+def graph(imports):
+    """The page's files with modules that import one another, in the ways in which one may write it."""
+    ways = (
+        'import {{ x }} from "./{}";',
+        "import {{\n  x,\n  y,\n}} from './{}';",
+        'import "./{}";',
+        'export {{ z }} from "./{}";',
+    )
+    lines = {
+        name: "\n".join(ways[i % len(ways)].format(other) for i, other in enumerate(others))
+        for name, others in imports.items()
+    }
+    index = '<link rel="stylesheet" href="/web/style.css"><!-- modules -->'
+    files = {
+        **{name: f"{text}\nconst s = 'from';" for name, text in lines.items()},
+        "style.css": "a",
+        "index.html": index,
+    }
+    return {name: (text.encode(), "text/plain") for name, text in files.items()}
+
+
+def test_modules_are_named_nearest_first():
+    assert modules(graph(IMPORTS)) == ["b.js", "a.js", "c.js"]
+    ring = graph({"main.js": ["a.js"], "a.js": ["b.js"], "b.js": ["a.js", "main.js"]})
+    assert modules(ring) == ["a.js", "b.js"]
+    many = {"main.js": list("1234"), **{name: [] for name in "1234"}}  # each way to write an import
+    assert modules(graph(many)) == list("1234")
+    assert modules(graph({"main.js": []})) == []
+
+
+def test_a_type_in_a_comment_or_a_late_import_is_no_module():
+    files = graph({"main.js": ["a.js"], "a.js": []})
+    late = (
+        b'/** @type {import("./t.js").T} */\nconst later = () => import("./late.js");\n * import x from "./doc.js";\n'
+    )
+    assert modules({**files, "a.js": (late, "")}) == ["a.js"]
+
+
+def test_the_page_names_exactly_the_modules_of_the_program(port):
+    """Else the browser learns of each only from the one before it: six requests after one another."""
+    web = web_files()
+    with client(port) as browser:
+        text = browser.get("/").text
+    version = Page(web).version
+    named = re.findall(rf'<link rel="modulepreload" href="/web/{version}/([^"]+)">', text)
+    assert len(named) == len(set(named))
+    assert {*named, "main.js", "boot.js"} == {name for name in web if name.endswith(".js")}
+    assert "<!-- modules -->" not in text
+    head, _, rest = text.partition('<template id="program">')
+    assert "modulepreload" not in head  # nothing is asked for before the picture but the picture and boot.js
+    assert "modulepreload" not in rest.partition("</template>")[2]
+    assert re.findall(r'(?:src|href)="(/[^"]*)"', head) == [
+        f"/web/{version}/{name}" for name in ("icon.svg", "boot.js")
+    ]
+
+
+def test_the_style_is_in_the_page_and_no_other_is_let_in(port):
+    style = web_files()["style.css"][0]
+    with client(port) as browser:
+        answer = browser.get("/")
+    (found,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert found.encode() == style
+    assert "stylesheet" not in answer.text
+    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    usual = HEADERS["Content-Security-Policy"]
+    assert answer.headers.get_list("content-security-policy") == [f"{usual}; style-src 'self' 'sha256-{digest}'"]
+
+
+def test_the_version_is_another_one_when_a_file_is():
+    files = graph(IMPORTS)
+    assert Page(files).version == Page(dict(reversed(files.items()))).version
+    assert Page(files).version != Page({**files, "c.js": (b"", "")}).version
+
+
+def test_asking_for_the_page_begins_to_read_its_slice(tmp_path, monkeypatch):
+    with room_of(make_desk(tmp_path)) as room, serving(room) as port, client(port) as browser:
+        begun = []
+        monkeypatch.setattr(room.images, "begin", begun.append)
+        browser.cookies.set(COOKIE, "4")
+        browser.get("/")
+    assert begun == [4]
+
+
+def test_the_pictures_of_the_likely_slice_are_ready_before_anybody_asks(tmp_path, monkeypatch):
+    with room_of(make_desk(tmp_path)) as room:
+        room.wait(60)
+        monkeypatch.setattr("famous.annotate.images.preview", None)  # from now on none can be made
+        assert all(room.preview(1, step)[:2] == b"\xff\xd8" for step in range(3))
+        with pytest.raises(TypeError):
+            room.preview(2, 0)
 
 
 def test_answers_are_not_held_back(tmp_path):
@@ -91,6 +189,58 @@ LIES = """() => {
   const { frame, slice } = famous.view;
   return [left + frame.left, top + frame.top, slice.width * frame.scale, slice.height * frame.scale];
 }"""
+
+
+@pytest.mark.parametrize(("screen", "width"), [((870, 620), 300), ((1000, 720), 424), ((2560, 1440), 600)])
+def test_the_picture_is_as_fine_as_the_screen(port, browser, screen, width):
+    """As fine as the tiles that follow: 0.84 pixels or more to a screen pixel's side, where the slice has them."""
+    context = browser.new_context(viewport={"width": screen[0], "height": screen[1]})
+    page = context.new_page()
+    hands = Hands(page, f"http://127.0.0.1:{port}")
+    page.route("**/main.js", lambda _: None)
+    page.goto(f"{hands.origin}/?token={TOKEN}", wait_until="commit")
+    hands.until(SHOWN)
+    _, _, wide, high = hands.ask(DRAWN)
+    side = min(wide / SHAPE[2], high / SHAPE[1])
+    found = hands.ask("() => Number(document.getElementById('first').currentSrc.split('/').pop())")
+    assert {600: 0, 424: 1, 300: 2}[width] == found
+    assert width >= min(0.84 * side * SHAPE[2], SHAPE[2])
+    page.unroute_all(behavior="ignoreErrors")
+    context.close()
+
+
+@pytest.mark.parametrize("fault", ["abort", "silence"])
+def test_a_picture_that_does_not_come_holds_nothing_back(port, browser, fault):
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    hands = Hands(page, f"http://127.0.0.1:{port}")
+    page.route("**/preview/**", lambda route: route.abort() if fault == "abort" else None)
+    page.goto(f"{hands.origin}/?token={TOKEN}", wait_until="commit")
+    hands.until("Boolean(globalThis.famous?.view?.isReady)")
+    page.unroute_all(behavior="ignoreErrors")
+    context.close()
+
+
+def test_the_program_comes_after_the_picture_and_all_at_once(port, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    hands = Hands(page, f"http://127.0.0.1:{port}")
+    asked, refused, held = [], [], []
+    page.on("request", lambda request: asked.append(re.sub(r".*/", "", request.url)))
+    page.on("console", lambda message: refused.append(message.text))
+    page.route("**/store.js", lambda route: held.append(route))  # noqa: PLW0108 - a list takes no notes
+    page.goto(f"{hands.origin}/?token={TOKEN}", wait_until="commit")
+    program = modules(web_files())
+    while not held or not set(program) <= set(asked):  # also those of which store.js would have told
+        page.wait_for_timeout(20)
+    assert "boot.js" in asked[: asked.index(program[0])]
+    for route in held:
+        route.continue_()
+    hands.until("Boolean(globalThis.famous?.view?.isReady)")
+    assert all(asked.count(name) == 1 for name in program)
+    assert asked.count("state") == 1  # it was fetched ahead, once
+    assert not refused  # by the browser: a style or a script that the policy does not let in
+    context.close()
 
 
 @pytest.mark.parametrize("screen", [(1280, 800), (2560, 1440)])

@@ -241,6 +241,33 @@ def test_the_first_slice_is_fetched_before_it_is_asked_for():
         assert volume.read == [4]
 
 
+def test_its_pictures_are_made_before_they_are_asked_for(monkeypatch):
+    """As wide as screens are; wider ones, other slices and other windows only when somebody asks, then kept too."""
+    made = []
+    monkeypatch.setattr("famous.annotate.images.preview", lambda values, *_, **__: made.append(values.shape) or b"jpeg")
+    array = np.zeros((3, 600, 1200), np.uint16)
+    window = Window(0, 9)
+    with Images(Stack(array), ImagesParams(preview_px=900)) as images:
+        assert images.preview_shapes() == [(600, 1200), (424, 849), (300, 600), (212, 424), (150, 300)]
+        images.begin(1, window)
+        images.wait(60)
+        assert made == images.preview_shapes()[:0:-1]
+        made.clear()
+        for step in (4, 3, 2, 1, 0, 0):
+            assert images.preview(1, step, window, inverted=False) == b"jpeg"
+        assert made == [(600, 1200)]
+        images.preview(1, 2, window, inverted=True)
+        images.preview(1, 2, Window(0, 8), inverted=False)
+        images.preview(2, 2, window, inverted=False)
+        assert made[1:] == [(300, 600)] * 3
+        images.begin(0)
+        images.wait(60)
+        assert len(made) == 4
+        for step in (5, 6):
+            with pytest.raises(IndexError):
+                images.preview(1, step, window, inverted=False)
+
+
 def test_nobody_waits_longer_than_they_want_for_a_slice():
     volume = Volume(ramp())
     volume.open.clear()

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from famous.annotate.preview import preview
-from famous.annotate.pyramid import GreyCode
+from famous.annotate.preview import between_levels, preview, preview_shapes
+from famous.annotate.pyramid import GreyCode, level_shape, pyramid
 from famous.stack import Stack, Window
 
 SIXTEEN = GreyCode(np.dtype(np.uint16))
@@ -48,3 +48,36 @@ def test_slices_of_any_shape(shape):
     found = decoded(preview(np.full(shape, 2000, dtype=np.uint16), SIXTEEN, Window(1000, 3000), inverted=False))
     assert found.shape == shape
     assert np.abs(found.astype(int) - 128).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(4000, 6000), (7, 5), (1, 1), (1, 700)])
+def test_steps_go_down_by_the_root_of_two(shape):
+    shapes = preview_shapes(shape, 4)
+    assert shapes[::2] == [level_shape(shape, level) for level in range(4)]
+    assert len(shapes) == 7
+    for step, (height, width) in enumerate(shapes):
+        assert abs(height - max(1, shape[0] / 2 ** (step / 2))) <= 1
+        assert abs(width - max(1, shape[1] / 2 ** (step / 2))) <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(400, 600), (37, 1), (1, 1)])
+def test_a_step_between_levels_keeps_the_grey_values(shape, dtype):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    image = (y % 200 + x % 50).astype(dtype)
+    found = between_levels(image)
+    assert found.dtype == dtype
+    assert found.shape == preview_shapes(shape, 2)[1]
+    assert abs(found.mean() - image.mean()) < 1.5
+    flat = between_levels(np.full(shape, 77, dtype))
+    assert (flat == 77).all()
+    assert np.array_equal(image, (y % 200 + x % 50).astype(dtype))
+
+
+def test_steps_lie_where_the_levels_do():
+    """A straight ramp is the same ramp at every step: nothing is shifted by half a pixel."""
+    ramp = np.tile(np.arange(0, 60000, 100, dtype=np.uint16), (400, 1))
+    for level, image in enumerate(pyramid(ramp, 2)):
+        step = between_levels(image)
+        x = (np.arange(step.shape[1]) + 0.5) * ramp.shape[1] / step.shape[1]
+        assert np.abs(step[3] - (100 * x - 50)).max() <= 60 * 2**level

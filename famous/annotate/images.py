@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from famous.annotate.histogram import Histogram, Sample, make_histogram, take_sample
 from famous.annotate.memory import Gate, Held
-from famous.annotate.preview import preview
+from famous.annotate.preview import between_levels, preview, preview_shapes
 from famous.annotate.pyramid import GreyCode, halve, level_shape, pyramid
 from famous.errors import InputError
 from famous.stack import Stack, Window
@@ -35,6 +35,8 @@ class ImagesParams:
     cut_side_px: int = 2048  # longest side of a slice held for the cuts
     ahead: int = 3  # slices fetched in the direction in which the user moves
     behind: int = 1  # slices fetched on the other side
+    preview_bytes: int = 32 * 2**20  # previews
+    preview_px: int = 4096  # longest side of the previews made before anybody asks: as wide as screens are
     sampled: int = 8  # slices that the histogram and the grey range are taken from
     margin: float = 0.05  # room on either side of the sampled grey range, share of it (types wider than 16 bits)
 
@@ -86,6 +88,7 @@ class Images:
                 and deep * shape[0] * shape[1] * self.bits // 8 <= self._reduced.limit_bytes
             ),
         )
+        self._previews: Held[tuple[int, int, Window, bool], bytes] = Held(self.params.preview_bytes)
         self._unreadable: set[int] = set()
         self._gate = Gate(_READERS)
         self._slice_locks = tuple(threading.Lock() for _ in range(_LOCKS))
@@ -119,10 +122,19 @@ class Images:
             raise IndexError(f"{self.stack.name}: level {level} has no tile in row {row}, column {col}")
         return np.ascontiguousarray(self._slice(z)[level][y : y + TILE_PX, x : x + TILE_PX])
 
-    def preview(self, z: int, level: int, window: Window, *, inverted: bool) -> bytes:
-        """Return a whole slice at a level as a JPEG, in the window given; raises as `tile`."""
-        self._check_level(z, level)
-        return preview(self._slice(z)[level], self._code, window, inverted=inverted)
+    def preview_shapes(self) -> list[tuple[int, int]]:
+        """Return the shapes of a slice's pictures, (y, x), the finest first: from each to the next by √2."""
+        return preview_shapes(self._plane, self.levels)
+
+    def preview(self, z: int, step: int, window: Window, *, inverted: bool) -> bytes:
+        """Return a whole slice as a JPEG, reduced by √2 so many times, in the window given; raises as `tile`."""
+        self._check_level(z, (step + 1) // 2)
+        key = (z, step, window, inverted)
+        if (made := self._previews.get(key)) is None:
+            values = self._slice(z)[step // 2]
+            made = preview(between_levels(values) if step % 2 else values, self._code, window, inverted=inverted)
+            self._previews.put(key, made, len(made))
+        return made
 
     def histogram(self) -> Histogram:
         """Return the histogram of sampled slices, in grey values; measured once. InputError as in `tile`."""
@@ -162,9 +174,18 @@ class Images:
         self._depth.replace(self._reduce, sorted(missing, key=lambda k: abs(k - z)))
         return Cuts(xz, yz, zs.start, ys.start * step, xs.start * step, step, tuple(missing), unreadable)
 
-    def begin(self, z: int) -> None:
-        """Fetch the slice that will be looked at first, in the background."""
-        self._neighbours.replace(self._fetch, [z])
+    def begin(self, z: int, window: Window | None = None, *, inverted: bool = False) -> None:
+        """Fetch the slice that will be looked at first, in the background; with a window, its previews too."""
+        shapes = self.preview_shapes()
+        steps = [step for step in reversed(range(len(shapes))) if max(shapes[step]) <= self.params.preview_px]
+
+        def fetch(z: int) -> None:
+            self._fetch(z)
+            if window is not None:
+                for step in steps:
+                    self.preview(z, step, window, inverted=inverted)
+
+        self._neighbours.replace(fetch, [z])
 
     def wait(self, seconds: float) -> None:
         """Wait until what `begin` or `prefetch` asked for is there, but no longer than so many seconds."""
@@ -190,6 +211,7 @@ class Images:
         self._depth.close()
         self._slices.clear()
         self._reduced.clear()
+        self._previews.clear()
 
     def __enter__(self) -> "Images":
         return self

@@ -11,7 +11,6 @@ from famous.annotate.between import interpolate
 from famous.annotate.desk import Desk, Download, Model
 from famous.annotate.edits import Labelling
 from famous.annotate.images import TILE_PX, Images
-from famous.annotate.pyramid import level_shape
 from famous.annotate.records import Box
 from famous.annotate.snap import snap
 from famous.annotate.state import EditError, SaveError, Snapshot
@@ -35,10 +34,10 @@ class Room:
         if self.labelling.revision == 0 and desk.classes:
             self.labelling.set_classes(desk.classes)
         self._save(again=not self.labelling.snapshot().is_alike(outside or Snapshot()))
-        self.images.begin(self._likely_slice())
+        self.images.begin(self._likely_slice(), self._stack.window, inverted=self._stack.inverted)
 
     def wait(self, seconds: float) -> None:
-        """Wait until the slice that the page will probably show first is there, but no longer than so many seconds."""
+        """Wait until the slice that the page will probably show first is ready, but no longer than so many seconds."""
         self.images.wait(seconds)
 
     def close(self) -> None:
@@ -73,16 +72,16 @@ class Room:
         """Return the slice to show first: the one that was open last, else a likely one."""
         return last if last is not None and last < len(self._stack) else self._likely_slice()
 
-    def level_shapes(self) -> list[tuple[int, int]]:
-        """Shape of a slice at each level of its pyramid, (y, x)."""
-        return [level_shape(self._stack.shape[1:], level) for level in range(self.images.levels)]
+    def expect(self, z: int) -> None:
+        """Begin to read a slice that is about to be asked for."""
+        self.images.begin(z)
 
-    def preview(self, z: int, level: int) -> bytes:
-        """Return a whole slice at a level of the pyramid as a JPEG; IndexError where there is none."""
+    def preview(self, z: int, step: int) -> bytes:
+        """Return a whole slice as a JPEG, reduced by √2 so many times; IndexError where there is none."""
         stack = self._stack
         if stack.window is None:
             raise InputError("a picture needs the grey window: set it first")
-        return self.images.preview(z, level, stack.window, inverted=stack.inverted)
+        return self.images.preview(z, step, stack.window, inverted=stack.inverted)
 
     def pulse(self) -> dict[str, Any]:
         """Return what may have changed without the page's doing."""

@@ -209,14 +209,15 @@ def _limited(receive: Receive, limit: int) -> Receive:
 
 
 def _dressing(scope: Scope, send: Send) -> Send:
-    """Add the headers that every answer carries."""
-    extra = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+    """Add the headers that every answer carries, where it has none of its own."""
+    wanted = {"Cache-Control": "no-store", **HEADERS}
+    extra = [(name.lower().encode(), value.encode()) for name, value in wanted.items()]
 
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
             names = {name.lower() for name, _ in message["headers"]}
-            own = [] if b"cache-control" in names else [(b"cache-control", b"no-store")]
-            message = {**message, "headers": [*message["headers"], *own, *extra]}
+            added = [(name, value) for name, value in extra if name not in names]
+            message = {**message, "headers": [*message["headers"], *added]}
         await send(message)
 
     return dressed

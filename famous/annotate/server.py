@@ -1,8 +1,6 @@
 """The labelling server: routes from requests to the room, and how the server runs."""
 
 import contextlib
-import hashlib
-import html
 import json
 import logging
 import math
@@ -13,7 +11,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -29,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from famous.annotate import bodies
+from famous.annotate.first import Page, web_files
 from famous.annotate.records import Record
 from famous.annotate.room import Room
 from famous.annotate.security import Guard, Policy, refuse
@@ -40,17 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("famous.annotate")
 
-KINDS = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
 SLICE_COOKIE = "famous-slice-"  # and the start of the stack's fingerprint: the slice that was open last
-ENOUGH = 0.84  # pixels of the first picture per pixel of the screen's side, where the slice is that fine
-#: screen → width of what is not the slice, px
-AROUND = {"(min-width: 1800px) and (min-height: 1000px)": 796, "": 578}
 MAX_FILE_NAME = 200
 FOREVER = "private, max-age=31536000, immutable"  # for addresses that name a version
 LAST_SECONDS = 5  # that requests in work have when the server ends
@@ -61,8 +49,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 def make_app(room: Room, policy: Policy) -> Guard:
     """Make the application that serves one room."""
     web = web_files()
-    version = hashlib.sha256(b"".join(name.encode() + web[name][0] for name in sorted(web))).hexdigest()[:16]
-    page = web["index.html"][0].replace(b"/web/", f"/web/{version}/".encode())
+    page = Page(web)
+    version = page.version
     posts: dict[str, tuple[type[Record], Callable[[Any], dict[str, Any]]]] = {
         "/api/edits": (bodies.Edits, room.edit),
         "/api/undo": (bodies.Turn, room.undo),
@@ -84,7 +72,7 @@ def make_app(room: Room, policy: Policy) -> Guard:
         "/api/weights": lambda _: answer(room.missing_weights()),
         "/api/export": lambda request: _export(room, request),
         "/": partial(_page, page, room),
-        "/preview/{z}/{level}": partial(_preview, room),
+        "/preview/{z}/{step}": partial(_preview, room),
         "/tiles/{z}/{level}/{row}/{col}": partial(_tile, room),
         "/cuts": partial(_cuts, room),
     }
@@ -106,20 +94,6 @@ def make_app(room: Room, policy: Policy) -> Guard:
     app = Starlette(routes=routes, exception_handlers=faults)
     app.router.redirect_slashes = False
     return Guard(app, policy)
-
-
-def web_files() -> dict[str, tuple[bytes, str]]:
-    """Read the page's files: path below web/ → content and type; nothing else is ever served."""
-    found: dict[str, tuple[bytes, str]] = {}
-    folders = [("", files("famous.annotate") / "web")]
-    while folders:
-        prefix, folder = folders.pop()
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            if entry.is_dir():
-                folders.append((f"{prefix}{entry.name}/", entry))
-            elif (kind := KINDS.get("." + entry.name.rpartition(".")[2])) is not None:
-                found[prefix + entry.name] = (entry.read_bytes(), kind)
-    return found
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -260,27 +234,16 @@ def _cuts(room: Room, request: Request) -> Response:
     return _raw(_bytes(cuts.xz) + _bytes(cuts.yz), {"X-Cuts": json.dumps(_finite(facts))})
 
 
-def _page(content: bytes, room: Room, request: Request) -> Response:
-    """Make the page, with a picture of the slice that is seen before the page's program has come.
-
-    The browser takes the level that suits its screen: `sizes` says how wide the slice will lie there, by the widths of
-    the panels and bars in style.css.
-    """
+def _page(page: Page, room: Room, request: Request) -> Response:
     last = request.cookies.get(f"{SLICE_COOKIE}{room.desk.fingerprint[:16]}", "")
     z = room.first_slice(int(last) if re.fullmatch(r"[0-9]{1,9}", last) else None)
-    shapes = room.level_shapes()
-    # browsers take a level up to 0.7 times as fine as the screen: widths are told smaller than they are
-    sources = ", ".join(f"/preview/{z}/{level} {max(1, int(ENOUGH * w))}w" for level, (_, w) in enumerate(shapes))
-    high = f"calc((100vh - 122px) * {shapes[0][1] / shapes[0][0]:.6g})"
-    sizes = ", ".join(f"{screen} min(calc(100vw - {around}px), {high})".lstrip() for screen, around in AROUND.items())
-    for name, value in (("srcset", sources), ("sizes", sizes), ("data-z", str(z))):  # the first two twice: a preload
-        content = content.replace(f'{name}=""'.encode(), f'{name}="{html.escape(value)}"'.encode())
-    return Response(content, headers={"Content-Type": KINDS[".html"]})
+    room.expect(z)
+    return Response(page.showing(z, room.images.preview_shapes()), headers=page.headers)
 
 
 def _preview(room: Room, request: Request) -> Response:
     try:
-        return Response(room.preview(whole(request, "z"), whole(request, "level")), media_type="image/jpeg")
+        return Response(room.preview(whole(request, "z"), whole(request, "step")), media_type="image/jpeg")
     except IndexError as error:
         raise HTTPException(404, str(error)) from error
 
