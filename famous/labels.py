@@ -1,5 +1,6 @@
 """Label images and volumes: unsigned integers, 0 is background, any axis order that both sides share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +69,17 @@ def as_runs(labels: NDArray[np.uint32]) -> Runs:
     return Runs(starts[kept], ends[kept], ids[kept], labels.shape)
 
 
+def pool_runs(several: Sequence[Runs], shape: tuple[int, ...]) -> Runs:
+    """Put the runs of arrays of one shape side by side, so that `count_overlaps` counts for all of them at once."""
+    for runs in several:
+        if runs.shape != shape:
+            raise InputError(f"overlaps: found shapes {runs.shape} and {shape}, expected the same")
+    starts, ends, ids = zip(*((runs.starts, runs.ends, runs.ids) for runs in several), strict=True)
+    return Runs(np.concatenate(starts), np.concatenate(ends), np.concatenate(ids), shape)
+
+
 def count_overlaps(a: Runs, b: Runs) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64]]:
-    """Count as `overlaps` does, into three arrays: for whoever counts thousands of pairs."""
+    """Count as `overlaps` does, into three arrays: for whoever counts thousands of pairs. `a` may be pooled."""
     if a.shape != b.shape:
         raise InputError(f"overlaps: found shapes {a.shape} and {b.shape}, expected the same")
     first = np.searchsorted(b.ends, a.starts, side="right")  # the runs of b that each run of a meets

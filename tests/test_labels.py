@@ -89,6 +89,16 @@ def test_overlaps_are_what_counting_gives(a, data, spread):
     assert [tuple(row) for row in found.to_numpy().tolist()] == [(*pair, expected[pair]) for pair in sorted(expected)]
 
 
+@given(st.integers(0, 6), st.integers(0, 6), st.data())
+def test_what_is_pooled_is_counted_at_once(height, width, data):
+    *several, b = (data.draw(hnp.arrays(np.uint32, (height, width), elements=st.integers(0, 4))) for _ in range(4))
+    several = [a + np.uint32(10 * number) * (a > 0) for number, a in enumerate(several)]  # no id in two of them
+    pooled = labels.pool_runs([labels.as_runs(a) for a in several], (height, width))
+    found = labels.count_overlaps(pooled, labels.as_runs(b))
+    apart = [labels.overlaps(a, b).to_numpy() for a in several]
+    assert np.stack(found, axis=1).tolist() == np.concatenate(apart).tolist()
+
+
 def test_overlaps_at_the_ends_of_the_range():
     a, b = np.array([1, TOP, TOP], np.uint32), np.array([TOP, 1, TOP], np.uint32)
     assert labels.overlaps(a, b).to_numpy().tolist() == [[1, TOP, 1], [TOP, 1, 1], [TOP, TOP, 1]]

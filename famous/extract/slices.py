@@ -1,7 +1,7 @@
 """All boxes of one slice to one box-id image per class."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -62,16 +62,18 @@ def extract_slice(
     """
     if slab.ndim != 3 or slab.dtype != np.uint8:
         raise InputError(f"extract: found a slab {slab.shape} {slab.dtype}, expected (y, x, c) uint8")
-    _check(boxes, recipes)
+    require(boxes, list(COLUMNS))
+    names, ids, scores = (boxes[column].to_numpy(object) for column in ("class_name", "box", "score"))
+    _check(boxes["z"].to_numpy(), ids, set(names), recipes)
     rivals = _rivals(recipes, exclusive)
     height, width = slab.shape[:2]
     images = {name: np.zeros((height, width), dtype=np.uint32) for name in recipes}
     claims: list[tuple[float, int, str, NDArray[np.int32], NDArray[np.bool_]]] = []
     limits = np.array([height, width, height, width])
-    every = np.clip(boxes[CORNERS].to_numpy(np.int64), 0, limits).astype(np.int32)
+    every = np.stack([boxes[column].to_numpy(np.int64) for column in CORNERS], axis=1)
+    every = np.clip(every, 0, limits).astype(np.int32)
     inside = (every[:, 2] > every[:, 0]) & (every[:, 3] > every[:, 1])
-    names, ids, scores = (boxes[column].to_numpy(object) for column in ("class_name", "box", "score"))
-    for name in sorted({str(name) for name in names}):
+    for name in sorted(set(names)):
         own = np.flatnonzero((names == name) & inside)
         corners = every[own]
         masks = recipes[name](slab, corners, voxel_size) if len(own) else []
@@ -88,14 +90,13 @@ def extract_slice(
     return images
 
 
-def _check(boxes: pd.DataFrame, recipes: Mapping[str, Extractor]) -> None:
-    require(boxes, list(COLUMNS))
-    slices = np.unique(boxes["z"].to_numpy())
+def _check(z: NDArray[Any], ids: NDArray[Any], names: set[str], recipes: Mapping[str, Extractor]) -> None:
+    slices = sorted(set(z.tolist()))
     if len(slices) > 1:
-        raise InputError(f"extract: found boxes of the slices {slices.tolist()}, expected those of one slice")
-    if boxes["box"].duplicated().any():
+        raise InputError(f"extract: found boxes of the slices {slices}, expected those of one slice")
+    if len(set(ids)) < len(ids):
         raise InputError("extract: found a box id that occurs twice, expected unique ids")
-    unknown = sorted(set(boxes["class_name"].astype("str")) - set(recipes))
+    unknown = sorted(names - set(recipes))
     if unknown:
         raise InputError(f"extract: found boxes of {unknown} without a recipe; there are recipes for {sorted(recipes)}")
 

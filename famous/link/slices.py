@@ -17,7 +17,8 @@ def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: i
     Parameters
     ----------
     images
-        Pairs (z, box-id image) of one shape, (y, x), 0 is background, with rising z. Slices may be left out.
+        Pairs (z, box-id image) of one shape, (y, x), 0 is background, with rising z. Slices may be left out. No id
+        occurs in two slices.
         Only `reach` + 1 of them are held at any time, and only their pixels that are not background.
     reach
         Largest distance, in slices, of two slices that are compared.
@@ -26,7 +27,7 @@ def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: i
     -------
     pandas.DataFrame
         Columns a, b (box ids, uint32; a in the lower slice) and pixels (int64), one row a pair that meets, ordered by
-        slice of b, then slice of a, then a and b.
+        slice of b, then a and b.
     """
     if reach < 1:
         raise InputError(f"slice_overlaps: found a reach of {reach} slices, expected 1 or more")
@@ -39,7 +40,8 @@ def slice_overlaps(images: Iterable[tuple[int, NDArray[np.uint32]]], *, reach: i
         while below and z - below[0][0] > reach:
             below.popleft()
         runs = labels.as_runs(image)
-        found.extend(labels.count_overlaps(lower, runs) for _, lower in below)
+        if below:
+            found.append(labels.count_overlaps(labels.pool_runs([lower for _, lower in below], runs.shape), runs))
         below.append((z, runs))
     a, b, pixels = (np.concatenate(column) for column in zip(*found, strict=True))
     return pd.DataFrame({"a": a, "b": b, "pixels": pixels})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -46,15 +47,15 @@ class BlockExtractor:
         rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
         rows = rows.astype({"class_name": object})  # looked up slice by slice: arrow's strings take their time
+        own = cast("dict[int, pd.DataFrame]", dict(iter(rows.groupby("z"))))
         counted = []
         channels = max((getattr(extractor, "channels", 3) for extractor in extractors.values()), default=1)
-        for z, slab in in_turn(slabs(self.stack, sorted(rows["z"].unique()), channels), READING):
-            own = rows[rows["z"].to_numpy() == z]
-            images = extract_slice(slab, own, extractors, voxel_size=self.voxel_size, exclusive=self.exclusive)
-            for name, image in images.items():
-                ids, pixels = count_areas(image)
+        for z, slab in in_turn(slabs(self.stack, own, channels), READING):
+            images = extract_slice(slab, own[z], extractors, voxel_size=self.voxel_size, exclusive=self.exclusive)
+            for name in dict.fromkeys(own[z]["class_name"]):
+                ids, pixels = count_areas(images[name])
                 if len(ids):
-                    store.write_boxes(name, z, image)
+                    store.write_boxes(name, z, images[name])
                     counted.append((ids, pixels))
         return _as_table(counted)
 
