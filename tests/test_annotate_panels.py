@@ -18,7 +18,7 @@ def app(page: Any) -> Any:
     def begin(change: str = "") -> Any:
         page.add_init_script(f"({SERVER})(); {change}")
         page.goto(f"{ORIGIN}/web/index.html")
-        page.wait_for_selector("#app:not([hidden])")
+        page.wait_for_function("globalThis.famous || document.querySelector('#loading.failed')")
         return page
 
     page.begin = begin
