@@ -115,6 +115,12 @@ def test_nothing_found_is_zero():
     assert boxes_of(nothing, 3).empty
 
 
+def test_components_that_are_too_small_get_no_box():
+    labels = block((2, 20, 20), (0, 1, 2, 6, 2, 6), (1, 2, 0, 10, 0, 10), (1, 2, 9, 12, 10, 12))
+    assert boxes_of(labels, 4)[["z", "y0", "x1"]].to_numpy().tolist() == [[4, 2, 6], [5, 0, 12]]  # corners touch
+    assert boxes_of(labels, 4, 17)["z"].tolist() == [5]
+
+
 def test_an_id_that_is_joined_outside_the_block_is_two_objects_in_it():
     labels = block((3, 20, 20), (0, 3, 2, 6, 2, 6), (0, 3, 10, 14, 10, 14))
     joined = np.where(labels > 0, 7, 0).astype(np.uint32)

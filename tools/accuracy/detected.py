@@ -43,7 +43,7 @@ COLUMNS = (
     "objects",
 )
 LEGEND = (
-    "Boxes: one to one in each slice at IoU 0.5 and 0.75; a peer's are those of the 2D components of what it found. "
+    "Boxes: one to one in each slice at IoU 0.5 and 0.75; a peer's are those of its 2D components. "
     "3D SA50: TP / (TP + FP + FN) of 3D objects, one to one at IoU 0.5. A person takes 5 s to draw a box and 60 s to "
     "paint a mask; where a peer has masks for the time of the boxes, its last slice is painted to the end."
 )
@@ -237,7 +237,7 @@ def peer_row(bench: Bench, name: str, project: Project, train: tuple[int, ...], 
     rule = tuned_rule(peer, images, painted_masks)
     sys.stderr.write(f"  threshold {rule.threshold:g}, objects of {rule.area} pixels and more\n")
     labels = apply_rule((peer.probability(slab) for _, slab in slabs(project.stack, bench.setting.score)), rule)
-    scores = bench.score(boxes_of(labels, bench.setting.score.start), labels)
+    scores = bench.score(boxes_of(labels, bench.setting.score.start, rule.area), labels)
     title = {"unet": "2D U-Net on masks", "forest": "random forest on masks"}[name]
     row = results.keep(key, Row(title, told, mask_minutes(masks), seconds / 60, scores))
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from bench_famous import Volume, components, objects, recall_precision
+from bench_famous import CLASS, Volume, objects, recall_precision
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from accuracy.sets import TrueMask
+from famous import boxes as box_table
 
 LEVELS = np.round(np.arange(0.5, 1.0, 0.05), 2)  # IoU thresholds of mSA
 
@@ -94,7 +95,19 @@ def pieces(labels: Volume) -> Volume:
     return found
 
 
-def boxes_of(labels: Volume, first: int) -> pd.DataFrame:
-    """Tight boxes of the 2D components of a block of slices that begins at slice `first`, whatever their ids."""
-    table, _ = components((labels > 0).astype(np.uint32), range(len(labels)))
-    return table.assign(z=table["z"] + first)
+def boxes_of(labels: Volume, first: int, smallest: int = 1) -> pd.DataFrame:
+    """Tight boxes of the 2D components, whatever their ids, of a block of slices that begins at slice `first`.
+
+    Components of fewer than `smallest` pixels get none.
+    """
+    rows = []
+    for z, image in enumerate(labels, first):
+        parts, count = ndimage.label(image > 0, np.ones((3, 3)))
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)
+        rows += [
+            (z, ys.start, xs.start, ys.stop, xs.stop, CLASS)
+            for size, (ys, xs) in zip(sizes[1:], ndimage.find_objects(parts), strict=True)
+            if size >= smallest
+        ]
+    columns = zip(*rows, strict=True) if rows else [[]] * 6
+    return box_table.from_columns(dict(zip(["z", *box_table.CORNERS, "class_name"], columns, strict=True)))
