@@ -353,7 +353,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_drag_loses_nothing(stack, wa
         hands.mouse.up()
         boxes.append((5, (5, 30, 15, 50), MITO))
         hands.until("famous.store.saved", "offline (1 waiting)")
-        assert hands.page.inner_text("#saved") == "Server away, 1 edit waits"
+        hands.until('document.querySelector("#saved").innerText', "Server away, 1 edit waits")  # with the next frame
         boxes.append(drawn(hands, 2))
         hands.until("famous.store.saved", "offline (2 waiting)")
         before = command.url
