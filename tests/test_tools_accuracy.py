@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -213,6 +214,20 @@ def test_a_network_gives_one_plane_a_crop(tmp_path, axes):
     onnx.save(model, tmp_path / "fake.onnx")
     crops = np.random.default_rng(0).random((5, 3, 64, 64), dtype=np.float32)
     assert (onnx_network(tmp_path / "fake.onnx")(crops) == crops.max(axis=1)).all()
+
+
+def test_masknet_gets_the_weights_that_never_saw_the_set(tmp_path, monkeypatch):
+    opened = []
+    fake = ModuleType("famous.extract.masknet")
+    fake.MaskNetParams = lambda: "params"
+    fake.MaskNetExtractor = lambda network, params: (network, params)
+    monkeypatch.setitem(sys.modules, "famous.extract.masknet", fake)
+    monkeypatch.setattr("accuracy.recipes.onnx_network", lambda path: opened.append(path.name))
+    (tmp_path / "without_vnc.onnx").touch()
+    found = recipes("vnc", tmp_path)
+    assert opened == ["without_vnc.onnx"]
+    assert found[MASKNET] == (None, "params")
+    assert list(found)[:-1] == list(classical())
 
 
 # Tables
