@@ -46,8 +46,8 @@ LEGEND = (
     "Boxes: one to one in each slice at IoU 0.5 and 0.75; a peer's are those of its 2D components. "
     "3D SA50: TP / (TP + FP + FN) of 3D objects, one to one at IoU 0.5. A person takes 5 s to draw a box and 60 s to "
     "paint a mask; where a peer has masks for the time of the boxes, its last slice is painted to the end. "
-    "The detector starts from the weights named with --weights (COCO's, if none are), and masknet has seen masks of other "
-    "sets; the peers start from nothing."
+    "The detector starts from the weights of --weights (COCO's, if none are), masknet from masks of other "
+    "sets, the peers from nothing."
 )
 #: What others published on the same organelles, on slices of theirs: set → name → column → figure.
 PUBLISHED = {
