@@ -133,7 +133,7 @@ def relabel(labels: NDArray[np.uint32], lut: NDArray[np.uint32]) -> NDArray[np.u
         raise InputError("relabel: the look-up table must map 0 to 0")
     if labels.size and int(labels.max()) >= lut.size:
         raise InputError(f"relabel: found label {labels.max()}, but the look-up table ends at {lut.size - 1}")
-    return lut[labels]
+    return lut.take(labels)  # twice as fast as an index
 
 
 def are_equivalent(a: NDArray[Any], b: NDArray[Any]) -> bool:

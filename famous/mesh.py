@@ -147,15 +147,15 @@ class Mesh:
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
         """Return how many parts hang together, and each vertex's; one that no face uses is a part of its own."""
-        from scipy.sparse import coo_array
+        from scipy.sparse import csr_array
         from scipy.sparse.csgraph import connected_components
 
-        number = len(self.vertices)
-        start, end, third = np.ascontiguousarray(self.faces.T, dtype=np.int32)
-        ways = (np.concatenate([start, end]), np.concatenate([end, third]))
-        links = coo_array((np.ones(len(ways[0]), dtype=np.int8), ways), shape=(number, number))
+        number, many = len(self.vertices), len(self.faces)
+        ends = np.concatenate([np.zeros(number, dtype=np.int32), np.arange(0, 3 * many + 1, 3, dtype=np.int32)])
+        corners = self.faces.astype(np.int32).ravel()  # faces are nodes, too: their links need no sorting
+        links = csr_array((np.ones(len(corners)), corners, ends), shape=(number + many, number + many))
         parts, part = connected_components(links, directed=False)
-        return int(parts), part
+        return int(parts), part[:number]
 
     @property
     def bounds(self) -> NDArray[np.float64]:

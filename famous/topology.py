@@ -41,13 +41,11 @@ def count_topology(mask: Mask) -> Topology:
     depth = mask.shape[0]
     euler = 0
     objects, background = Components(corners=True), Components(corners=False)
-    edge = np.ones((1, mask.shape[1] + 2, mask.shape[2] + 2), dtype=np.bool_)
-    background.add(edge)
-    last = np.zeros_like(edge)
+    last = np.zeros((0, mask.shape[1] + 2, mask.shape[2] + 2), dtype=np.bool_)
     for part in slabs(mask):
-        end = (1,) if part.stop >= depth else (0,)
-        block = np.pad(mask[part], ((0, *end), (1, 1), (1, 1)))
-        euler += _euler(np.concatenate([last, block]))
+        ends = (int(part.start == 0), int(part.stop >= depth))
+        block = np.pad(mask[part], (ends, (1, 1), (1, 1)))
+        euler += _euler(np.concatenate([last, block]) if len(last) else block)
         last = block[-1:]
         objects.add(block)
         background.add(~block)
@@ -120,8 +118,8 @@ def _meeting(below: NDArray[np.int64], above: NDArray[np.int64], *, corners: boo
 
 def count_joined(pairs: NDArray[np.int64], total: int) -> int:
     """Count the groups of 0 … total − 1 when the members of each pair, (n, 2), are joined."""
-    if total == 0:
-        return 0
+    if total == 0 or len(pairs) == 0:
+        return total
     graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(total, total))
     count, _ = connected_components(graph, directed=False)
     return int(count)

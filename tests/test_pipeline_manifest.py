@@ -191,15 +191,28 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         write(tmp_path / "file" / "manifest.json", {})
 
 
-def test_versions_are_those_of_the_libraries_that_are_here(path, monkeypatch):
+@pytest.fixture
+def forgetful():
+    """The versions are looked up anew, now and in the next test."""
+    manifest._version.cache_clear()
+    yield
+    manifest._version.cache_clear()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_versions_are_those_of_the_libraries_that_are_here_looked_up_once(path, monkeypatch):
+    asked = []
+
     def version(name):
+        asked.append(name)
         if name == "openvino":
             raise PackageNotFoundError(name)
         return f"{name} 1"
 
     monkeypatch.setattr(manifest, "version", version)
-    note(path, "detect")
-    versions = read(path)["detect"].versions
+    note(path, "detect", "extract")
+    assert sorted(asked) == sorted(manifest.LIBRARIES)
+    versions = read(path)["extract"].versions
     assert versions["famous"] == famous.__version__
     assert versions["numpy"] == "numpy 1"
     assert "python" in versions

@@ -182,7 +182,7 @@ class LabelStore:
     def _write(self, group: str, class_name: str, level: int, z: int, image: NDArray[np.uint32]) -> None:
         """Write a slice of one level; it appears whole."""
         file = self._file(group, class_name, level, z)
-        with _naming(self.path / group / class_name):
+        with _naming(file):
             content = shards.pack(image, self._block(level))
             if not content:
                 file.unlink(missing_ok=True)
@@ -198,7 +198,7 @@ class LabelStore:
     def _read(self, group: str, class_name: str, z: int, y: tuple[int, int], x: tuple[int, int]) -> NDArray[np.uint32]:
         """Read a part of a slice of the full level; one without a file is zero."""
         file = self._file(group, class_name, 0, z)
-        with _naming(self.path / group / class_name):
+        with _naming(file):
             try:
                 content = file.read_bytes()
             except FileNotFoundError:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -126,9 +127,13 @@ def peak_memory_mb() -> float:
 def versions() -> dict[str, str]:
     """Return the versions of famous, Python and the libraries that decide over a result."""
     found = {"famous": famous.__version__, "python": sys.version.split()[0]}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | {name: known for name in LIBRARIES if (known := _version(name)) is not None}
+
+
+@cache
+def _version(library: str) -> str | None:
+    """Look a library's version up, None where it is missing; that takes as long as some slices."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
