@@ -231,8 +231,11 @@ def test_the_program_comes_after_the_picture_and_all_at_once(port, browser):
     page.route("**/store.js", lambda route: held.append(route))  # noqa: PLW0108 - a list takes no notes
     page.goto(f"{hands.origin}/?token={TOKEN}", wait_until="commit")
     program = modules(web_files())
-    while not held or not set(program) <= set(asked):  # also those of which store.js would have told
+    for _ in range(1000):
+        if held and set(program) <= set(asked):
+            break
         page.wait_for_timeout(20)
+    assert set(program) <= set(asked)  # also those of which store.js would have told
     assert "boot.js" in asked[: asked.index(program[0])]
     for route in held:
         route.continue_()
@@ -259,6 +262,8 @@ def test_the_canvas_goes_on_with_the_first_picture(port, browser, screen):
     wide, high = SHAPE[2] * side, SHAPE[1] * side
     seen = [left + (width - wide) / 2, top + (height - high) / 2, wide, high]
     hands.until("document.getElementById('app').className", "waiting")
+    round_it = "[...document.querySelectorAll('#app > :not(#stage) > *')]"
+    assert not hands.ask(f"() => {round_it}.filter((part) => part.checkVisibility()).map((part) => part.id)")
     while not held:
         page.wait_for_timeout(20)
     for route in held:
