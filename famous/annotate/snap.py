@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from famous.boxes import iou
 from famous.errors import InputError
-from famous.extract.slices import Extractor
+from famous.extract.slices import Extractor, in_boxes
 from famous.voxels import VoxelSize
 
 Corners = tuple[int, int, int, int]
@@ -81,7 +81,7 @@ def snap(
         return None
     corners = (y0, x0, y1, x1)
     grey = slab[:, :, slab.shape[2] // 2]
-    sign = _polarity(grey, corners, extractor(slab, np.array([corners], dtype=np.int32), voxel_size)[0], params.ring)
+    sign = _polarity(grey, corners, in_boxes(extractor, slab, np.array([corners], dtype=np.int32), voxel_size)[0], params.ring)
     polar = _Polar.of(grey, corners, voxel_size, params)
     spread = float(polar.grey.std())
     if sign == 0 or spread == 0:

@@ -4,12 +4,15 @@ from typing import Literal
 
 from famous.errors import InputError
 from famous.extract.ellipse import EllipseExtractor, EllipseParams
+from famous.extract.masknet import MaskNetExtractor, MaskNetParams
 from famous.extract.otsu import OtsuExtractor, OtsuParams
 from famous.extract.slices import Extractor, extract_slice
 
 __all__ = [
     "EllipseParams",
     "Extractor",
+    "MaskNetExtractor",
+    "MaskNetParams",
     "OtsuParams",
     "RecipeParams",
     "canonical",
@@ -19,7 +22,7 @@ __all__ = [
     "paper_recipe",
 ]
 
-RecipeParams = OtsuParams | EllipseParams
+RecipeParams = OtsuParams | EllipseParams | MaskNetParams
 
 _POLARITY: dict[str, Literal["dark", "bright"]] = {
     "mitochondrion": "dark",
@@ -40,7 +43,7 @@ _ALIASES = {
 
 
 def make_extractor(params: RecipeParams) -> Extractor:
-    """Build the extractor that these parameters steer."""
+    """Build the extractor that these parameters steer; masknet needs a network (`famous.yolo.masknet`)."""
     if isinstance(params, OtsuParams):
         return OtsuExtractor(params)
     if isinstance(params, EllipseParams):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from famous.boxes import iou as box_iou
 from famous.errors import InputError
-from famous.extract.slices import Extractor
+from famous.extract.slices import Extractor, in_boxes
 from famous.voxels import VoxelSize
 
 #: The kinds of evidence.
@@ -111,7 +111,7 @@ def _try(sample: Sample, recipe: Extractor, voxel_size: VoxelSize, params: Evide
     corners = sample.corners
 
     def cut(boxes: Corners, z: int = 0) -> _Cut:
-        return _Cut(boxes, recipe(sample.slab[:, :, 1 + z : 4 + z], boxes, voxel_size))
+        return _Cut(boxes, in_boxes(recipe, sample.slab[:, :, 1 + z : 4 + z], boxes, voxel_size))
 
     step = _share(corners, params.shift)
     low, high = (_clip(corners + sign * step, sample.slab) for sign in (-1, 1))

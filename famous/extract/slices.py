@@ -18,7 +18,10 @@ class Extractor(Protocol):
     def __call__(
         self, slab: NDArray[np.uint8], corners: NDArray[np.int32], voxel_size: VoxelSize
     ) -> list[NDArray[np.bool_]]:
-        """Return one mask per box, each of the box's own shape.
+        """Return one mask per box, each of the box's own shape, or of its `widened` shape.
+
+        An extractor whose masks may go beyond the box has an attribute `reach`, the share of the box's side by which
+        they are larger on each side; of others it is 0.
 
         `slab` is (y, x, c), the slice is its middle channel; `corners` is (n, 4): y0, x0, y1, x1, inside the slice.
         It has three channels, z − 1, z, z + 1, unless all extractors of a run have an attribute `channels` of 1.
@@ -77,6 +80,7 @@ def extract_slice(
         own = np.flatnonzero((names == name) & inside)
         corners = every[own]
         masks = recipes[name](slab, corners, voxel_size) if len(own) else []
+        corners = widened(corners, reach_of(recipes[name]), (height, width))
         if len(masks) != len(corners):
             raise InputError(f"extract: the recipe of {name!r} returned {len(masks)} masks for {len(corners)} boxes")
         for row, corner, mask in zip(own, corners, masks, strict=True):
@@ -88,6 +92,32 @@ def extract_slice(
             images[rival][y0:y1, x0:x1][mask] = 0
         images[name][y0:y1, x0:x1][mask] = box  # painted by rising priority: the best claim stays on top
     return images
+
+
+def reach_of(extractor: Extractor) -> float:
+    """Tell by which share of a box's side the masks of an extractor are larger than the box, on each side."""
+    return float(getattr(extractor, "reach", 0.0))
+
+
+def widened(corners: NDArray[np.integer], reach: float, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Widen boxes (n, 4) by a share of their sides on each side, to whole pixels inside the slice (y, x)."""
+    corners = np.asarray(corners, dtype=np.int64).reshape(-1, 4)
+    if reach == 0:
+        return corners.astype(np.int32)
+    spare = np.ceil(reach * (corners[:, 2:] - corners[:, :2])).astype(np.int64)
+    wide = np.concatenate([corners[:, :2] - spare, corners[:, 2:] + spare], axis=1)
+    limits = np.array([*shape, *shape])
+    inside: NDArray[np.int32] = np.clip(wide, 0, limits).astype(np.int32)
+    return inside
+
+
+def in_boxes(
+    extractor: Extractor, slab: NDArray[np.uint8], corners: NDArray[np.int32], voxel_size: VoxelSize
+) -> list[NDArray[np.bool_]]:
+    """Run an extractor on boxes that are known to be tight: masks of the boxes' own shapes, whatever its reach."""
+    masks = extractor(slab, corners, voxel_size)
+    offsets = np.asarray(corners) - np.tile(widened(corners, reach_of(extractor), slab.shape[:2])[:, :2], 2)
+    return [mask[y0:y1, x0:x1] for mask, (y0, x0, y1, x1) in zip(masks, offsets, strict=True)]
 
 
 def _check(z: NDArray[Any], ids: NDArray[Any], names: set[str], recipes: Mapping[str, Extractor]) -> None:

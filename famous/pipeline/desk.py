@@ -18,7 +18,7 @@ from famous.annotate.state import Snapshot
 from famous.boxes import CORNERS
 from famous.config import ClassConfig, Config
 from famous.errors import InputError
-from famous.extract import Extractor, make_extractor
+from famous.extract import Extractor
 from famous.io.annotations import FORMATS, Annotations, write_boxes
 from famous.pipeline.labelling import Proposer, export_download, import_upload, training_job
 from famous.pipeline.project import Project
@@ -26,6 +26,7 @@ from famous.pipeline.train import read_annotations
 from famous.report.colours import PALETTE, class_colours
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
+from famous.yolo.masknet import open_extractor
 
 #: name of a cell → the configuration that its classes are taken from
 PRESETS = {"HeLa cell": "paper-hela.yaml", "yeast cell": "paper-yeast.yaml"}
@@ -166,7 +167,7 @@ class _Work:
         return tuple(facts)
 
     def recipe(self, class_name: str) -> Extractor:
-        return make_extractor(configuration.read(self._yaml).recipe(class_name))
+        return open_extractor(configuration.read(self._yaml).recipe(class_name))
 
     def model(self) -> Model | None:
         """Return the model that is open; another one is opened in the background, since that takes seconds."""

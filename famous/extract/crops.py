@@ -1,0 +1,91 @@
+"""Square crops round boxes, as a box → mask network sees them, and the way back to the pixels of the slice."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE_PX = 64  # of a crop
+MARGIN = 0.25  # of the box's side, on each side of it
+LARGEST_STEP = 1.5  # source pixels between two samples; from there on the source is halved first
+SMALLEST_STD = 1.0  # grey values; what is flatter has no contrast to stretch
+
+Affine = NDArray[np.float64]  # (2, 3): x, y of a sample in the crop → x, y in the slice, centres of pixels at integers
+
+
+def frame(corners: NDArray[np.floating | np.integer], side_px: int = SIDE_PX, margin: float = MARGIN) -> Affine:
+    """Map the samples of a square crop onto a box y0, x0, y1, x1 and its margin; (2, 3), x before y as OpenCV wants."""
+    y0, x0, y1, x1 = (float(value) for value in corners)
+    affine = np.zeros((2, 3))
+    for row, low, size in ((0, x0, x1 - x0), (1, y0, y1 - y0)):
+        step = size * (1 + 2 * margin) / side_px
+        affine[row, row] = step
+        affine[row, 2] = low - margin * size + step / 2 - 0.5
+    return affine
+
+
+def sample(plane: NDArray[np.generic], affine: Affine, side_px: int = SIDE_PX) -> NDArray[np.generic]:
+    """Sample a square crop from a slice (y, x) or (y, x, c); what lies beyond the slice is mirrored.
+
+    Where samples are far apart the source is averaged down first, so that a large organelle does not turn into grain.
+    """
+    piece, moved = _around(plane, affine, side_px)
+    shrunk = halvings(affine)
+    for _ in range(shrunk):
+        height, width = piece.shape[:2]
+        piece = cv2.resize(piece, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+    moved = moved.copy()
+    moved[:, :2] /= 2**shrunk
+    moved[:, 2] = (moved[:, 2] + 0.5) / 2**shrunk - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sampled = cv2.warpAffine(piece, moved, (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(sampled)
+
+
+def halvings(affine: Affine) -> int:
+    """Count how often the source is halved before it is sampled."""
+    step = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    return max(0, int(np.ceil(np.log2(step / LARGEST_STEP)))) if step > 0 else 0
+
+
+def _around(plane: NDArray[np.generic], affine: Affine, side_px: int) -> tuple[NDArray[np.generic], Affine]:
+    """Cut out the part of a slice that a crop samples, with what interpolation needs round it."""
+    ends = np.array([[0, 0], [side_px - 1, 0], [0, side_px - 1], [side_px - 1, side_px - 1]], dtype=np.float64)
+    points = ends @ affine[:, :2].T + affine[:, 2]
+    spare = 2 ** (halvings(affine) + 1)
+    low = np.floor(points.min(axis=0)).astype(int) - spare
+    high = np.ceil(points.max(axis=0)).astype(int) + spare + 1
+    (x0, y0), (x1, y1) = np.maximum(low, 0), np.minimum(high, plane.shape[1::-1])
+    x0, y0 = min(x0, plane.shape[1] - 1), min(y0, plane.shape[0] - 1)
+    moved = affine.copy()
+    moved[:, 2] -= (x0, y0)
+    return np.ascontiguousarray(plane[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]), moved
+
+
+@lru_cache(maxsize=4)
+def prompt(side_px: int = SIDE_PX, margin: float = MARGIN) -> NDArray[np.float32]:
+    """Return the two planes that tell the network where the box is: inside it or not, and the radius; (2, side, side).
+
+    The radius is 1 on the ellipse that touches all four sides of the box.
+    """
+    across = 1 + 2 * margin
+    line = ((np.arange(side_px) + 0.5) / side_px * 2 - 1) * across
+    y, x = np.meshgrid(line, line, indexing="ij")
+    planes = np.stack([(np.abs(y) < 1) & (np.abs(x) < 1), np.hypot(y, x)]).astype(np.float32)
+    planes.setflags(write=False)
+    return planes
+
+
+def to_planes(crops: NDArray[np.generic], margin: float = MARGIN) -> NDArray[np.float32]:
+    """Turn crops (n, side, side, 3) of z − 1, z, z + 1 into what the network takes: (n, 5, side, side) float32.
+
+    Grey values are centred and scaled by those of the crop's middle slice; the prompt follows them.
+    """
+    grey = np.moveaxis(crops.astype(np.float32), 3, 1)
+    middle = grey[:, 1]
+    mean = middle.mean(axis=(1, 2))[:, None, None, None]
+    std = np.maximum(middle.std(axis=(1, 2)), SMALLEST_STD)[:, None, None, None]
+    side_px = crops.shape[1]
+    told = np.broadcast_to(prompt(side_px, margin), (len(crops), 2, side_px, side_px))
+    return np.ascontiguousarray(np.concatenate([(grey - mean) / std, told], axis=1))

@@ -1,0 +1,101 @@
+"""Box → mask by a tiny network that was shown organelles of many kinds: it needs no polarity and no radius.
+
+The network sees a square crop of the box and a margin round it, with the slices above and below as channels and the
+box told as two further planes (`famous.extract.crops`). It was trained with boxes that fit badly too, so its masks
+may go beyond the box: a detector's box is often a few pixels short.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError
+from famous.extract.crops import MARGIN, frame, sample, to_planes
+from famous.extract.ellipse import ellipse
+from famous.extract.otsu import fill, largest
+from famous.extract.slices import widened
+from famous.voxels import VoxelSize
+
+BATCH = 128  # crops in memory at a time
+
+
+class MaskNetwork(Protocol):
+    """Any runtime of the network."""
+
+    def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn planes (n, 5, side, side) as `crops.to_planes` makes them into probabilities (n, side, side)."""
+
+
+@dataclass(frozen=True)
+class MaskNetParams:
+    """What is made of the network's answer."""
+
+    level: float = 0.5  # probability from which on a pixel belongs to the organelle, 0 … 1
+    reach: float = 0.1  # share of the box's side by which its mask may go beyond it, on each side; 0 … 0.25
+    flips: bool = False  # take the mean of four mirrored looks: a little better, four times as slow
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise InputError(f"masknet: found level {self.level}, expected a probability between 0 and 1")
+        if not 0 <= self.reach <= MARGIN:
+            raise InputError(f"masknet: found reach {self.reach}, expected a share from 0 to {MARGIN}")
+
+
+@dataclass(frozen=True)
+class MaskNetExtractor:
+    """An extractor that asks the network about each box."""
+
+    channels: ClassVar[int] = 3
+
+    network: MaskNetwork
+    params: MaskNetParams = MaskNetParams()
+
+    @property
+    def reach(self) -> float:
+        """Share of a box's side by which the masks are larger than the box, on each side."""
+        return self.params.reach
+
+    def __call__(
+        self, slab: NDArray[np.uint8], corners: NDArray[np.int32], voxel_size: VoxelSize
+    ) -> list[NDArray[np.bool_]]:
+        """One mask per box, one piece without holes; where the network sees nothing, the inscribed ellipse."""
+        del voxel_size  # it was shown organelles at many scales; the box gives the scale
+        corners = np.asarray(corners)
+        if slab.shape[2] != self.channels:
+            slab = np.repeat(slab[:, :, [slab.shape[2] // 2]], self.channels, axis=2)
+        masks: list[NDArray[np.bool_]] = []
+        for start in range(0, len(corners), BATCH):
+            chosen = corners[start : start + BATCH]
+            answers = self._ask(to_planes(np.stack([sample(slab, frame(box)) for box in chosen])))
+            wide = widened(chosen, self.reach, slab.shape[:2])
+            for box, place, answer in zip(chosen, wide, answers, strict=True):
+                masks.append(self._mask(answer, box, place))
+        return masks
+
+    def _ask(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self.params.flips:
+            return self.network(planes)
+        views = ((1, 1), (-1, 1), (1, -1), (-1, -1))  # steps along y and x
+        answers = [self.network(planes[:, :, ::y, ::x])[:, ::y, ::x] for y, x in views]
+        mean: NDArray[np.float32] = np.mean(answers, axis=0)
+        return mean
+
+    def _mask(
+        self, answer: NDArray[np.float32], box: NDArray[np.integer], place: NDArray[np.integer]
+    ) -> NDArray[np.bool_]:
+        """Bring the answer for a crop to the pixels y0, x0, y1, x1 of `place`."""
+        there = frame(box)
+        back = np.zeros((2, 3))
+        back[:, :2] = np.diag(1 / np.diag(there[:, :2]))
+        back[:, 2] = (place[[1, 0]] - there[:, 2]) @ back[:, :2]
+        size = (int(place[3] - place[1]), int(place[2] - place[0]))
+        seen = cv2.warpAffine(answer, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        mask = fill(largest((seen > self.params.level).astype(np.uint8) * 255)).astype(bool)
+        if mask.any():
+            return mask
+        y0, x0, y1, x1 = box - np.tile(place[:2], 2)
+        mask[y0:y1, x0:x1] = ellipse(y1 - y0, x1 - x0)
+        return mask

@@ -1,0 +1,125 @@
+"""The box → mask network that ships with the package, opened in OpenVINO or ONNX Runtime.
+
+ONNX holds numbers and operators and no code, and the file is held to the SHA-256 of its card before it is opened.
+"""
+
+import json
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.errors import InputError, MissingError
+from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
+from famous.extract.masknet import MaskNetwork
+from famous.yolo.card import digest
+from famous.yolo.quiet import import_onnxruntime, import_openvino
+from famous.yolo.runtime import cpu_runtime
+
+FILE_NAME = "masknet.onnx"
+CARD_NAME = "masknet.json"
+
+
+def open_extractor(params: RecipeParams) -> Extractor:
+    """Build the extractor that these parameters steer; masknet gets the network that ships with the package."""
+    if isinstance(params, MaskNetParams):
+        return MaskNetExtractor(packaged_masknet(), params)
+    return make_extractor(params)
+
+
+@lru_cache(maxsize=1)
+def packaged_masknet() -> MaskNetwork:
+    """Open the network that ships with the package, once a process; MissingError or InputError if it is not there."""
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    return open_masknet(check_masknet(folder))
+
+
+def masknet_digest() -> str:
+    """SHA-256 of the network that ships with the package, as its card states it."""
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    return _stated(folder / CARD_NAME)
+
+
+def check_masknet(folder: Path) -> Path:
+    """Return the network of a folder if it is the one that its card describes, else raise."""
+    file = folder / FILE_NAME
+    if not file.is_file():
+        raise MissingError(f"{file}: the box → mask network is not there; reinstall famous")
+    stated, found = _stated(folder / CARD_NAME), digest(file)
+    if found != stated:
+        raise InputError(
+            f"{file}: found SHA-256 {found[:12]}…, expected {stated[:12]}… as its card says; reinstall famous"
+        )
+    return file
+
+
+def _stated(card: Path) -> str:
+    try:
+        values = json.loads(card.read_text(encoding="utf-8"))
+        stated: str = values["sha256"][FILE_NAME]
+    except FileNotFoundError as problem:
+        raise MissingError(f"{card}: the card of the box → mask network is not there; reinstall famous") from problem
+    except (ValueError, KeyError, TypeError) as problem:
+        raise InputError(f"{card}: found no card ({problem}), expected one with sha256 of {FILE_NAME}") from problem
+    return stated
+
+
+def open_masknet(file: Path, runtime: str = "auto") -> MaskNetwork:
+    """Open a box → mask network; the callable may be used by several threads at once."""
+    if (cpu_runtime() if runtime == "auto" else runtime) == "openvino":
+        return OpenVinoMaskNet(file)
+    return OnnxMaskNet(file)
+
+
+class OpenVinoMaskNet:
+    """One compiled network, and one request for each thread that asks."""
+
+    def __init__(self, file: Path) -> None:
+        core = import_openvino().Core()
+        try:
+            model = core.read_model(str(file))
+        except RuntimeError as problem:
+            raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
+        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+            options["INFERENCE_NUM_THREADS"] = given
+        self._network = core.compile_model(model, "CPU", options)
+        self._own = threading.local()
+
+    def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (n, side, side)."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._network.create_infer_request()
+        answer: NDArray[np.float32] = np.array(self._own.request.infer([np.ascontiguousarray(planes)])[0])
+        return answer
+
+
+class OnnxMaskNet:
+    """A session of ONNX Runtime, which several threads may use."""
+
+    def __init__(self, file: Path) -> None:
+        onnxruntime = import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+            options.intra_op_num_threads = int(given)
+        state = onnxruntime.capi.onnxruntime_pybind11_state
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except (
+            state.Fail,
+            state.InvalidProtobuf,
+            state.InvalidGraph,
+            state.NoModel,
+            state.RuntimeException,
+        ) as problem:
+            raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (n, side, side)."""
+        answer: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(planes)})[0]
+        return answer
