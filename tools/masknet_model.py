@@ -31,6 +31,7 @@ class MaskNet(nn.Module):
         self.unfold = nn.PixelShuffle(2)
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        """Compute the logits."""
         one = self.down1(self.fold(planes))
         two = self.down2(functional.max_pool2d(one, 2))
         three = self.down3(functional.max_pool2d(two, 2))

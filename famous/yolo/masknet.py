@@ -107,15 +107,10 @@ class OnnxMaskNet:
         if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
             options.intra_op_num_threads = int(given)
         state = onnxruntime.capi.onnxruntime_pybind11_state
+        broken = (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.NoModel, state.RuntimeException)
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except (
-            state.Fail,
-            state.InvalidProtobuf,
-            state.InvalidGraph,
-            state.NoModel,
-            state.RuntimeException,
-        ) as problem:
+        except broken as problem:
             raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
         self._input = self._session.get_inputs()[0].name
 
