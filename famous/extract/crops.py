@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 SIDE_PX = 64  # of a crop
 MARGIN = 0.25  # of the box's side, on each side of it
 LARGEST_STEP = 1.5  # source pixels between two samples; from there on the source is halved first
+LARGEST_ERROR = 0.2  # σ of a side's error, in the side, at which a box tells nothing but the place
 SMALLEST_STD = 1.0  # grey values; what is flatter has no contrast to stretch
 
 Affine = NDArray[np.float64]  # (2, 3): x, y of a sample in the crop → x, y in the slice, centres of pixels at integers
@@ -31,13 +32,10 @@ def sample(plane: NDArray[np.generic], affine: Affine, side_px: int = SIDE_PX) -
     Where samples are far apart the source is averaged down first, so that a large organelle does not turn into grain.
     """
     piece, moved = _around(plane, affine, side_px)
-    shrunk = halvings(affine)
-    for _ in range(shrunk):
-        height, width = piece.shape[:2]
-        piece = cv2.resize(piece, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
-    moved = moved.copy()
-    moved[:, :2] /= 2**shrunk
-    moved[:, 2] = (moved[:, 2] + 0.5) / 2**shrunk - 0.5
+    for _ in range(halvings(affine)):
+        piece = cv2.resize(piece, (piece.shape[1] // 2, piece.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        moved[:, :2] /= 2
+        moved[:, 2] = (moved[:, 2] + 0.5) / 2 - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     sampled = cv2.warpAffine(piece, moved, (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(sampled)
@@ -50,17 +48,28 @@ def halvings(affine: Affine) -> int:
 
 
 def _around(plane: NDArray[np.generic], affine: Affine, side_px: int) -> tuple[NDArray[np.generic], Affine]:
-    """Cut out the part of a slice that a crop samples, with what interpolation needs round it."""
+    """Cut out the part of a slice that a crop samples, with what interpolation needs round it.
+
+    Its sides can be halved as often as they must be: half of an odd side would move what is in it.
+    """
     ends = np.array([[0, 0], [side_px - 1, 0], [0, side_px - 1], [side_px - 1, side_px - 1]], dtype=np.float64)
     points = ends @ affine[:, :2].T + affine[:, 2]
-    spare = 2 ** (halvings(affine) + 1)
-    low = np.floor(points.min(axis=0)).astype(int) - spare
-    high = np.ceil(points.max(axis=0)).astype(int) + spare + 1
-    (x0, y0), (x1, y1) = np.maximum(low, 0), np.minimum(high, plane.shape[1::-1])
-    x0, y0 = min(x0, plane.shape[1] - 1), min(y0, plane.shape[0] - 1)
+    cell = 2 ** halvings(affine)
+    low = np.floor(points.min(axis=0)).astype(int) - 2 * cell
+    high = np.ceil(points.max(axis=0)).astype(int) + 2 * cell + 1
+    high += (low - high) % cell
     moved = affine.copy()
-    moved[:, 2] -= (x0, y0)
-    return np.ascontiguousarray(plane[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]), moved
+    moved[:, 2] -= low
+    (x0, y0), (x1, y1), (height, width) = low, high, plane.shape[:2]
+    if x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height:
+        return np.ascontiguousarray(plane[y0:y1, x0:x1]), moved
+    return plane[_mirrored(y0, y1, height)[:, None], _mirrored(x0, x1, width)], moved
+
+
+def _mirrored(low: int, high: int, side: int) -> NDArray[np.int64]:
+    """Number the pixels from low up to high along a side that is mirrored at its ends, again and again."""
+    turn = np.arange(low, high) % (2 * side)
+    return np.minimum(turn, 2 * side - 1 - turn)
 
 
 @lru_cache(maxsize=4)
@@ -77,15 +86,22 @@ def prompt(side_px: int = SIDE_PX, margin: float = MARGIN) -> NDArray[np.float32
     return planes
 
 
-def to_planes(crops: NDArray[np.generic], margin: float = MARGIN) -> NDArray[np.float32]:
+def trust(box_error: float) -> float:
+    """Turn the error of a box's sides, a share of them, into what the network is told inside the box: 1 … 0."""
+    return max(0.0, 1 - box_error / LARGEST_ERROR)
+
+
+def to_planes(crops: NDArray[np.generic], margin: float = MARGIN, *, box_error: float = 0.0) -> NDArray[np.float32]:
     """Turn crops (n, side, side, 3) of z − 1, z, z + 1 into what the network takes: (n, 5, side, side) float32.
 
-    Grey values are centred and scaled by those of the crop's middle slice; the prompt follows them.
+    Grey values are centred and scaled by those of the crop's middle slice; the prompt follows them, the inside of the
+    box as strong as the box can be trusted.
     """
     grey = np.moveaxis(crops.astype(np.float32), 3, 1)
     middle = grey[:, 1]
     mean = middle.mean(axis=(1, 2))[:, None, None, None]
     std = np.maximum(middle.std(axis=(1, 2)), SMALLEST_STD)[:, None, None, None]
     side_px = crops.shape[1]
-    told = np.broadcast_to(prompt(side_px, margin), (len(crops), 2, side_px, side_px))
+    strength = np.array([trust(box_error), 1], dtype=np.float32)[:, None, None]
+    told = np.broadcast_to(prompt(side_px, margin) * strength, (len(crops), 2, side_px, side_px))
     return np.ascontiguousarray(np.concatenate([(grey - mean) / std, told], axis=1))

@@ -8,12 +8,14 @@ import os
 import threading
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError, MissingError
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
+from famous.extract.crops import SIDE_PX
 from famous.extract.masknet import MaskNetwork
 from famous.yolo.card import digest
 from famous.yolo.quiet import import_onnxruntime, import_openvino
@@ -21,6 +23,7 @@ from famous.yolo.runtime import cpu_runtime
 
 FILE_NAME = "masknet.onnx"
 CARD_NAME = "masknet.json"
+PLANES = 5  # of a crop, as `crops.to_planes` makes them
 
 
 def open_extractor(params: RecipeParams) -> Extractor:
@@ -59,11 +62,13 @@ def check_masknet(folder: Path) -> Path:
 def _stated(card: Path) -> str:
     try:
         values = json.loads(card.read_text(encoding="utf-8"))
-        stated: str = values["sha256"][FILE_NAME]
+        stated = values["sha256"][FILE_NAME]
     except FileNotFoundError as problem:
         raise MissingError(f"{card}: the card of the box → mask network is not there; reinstall famous") from problem
     except (ValueError, KeyError, TypeError) as problem:
         raise InputError(f"{card}: found no card ({problem}), expected one with sha256 of {FILE_NAME}") from problem
+    if not isinstance(stated, str):
+        raise InputError(f"{card}: found {stated!r} for the SHA-256 of {FILE_NAME}, expected text")
     return stated
 
 
@@ -79,15 +84,15 @@ class OpenVinoMaskNet:
 
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
-        try:
-            model = core.read_model(str(file))
-        except RuntimeError as problem:
-            raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
             options["INFERENCE_NUM_THREADS"] = given
-        self._network = core.compile_model(model, "CPU", options)
         self._own = threading.local()
+        try:
+            self._network = core.compile_model(core.read_model(str(file)), "CPU", options)
+            _try_out(self, file)
+        except (RuntimeError, UnicodeDecodeError, IndexError) as problem:
+            raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
 
     def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (n, side, side)."""
@@ -106,15 +111,33 @@ class OnnxMaskNet:
         options.log_severity_level = 4
         if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
             options.intra_op_num_threads = int(given)
-        state = onnxruntime.capi.onnxruntime_pybind11_state
-        broken = (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.NoModel, state.RuntimeException)
         try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except broken as problem:
+            self._session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            self._input = self._session.get_inputs()[0].name
+            _try_out(self, file)
+        except _raised_by(onnxruntime) as problem:
             raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
-        self._input = self._session.get_inputs()[0].name
 
     def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (n, side, side)."""
         answer: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(planes)})[0]
         return answer
+
+
+def _raised_by(onnxruntime: ModuleType) -> tuple[type[Exception], ...]:
+    """Everything that ONNX Runtime raises over a file that is broken, or holds a network of another kind."""
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented")
+    return (*(getattr(state, name) for name in names), state.RuntimeException, UnicodeDecodeError, IndexError)
+
+
+def _try_out(network: MaskNetwork, file: Path) -> None:
+    """Ask about two blank crops: another network fails here, with its name, and not in the middle of a run."""
+    answer = network(np.zeros((2, PLANES, SIDE_PX, SIDE_PX), dtype=np.float32))
+    if answer.shape != (2, SIDE_PX, SIDE_PX) or answer.dtype != np.float32:
+        raise InputError(
+            f"{file}: found a network that answers {answer.shape} {answer.dtype} to two crops, "
+            f"expected (2, {SIDE_PX}, {SIDE_PX}) float32"
+        )
