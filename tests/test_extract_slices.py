@@ -7,6 +7,7 @@ from famous import boxes
 from famous.errors import InputError
 from famous.extract import extract_slice, make_extractor
 from famous.extract.ellipse import EllipseParams, ellipse
+from famous.extract.slices import in_boxes, reach_of, widened
 from famous.labels import areas
 from famous.voxels import VoxelSize
 
@@ -147,3 +148,104 @@ def test_wrong_boxes_are_refused():
 def test_a_broken_recipe_is_named(masks, named):
     with pytest.raises(InputError, match=named):
         extract_slice(SLAB, table((0, 0, 3, 3, "a", 1)), {"a": lambda *_: masks}, voxel_size=VOXEL)
+
+
+class Reaching:
+    """Fills what is `widened`, and says so."""
+
+    def __init__(self, reach):
+        self.reach = reach
+
+    def __call__(self, slab, corners, voxel_size):
+        wide = widened(corners, self.reach, slab.shape[:2])
+        return [np.ones((y1 - y0, x1 - x0), dtype=bool) for y0, x0, y1, x1 in wide]
+
+
+def test_masks_with_reach_are_painted_beyond_the_box_and_clipped_at_the_slice():
+    rows = table((20, 30, 30, 50, "a", 1), (0, 0, 10, 10, "a", 1), (50, 60, 60, 80, "a", 1))
+    image = extract_slice(SLAB, rows, {"a": Reaching(0.2)}, voxel_size=VOXEL)["a"]
+    expected = np.zeros((60, 80), dtype=np.uint32)
+    expected[18:32, 26:54] = 1  # 2 rows and 4 columns on each side
+    expected[0:12, 0:12] = 2
+    expected[48:60, 56:80] = 3
+    assert np.array_equal(image, expected)
+
+
+def test_a_box_that_leaves_the_slice_is_cut_before_it_is_widened():
+    image = extract_slice(SLAB, table((-90, 0, 10, 10, "a", 1)), {"a": Reaching(0.1)}, voxel_size=VOXEL)["a"]
+    assert image.any(axis=1).nonzero()[0].tolist() == list(range(11))  # a tenth of the 10 rows that are left of it
+
+
+def test_a_mask_with_reach_claims_what_it_reaches():
+    rows = table((10, 10, 20, 20, "a", 0.9), (10, 20, 20, 30, "b", 0.5), (10, 30, 20, 40, "a", 0.4))
+    recipes = {"a": Reaching(0.1), "b": FILLED}
+    images = extract_slice(SLAB, rows, recipes, voxel_size=VOXEL, exclusive=[["a", "b"]])
+    assert (images["a"][15, 9:21] == 1).all()
+    assert images["a"][15, 22:29].max() == 0
+    assert np.flatnonzero(images["b"][15]).tolist() == list(range(21, 30))
+    assert np.flatnonzero(images["a"][15] == 3).tolist() == list(range(30, 41))  # b was there first, and better
+
+
+def test_masks_of_the_box_alone_are_refused_of_an_extractor_that_reaches_further():
+    class Short(Reaching):
+        def __call__(self, slab, corners, voxel_size):
+            return FILLED(slab, corners, voxel_size)
+
+    with pytest.raises(InputError, match=r"returned a mask \(10, 10\) for the box"):
+        extract_slice(SLAB, table((20, 20, 30, 30, "a", 1)), {"a": Short(0.1)}, voxel_size=VOXEL)
+
+
+def test_the_reach_of_an_extractor_is_nothing_unless_it_says_so():
+    assert reach_of(FILLED) == 0
+    assert reach_of(Reaching(0.1)) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("box", "reach", "expected"),
+    [
+        ((20, 30, 30, 50), 0, (20, 30, 30, 50)),
+        ((20, 30, 30, 50), 0.1, (19, 28, 31, 52)),
+        ((20, 30, 31, 51), 0.1, (18, 27, 33, 54)),  # up to whole pixels
+        ((20, 30, 21, 31), 0.01, (19, 29, 22, 32)),
+        ((1, 2, 11, 22), 0.25, (0, 0, 14, 27)),
+        ((50, 60, 60, 80), 0.25, (47, 55, 60, 80)),
+        ((0, 0, 60, 80), 0.25, (0, 0, 60, 80)),
+    ],
+)
+def test_boxes_are_widened_by_a_share_of_their_sides(box, reach, expected):
+    before = np.array([box], dtype=np.int32)
+    wide = widened(before, reach, (60, 80))
+    assert wide.dtype == np.int32
+    assert wide.tolist() == [list(expected)]
+    assert before.tolist() == [list(box)]
+
+
+def test_no_boxes_are_widened_to_none():
+    for reach in (0, 0.1):
+        assert widened(np.zeros((0, 4), dtype=np.int32), reach, (60, 80)).shape == (0, 4)
+        assert widened(np.array([]), reach, (60, 80)).shape == (0, 4)
+
+
+@given(rows=st.lists(row, min_size=1, max_size=6), reach=st.floats(0, 0.25))
+def test_in_boxes_cuts_masks_to_the_boxes(rows, reach):
+    boxes_of_slice = np.clip([r[:4] for r in rows], 0, [60, 80, 60, 80]).astype(np.int32)
+    boxes_of_slice = boxes_of_slice[(boxes_of_slice[:, 2:] > boxes_of_slice[:, :2]).all(axis=1)]
+
+    class Numbered(Reaching):
+        """Each mask is a cut-out of one picture of the whole slice."""
+
+        def __call__(self, slab, corners, voxel_size):
+            return [slab[y0:y1, x0:x1, 1] > 127 for y0, x0, y1, x1 in widened(corners, self.reach, slab.shape[:2])]
+
+    slab = np.random.default_rng(0).integers(0, 256, SLAB.shape).astype(np.uint8)
+    masks = in_boxes(Numbered(reach), slab, boxes_of_slice, VOXEL)
+    assert len(masks) == len(boxes_of_slice)
+    for mask, (y0, x0, y1, x1) in zip(masks, boxes_of_slice, strict=True):
+        assert np.array_equal(mask, slab[y0:y1, x0:x1, 1] > 127)
+
+
+def test_in_boxes_leaves_masks_without_reach_as_they_are():
+    corners = np.array([[10, 20, 30, 60]], dtype=np.int32)
+    (mask,) = in_boxes(make_extractor(EllipseParams()), SLAB, corners, VOXEL)
+    assert np.array_equal(mask, ellipse(20, 40))
+    assert in_boxes(FILLED, SLAB, corners[:0], VOXEL) == []

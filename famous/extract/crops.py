@@ -44,7 +44,7 @@ def sample(plane: NDArray[np.generic], affine: Affine, side_px: int = SIDE_PX) -
 def halvings(affine: Affine) -> int:
     """Count how often the source is halved before it is sampled."""
     step = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-    return max(0, int(np.ceil(np.log2(step / LARGEST_STEP)))) if step > 0 else 0
+    return max(0, int(np.ceil(np.log2(step / LARGEST_STEP) - 1e-9))) if step > 0 else 0  # the root is not exact
 
 
 def _around(plane: NDArray[np.generic], affine: Affine, side_px: int) -> tuple[NDArray[np.generic], Affine]:
