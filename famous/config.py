@@ -13,8 +13,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from famous.detect import DetectParams
 from famous.errors import ConfigError, InputError
-from famous.extract import EllipseParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
+from famous.extract import EllipseParams, MaskNetParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
+from famous.extract.referee import RefereeParams
 from famous.files import write_text
+from famous.link.agree import AgreeParams
 from famous.link.centre import CentreParams
 from famous.link.overlap import OverlapParams
 from famous.measure import MeasureParams
@@ -25,7 +27,7 @@ from famous.surface.isosurface import IsosurfaceParams
 from famous.surface.shrinkwrap import ShrinkwrapParams
 from famous.yolo.params import TrainParams
 
-RECIPES: dict[str, type[RecipeParams]] = {"otsu": OtsuParams, "ellipse": EllipseParams}
+RECIPES: dict[str, type[RecipeParams]] = {"otsu": OtsuParams, "ellipse": EllipseParams, "masknet": MaskNetParams}
 Node = TypeVar("Node")
 
 
@@ -34,7 +36,7 @@ class ClassConfig:
     """One class of organelle."""
 
     color: str | None = None  # CSS colour in pictures and meshes; none takes the next of a colour-blind safe set
-    extract: Mapping[str, Any] | None = None  # method (otsu, ellipse) and its knobs; none takes the class's recipe
+    extract: Mapping[str, Any] | None = None  # method (otsu, ellipse, masknet), knobs; none takes the class's recipe
     outliers: OutlierParams | None = None  # points that lie off; none takes mesh.outliers and mesh.shrinkwrap.outliers
 
 
@@ -42,8 +44,9 @@ class ClassConfig:
 class ExtractConfig:
     """Boxes to pixels."""
 
-    recipes: Literal["default", "paper"] = "default"  # which recipes the classes start from
+    recipes: Literal["auto", "default", "paper"] = "auto"  # what classes start from; auto: what the referee picks
     exclusive: tuple[tuple[str, ...], ...] = ()  # groups of classes of which only one may own a pixel
+    referee: RefereeParams = field(default_factory=RefereeParams)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class LinkConfig:
     method: Literal["overlap", "centre"] = "overlap"  # ours, or the paper's Algorithm 4
     overlap: OverlapParams = field(default_factory=OverlapParams)
     centre: CentreParams = field(default_factory=CentreParams)
+    agree: AgreeParams = field(default_factory=AgreeParams)
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,15 @@ class Config:
         wrap = dataclasses.replace(self.mesh.shrinkwrap, outliers=outliers)
         return dataclasses.replace(self.mesh, outliers=outliers, shrinkwrap=wrap)
 
+    def names_recipe(self, class_name: str) -> bool:
+        """Tell whether a class has knobs of extraction of its own, which nothing may overrule."""
+        return bool((self.classes.get(class_name) or ClassConfig()).extract)
+
     def recipe(self, class_name: str) -> RecipeParams:
-        """Return the extraction parameters of a class: its own knobs over the recipe that it starts from."""
+        """Return the extraction parameters of a class: its own knobs over the recipe that it starts from.
+
+        `extract.recipes: auto` starts from our recipe of the class here; what the referee picked is in the run.
+        """
         start = (paper_recipe if self.extract.recipes == "paper" else default_recipe)(class_name)
         own = dict((self.classes.get(class_name) or ClassConfig()).extract or {})
         path = f"classes.{class_name}.extract"
@@ -108,6 +119,11 @@ class Config:
         base = dataclasses.asdict(start) if isinstance(start, kind) else {}
         _build(kind, own, path)
         return _build(kind, base | own, path)
+
+
+def method_of(recipe: RecipeParams) -> str:
+    """Return the name under which the configuration knows a kind of recipe."""
+    return next(name for name, kind in RECIPES.items() if isinstance(recipe, kind))
 
 
 def parse(data: Mapping[str, Any] | None, *, source: str = "configuration") -> Config:

@@ -92,12 +92,14 @@ class Stack:
 def slabs(stack: Stack, slices: Iterable[int], channels: int = 3) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield (z, slab) for rising slices, reading each slice of the stack once; a slab is (y, x, channels).
 
-    With three channels it is z − 1, z, z + 1, with one the slice alone.
+    With three channels it is z − 1, z, z + 1, with five z − 2 … z + 2, with one the slice alone. Beyond the first and
+    last slice the edge slice is repeated.
     """
     held: dict[int, NDArray[np.uint8]] = {}
     last = len(stack) - 1
     for z in slices:
-        wanted = [min(max(k, 0), last) for k in (z - 1, z, z + 1)] if channels == 3 else [z]
+        reach = channels // 2
+        wanted = [min(max(k, 0), last) for k in range(z - reach, z + reach + 1)] if reach else [z]
         held = {k: held[k] if k in held else stack.image(k) for k in sorted(set(wanted))}
         yield z, np.stack([held[k] for k in wanted], axis=-1)
 

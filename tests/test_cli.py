@@ -21,6 +21,7 @@ FAILING = {
     "train": ("train", "cell.tif"),
     "detect": ("detect", "cell.tif"),
     "extract": ("extract", "cell.tif"),
+    "referee": ("referee", "cell.tif"),
     "link": ("link", "cell.tif"),
     "mesh": ("mesh", "cell.tif"),
     "measure": ("measure", "cell.tif"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from famous.config import Config, parse, plain, read, to_mapping, write
+from famous.config import RECIPES, Config, method_of, parse, plain, read, to_mapping, write
 from famous.detect import DetectParams
 from famous.errors import ConfigError
 from famous.extract import EllipseParams, OtsuParams, default_recipe, paper_recipe
@@ -72,6 +72,28 @@ def test_a_class_can_take_another_method():
     assert config.recipe("mitochondrion") == EllipseParams()
     config = parse({"classes": {"lysosome": {"extract": {"method": "otsu", "polarity": "bright"}}}})
     assert config.recipe("lysosome") == OtsuParams(polarity="bright")
+
+
+def test_the_referee_decides_unless_it_is_said_otherwise():
+    assert Config().extract.recipes == "auto"
+    assert Config().recipe("mitochondrion") == default_recipe("mitochondrion")
+    assert parse({"extract": {"recipes": "default"}}).recipe("nucleus") == default_recipe("nucleus")
+    config = parse({"extract": {"referee": {"boxes": 20, "weights": {"touch": 1}, "evidence": {"shift": 0.1}}}})
+    assert (config.extract.referee.boxes, config.extract.referee.weights.touch) == (20, 1.0)
+    assert config.extract.referee.evidence.shift == 0.1
+    with pytest.raises(ConfigError, match=r"extract.referee: .*found boxes 2"):
+        parse({"extract": {"referee": {"boxes": 2}}})
+
+
+def test_a_class_names_its_recipe_if_it_has_a_knob_of_it():
+    classes = {"a": {"extract": {"blur_nm": 1, "method": "otsu"}}, "b": {"color": "red"}, "c": {"extract": {}}}
+    config = parse({"classes": classes})
+    assert [config.names_recipe(name) for name in "abcd"] == [True, False, False, False]
+
+
+def test_a_recipe_has_the_name_of_its_method():
+    assert method_of(EllipseParams()) == "ellipse"
+    assert method_of(default_recipe("mitochondrion")) in RECIPES
 
 
 def test_paper_mode_takes_the_papers_recipes():

@@ -79,6 +79,11 @@ def test_a_slab_repeats_the_slice_at_the_edge(z, channels):
     assert (slab == channels).all()
 
 
+def test_a_slab_of_five_has_two_slices_on_either_side():
+    found = [slab[0, 0].tolist() for _, slab in slabs(ramp(6), [0, 2, 5], 5)]
+    assert found == [[0, 0, 0, 10, 20], [0, 10, 20, 30, 40], [30, 40, 50, 50, 50]]
+
+
 def test_the_slab_of_a_single_slice():
     assert (ramp(1).slab(0) == 0).all()
 
@@ -89,7 +94,7 @@ def test_slabs_of_slices_that_do_not_exist(z):
         list(slabs(ramp(), [z], channels=1))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 5])
 def test_walking_through_slabs_reads_every_slice_once(channels):
     volume = Counting(ramp(6).volume)
     stack = Stack(volume, window=Window(0, 255))

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from famous import __version__
-from famous.cli import annotate, boxes, compare, run, stages, view
+from famous.cli import annotate, boxes, compare, referee, run, stages, view
 from famous.cli.console import err, out
 from famous.errors import FamousError
 from famous.scratch import sweep_scratch
 
 #: Modules with a function `register(app)`, in the order of the help.
-GROUPS = (run, stages, view, compare, annotate, boxes)
+GROUPS = (run, stages, referee, view, compare, annotate, boxes)
 
 app = typer.Typer(
     help="From a volume-EM stack and about 20 box-labelled slices to measured, watertight organelle meshes.",

@@ -8,6 +8,7 @@ import typer
 
 from famous.cli import options
 from famous.cli.console import Answer, count, err
+from famous.cli.referee import show_ranking
 from famous.progress import Bars, as_duration
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run(
             return
         err.print(str(plan), markup=False)
         outcome = run_all(project, session)
+    show_ranking(project)
     _answer(project, outcome).say(as_json)
 
 

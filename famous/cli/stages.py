@@ -9,6 +9,7 @@ import typer
 
 from famous.cli import options, surfaces
 from famous.cli.console import Answer, count, err
+from famous.cli.referee import show_ranking
 from famous.progress import Bars
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _extract(project: "Project", session: "Session") -> Answer:
     from famous.pipeline.extract import run_extract
 
     boxes = run_extract(project, session)
+    show_ranking(project)
     pixels = boxes.groupby("class_name", observed=True)["pixels"].sum()
     data = {
         "folder": project.folder,

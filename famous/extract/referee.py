@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.extract import RecipeParams, default_recipe, paper_recipe
+from famous.extract import MaskNetParams, RecipeParams, default_recipe, paper_recipe
 from famous.extract.ellipse import EllipseParams
 from famous.extract.evidence import EVIDENCE, EvidenceParams, Sample, examine
 from famous.extract.otsu import OtsuParams
@@ -67,10 +67,13 @@ class RefereeParams:
 
 
 def candidates(class_name: str) -> dict[str, RecipeParams]:
-    """Name the recipes that are tried for a class, its default first: of equal ones the first is picked."""
+    """Name the recipes that are tried for a class, its default first: of equal ones the first is picked.
+
+    One of them is masknet, which needs a network (`famous.yolo.masknet`).
+    """
     ours, paper = OtsuParams(), paper_recipe("mitochondrion")
     wide = replace(ours, blur_nm=2 * ours.blur_nm, erode_nm=2 * ours.erode_nm, dilate_nm=2 * ours.dilate_nm)
-    found: dict[str, RecipeParams] = {"ellipse": EllipseParams()}
+    found: dict[str, RecipeParams] = {"masknet": MaskNetParams(), "ellipse": EllipseParams()}
     polarities: tuple[Literal["dark"], Literal["bright"]] = ("dark", "bright")
     for polarity in polarities:
         found[f"otsu {polarity}"] = replace(ours, polarity=polarity)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.config import plain
-from famous.extract import Extractor, RecipeParams, extract_slice, make_extractor
+from famous.extract import Extractor, RecipeParams, extract_slice
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import count_areas
@@ -21,9 +21,11 @@ from famous.parallel import in_turn
 from famous.pipeline import detect
 from famous.pipeline.parts import shares
 from famous.pipeline.project import Project
+from famous.pipeline.referee import asks_referee, recipes_of, run_referee
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
+from famous.yolo.masknet import open_extractor
 
 BLOCK = 16
 READING = threading.Lock()  # readers of stacks are not made for several threads
@@ -42,7 +44,7 @@ class BlockExtractor:
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the box ids of these slices; returns columns box, pixels."""
-        extractors: dict[str, Extractor] = {name: make_extractor(recipe) for name, recipe in self.recipes.items()}
+        extractors: dict[str, Extractor] = {name: open_extractor(recipe) for name, recipe in self.recipes.items()}
         store = LabelStore.open(self.store)
         rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
@@ -86,7 +88,7 @@ def stage_of(project: Project) -> Stage:
     """Describe the stage for this project as it is now; InputError if detection is not done."""
     above = detect.stage_of(project).require()
     names = class_names(project, read_parquet(project.detected, ["class_name"]))
-    recipes = {name: project.config.recipe(name) for name in names}
+    recipes = recipes_of(project, names)
     return Stage(
         "extract",
         project,
@@ -100,7 +102,13 @@ def stage_of(project: Project) -> Stage:
 
 
 def run_extract(project: Project, session: Session) -> pd.DataFrame:
-    """Extract, or read the table if nothing has changed since; returns the box table with `pixels`."""
+    """Extract, or read the table if nothing has changed since; returns the box table with `pixels`.
+
+    Where `extract.recipes` is auto, the referee is asked first.
+    """
+    detect.stage_of(project).require()
+    if asks_referee(project.config):
+        run_referee(project, session)
     stage = stage_of(project)
     if stage.skip(session):
         session.reporter.end("extract", "done before")
@@ -116,7 +124,7 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
         worker = BlockExtractor(
             project.stack,
             project.voxel_size,
-            {name: project.config.recipe(name) for name in names},
+            recipes_of(project, names),
             project.config.extract.exclusive,
             project.labels,
             project.detected,

@@ -72,6 +72,11 @@ class Project:
         return self.run / "labels.ome.zarr"
 
     @property
+    def referee(self) -> Path:
+        """Which recipe the referee picked for each class, and why."""
+        return self.run / "referee.json"
+
+    @property
     def detected(self) -> Path:
         """Table of the boxes as they were detected."""
         return self.run / "tables" / "detected.parquet"

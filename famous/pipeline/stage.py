@@ -131,7 +131,7 @@ class Stage:
             If another famous is at work in the same folder.
         """
         self.project.run.mkdir(parents=True, exist_ok=True)
-        with _alone(self.project.run):
+        with alone(self.project.run):
             sweep_partials(self.project.run)
             parts = Parts(self.project.parts(self.name), self.fingerprint)
             fresh = session.again or parts.is_fresh or not all(path.exists() for path in resumes_on)
@@ -145,7 +145,7 @@ class Stage:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system takes back when a process dies."""
     from filelock import FileLock, Timeout
 
