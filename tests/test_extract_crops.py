@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from famous.extract.crops import LARGEST_STEP, MARGIN, SIDE_PX, frame, halvings, prompt, sample, to_planes
+from famous.extract.crops import (
+    LARGEST_ERROR,
+    LARGEST_STEP,
+    MARGIN,
+    SIDE_PX,
+    frame,
+    halvings,
+    prompt,
+    sample,
+    to_planes,
+    trust,
+)
 
 RAMP_Y, RAMP_X = np.mgrid[:700, :701].astype(np.float32)  # each pixel holds its own coordinate
 BOXES = {
@@ -214,6 +225,17 @@ def test_planes_forget_brightness_and_contrast_and_flat_crops_stay_flat():
     assert np.allclose(to_planes(crops), to_planes(crops * 3 + 20), atol=1e-3)
     flat = to_planes(np.full((1, 16, 16, 3), 200, dtype=np.uint8))
     assert not flat[:, :3].any()
+
+
+@pytest.mark.parametrize(("box_error", "trusted"), [(0, 1), (0.05, 0.75), (0.1, 0.5), (LARGEST_ERROR, 0), (5, 0)])
+def test_a_box_is_told_as_strongly_as_it_is_trusted(box_error, trusted):
+    assert trust(box_error) == pytest.approx(trusted)
+    crops = np.random.default_rng(6).integers(0, 256, (2, SIDE_PX, SIDE_PX, 3)).astype(np.uint8)
+    planes, usual = to_planes(crops, box_error=box_error), to_planes(crops)
+    assert planes.dtype == np.float32
+    assert np.allclose(planes[:, 3], trusted * prompt()[0])
+    assert np.array_equal(planes[:, [0, 1, 2, 4]], usual[:, [0, 1, 2, 4]])
+    assert prompt()[0].max() == 1
 
 
 def test_no_crops_give_no_planes():

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from famous.errors import InputError
 from famous.extract import make_extractor
-from famous.extract.crops import MARGIN, SIDE_PX, frame, sample
+from famous.extract.crops import MARGIN, SIDE_PX, frame, prompt, sample, trust
 from famous.extract.ellipse import ellipse
 from famous.extract.masknet import BATCH, MaskNetExtractor, MaskNetParams
 from famous.extract.slices import in_boxes, widened
@@ -283,6 +283,25 @@ def test_the_network_sees_the_slices_in_order_and_the_box_it_is_asked_about():
     expected = np.moveaxis((crop - middle.mean()) / middle.std(), 2, 0)
     assert np.allclose(seen[0][0, :3], expected, atol=1e-3)
     assert not np.allclose(seen[0][0, :3], seen[0][1, :3], atol=0.1)
+
+
+@pytest.mark.parametrize("box_error", [0, 0.07, 0.2])
+def test_the_network_is_told_how_well_the_boxes_fit(box_error):
+    seen = []
+
+    def spy(planes):
+        seen.append(planes)
+        return ellipses(planes)
+
+    extract(spy, (100, 120, 140, 170), box_error=box_error)
+    assert np.unique(seen[0][0, 3]).tolist() == pytest.approx(sorted({0, trust(box_error)}))
+    assert np.array_equal(seen[0][0, 4], prompt()[1])
+
+
+@pytest.mark.parametrize("box_error", [-0.01, float("inf"), float("nan")])
+def test_an_error_of_boxes_that_is_no_share_is_refused(box_error):
+    with pytest.raises(InputError, match=rf"found box_error {box_error}, expected a share of 0 or more"):
+        MaskNetParams(box_error=box_error)
 
 
 def test_no_boxes_ask_nothing():
