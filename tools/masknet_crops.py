@@ -150,8 +150,8 @@ class Jitter:
 
 def draw(
     scene: Scene, item: Object, rng: np.random.Generator, jitter: Jitter
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw one crop (side, side, 3) of an object and its mask (side, side) 0 … 255."""
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
+    """Draw one crop (side, side, 3) of an object, its mask (side, side) 0 … 255, and σ of its box's error."""
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < jitter.turned else 0.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     y0, x0, y1, x1 = item.corners
@@ -159,7 +159,7 @@ def draw(
     points = (item.outline - centre) @ turn  # the slice's axes → turned axes
     low, high = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
     size = high - low
-    lot = rng.random()
+    lot, sigma = rng.random(), 0.0
     if lot > jitter.tight:
         sigma = jitter.bad if lot > 1 - jitter.worst else jitter.good
         low = low + np.clip(rng.normal(0, sigma, 2), -0.35, 0.35) * size
@@ -171,7 +171,7 @@ def draw(
     crop = sample(scene.slab(item.z), affine)
     canvas = np.zeros((y1 - y0 + 2, x1 - x0 + 2), dtype=np.uint8)
     canvas[1:-1, 1:-1] = item.mask * 255
-    return crop, sample_alone(canvas, affine, (y0 - 1, x0 - 1))
+    return crop, sample_alone(canvas, affine, (y0 - 1, x0 - 1)), sigma
 
 
 def sample_alone(mask: NDArray[np.uint8], affine: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[np.uint8]:

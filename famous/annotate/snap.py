@@ -81,7 +81,8 @@ def snap(
         return None
     corners = (y0, x0, y1, x1)
     grey = slab[:, :, slab.shape[2] // 2]
-    sign = _polarity(grey, corners, in_boxes(extractor, slab, np.array([corners], dtype=np.int32), voxel_size)[0], params.ring)
+    (mask,) = in_boxes(extractor, slab, np.array([corners], dtype=np.int32), voxel_size)
+    sign = _polarity(grey, corners, mask, params.ring)
     polar = _Polar.of(grey, corners, voxel_size, params)
     spread = float(polar.grey.std())
     if sign == 0 or spread == 0:
