@@ -3,18 +3,18 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from accuracy.metrics import LEVELS, boxes_of, pieces, score_masks, score_volume, shared_and_either
-from accuracy.recipes import FILLED, MASKNET, classical, onnx_network, recipes
+from accuracy.recipes import FILLED, MASKNET, classical, recipes
 from accuracy.sets import SETS, DataSet, TrueMask, jittered, labelled_slices, true_masks
 from accuracy.truth import bench_truth, score_recipe, summary
 from hypothesis import given
 from hypothesis import strategies as st
 
 from famous.boxes import empty
+from famous.extract import MaskNetExtractor, MaskNetParams
 from famous.labels import are_equivalent
 from famous.voxels import VoxelSize
 from tests.accuracy_phantoms import SHAPE, TUBES, tubes, write_data
@@ -193,40 +193,13 @@ def test_weights_that_are_missing_are_named(tmp_path):
         recipes("lucchi", tmp_path)
 
 
-@pytest.mark.parametrize("axes", [(1, 64, 64), (64, 64)], ids=["with a channel", "without"])
-def test_a_network_gives_one_plane_a_crop(tmp_path, axes):
-    import onnx
-    from onnx import TensorProto, helper
-
-    size = helper.make_tensor("size", TensorProto.INT64, [len(axes) + 1], [-1, *axes])
-    node = [
-        helper.make_node("ReduceMax", ["crops", "channel"], ["best"], keepdims=1),
-        helper.make_node("Reshape", ["best", "size"], ["mask"]),
-    ]
-    graph = helper.make_graph(
-        node,
-        "fake",
-        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", 3, 64, 64])],
-        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", *axes])],
-        [size, helper.make_tensor("channel", TensorProto.INT64, [1], [1])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.save(model, tmp_path / "fake.onnx")
-    crops = np.random.default_rng(0).random((5, 3, 64, 64), dtype=np.float32)
-    assert (onnx_network(tmp_path / "fake.onnx")(crops) == crops.max(axis=1)).all()
-
-
 def test_masknet_gets_the_weights_that_never_saw_the_set(tmp_path, monkeypatch):
     opened = []
-    fake = ModuleType("famous.extract.masknet")
-    fake.MaskNetParams = lambda: "params"
-    fake.MaskNetExtractor = lambda network, params: (network, params)
-    monkeypatch.setitem(sys.modules, "famous.extract.masknet", fake)
-    monkeypatch.setattr("accuracy.recipes.onnx_network", lambda path: opened.append(path.name))
+    monkeypatch.setattr("accuracy.recipes.open_masknet", lambda path: opened.append(path.name))
     (tmp_path / "without_vnc.onnx").touch()
-    found = recipes("vnc", tmp_path)
+    found = recipes("vnc", tmp_path, MaskNetParams(reach=0))
     assert opened == ["without_vnc.onnx"]
-    assert found[MASKNET] == (None, "params")
+    assert found[MASKNET] == MaskNetExtractor(None, MaskNetParams(reach=0))
     assert list(found)[:-1] == list(classical())
 
 

@@ -1,15 +1,23 @@
 """Every recipe that turns boxes into pixels, by the name that the tables give it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.cores import usable_cores
-from famous.extract import EllipseParams, Extractor, OtsuParams, default_recipe, make_extractor, paper_recipe
+from famous.extract import (
+    EllipseParams,
+    Extractor,
+    MaskNetExtractor,
+    MaskNetParams,
+    OtsuParams,
+    default_recipe,
+    make_extractor,
+    paper_recipe,
+)
 from famous.voxels import VoxelSize
+from famous.yolo.masknet import open_masknet
 
 CLASS = "mitochondrion"
 FILLED = "filled box"
@@ -44,39 +52,19 @@ def classical() -> dict[str, Extractor]:
 def _default() -> dict[str, Extractor]:
     """Return the default of the class, where it is not the Otsu recipe that stands in the table already."""
     recipe = default_recipe(CLASS)
-    return {} if recipe == OtsuParams() else {f"default of {CLASS}": make_extractor(recipe)}
+    return (
+        {}
+        if recipe == OtsuParams() or isinstance(recipe, MaskNetParams)
+        else {f"default of {CLASS}": make_extractor(recipe)}
+    )
 
 
-def recipes(name: str, masknets: Path | None) -> dict[str, Extractor]:
+def recipes(name: str, masknets: Path | None, params: MaskNetParams | None = None) -> dict[str, Extractor]:
     """Return every recipe for a data set; masknet with the weights that never saw it, where there are such weights."""
     found = classical()
     if masknets is not None:
         weights = masknets / f"without_{name}.onnx"
         if not weights.exists():
             raise SystemExit(f"{weights}: not there; expected weights that were trained on every set but {name}")
-        found[MASKNET] = masknet(weights)
+        found[MASKNET] = MaskNetExtractor(open_masknet(weights), params or MaskNetParams())
     return found
-
-
-def masknet(weights: Path) -> Extractor:
-    """Build the masknet extractor on weights of one's own."""
-    from famous.extract.masknet import MaskNetExtractor, MaskNetParams
-
-    extractor: Extractor = MaskNetExtractor(onnx_network(weights), MaskNetParams())
-    return extractor
-
-
-def onnx_network(weights: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Open a network (n, c, 64, 64) → (n, 64, 64) on the cores of this process."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
-    session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0].name
-
-    def infer(crops: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = np.asarray(session.run(None, {entry: crops})[0], dtype=np.float32)
-        return found.reshape(len(crops), *found.shape[-2:])
-
-    return infer

@@ -11,7 +11,8 @@ import numpy as np
 from accuracy.metrics import MaskScores, score_masks, shared_and_either
 from accuracy.recipes import FILLED, MASKNET, recipes
 from accuracy.sets import SETS, DataSet, LabelledSlice, labelled_slices
-from famous.extract import Extractor
+from famous.extract import Extractor, MaskNetParams
+from famous.extract.slices import reach_of, widened
 from famous.voxels import VoxelSize
 
 COLUMNS = ("boxes", "mean IoU", "SA50", "SA75", "mSA", "pooled IoU", "strict SA75", "strict mSA", "ms per box")
@@ -41,6 +42,7 @@ def bench_truth(
 ) -> dict[str, dict[str, Any]]:
     """Score every recipe on every set, printing each table when it is done; returns set → recipe → figures."""
     results = {}
+    tight = MaskNetParams(box_error=jitter) if jitter else MaskNetParams(reach=0, box_error=0)
     print(LEGEND)
     for name in names:
         if not (data / name).is_dir():
@@ -50,7 +52,7 @@ def bench_truth(
         chosen = list(labelled_slices(data, one, jitter=jitter, step=step))
         found = {
             recipe: score_recipe(extractor, chosen, one.voxel_size)
-            for recipe, extractor in recipes(name, masknets).items()
+            for recipe, extractor in recipes(name, masknets, tight).items()
         }
         print(f"\n### {name}: {len(chosen)} slices, {one.voxel_size}{told(one, jitter)}\n")
         print("\n".join(table(found, PUBLISHED.get(name, {}))), flush=True)
@@ -78,9 +80,10 @@ def score_recipe(extractor: Extractor, chosen: Iterable[LabelledSlice], voxel_si
         start = time.perf_counter()
         masks = extractor(item.slab, item.corners, voxel_size)
         milliseconds.append((time.perf_counter() - start) * 1e3 / len(item.corners))
+        places = widened(item.corners, reach_of(extractor), item.slab.shape[:2])
         pixels += [
             shared_and_either(corners, mask, truth)
-            for corners, mask, truth in zip(item.corners, masks, item.truth, strict=True)
+            for corners, mask, truth in zip(places, masks, item.truth, strict=True)
         ]
     median = float(np.median(milliseconds)) if milliseconds else float("nan")
     return RecipeScores(score_masks(np.array(pixels, dtype=np.int64).reshape(-1, 2)), median)
