@@ -175,6 +175,16 @@ def test_a_turned_box_is_tight_for_the_turned_object(number):
     assert turned >= (6 if number != 1 else 0)  # turned indeed, the disc apart
 
 
+def test_an_object_that_lies_aslant_is_boxed_as_it_is_turned():
+    """A bar along the diagonal: turned one way it is thin, turned the other way it would not be."""
+    y, x = np.mgrid[:120, :120] - 60
+    scene = scene_of(((np.abs(y - x) < 8) & (np.abs(y + x) < 70)).astype(np.uint8))
+    for seed in range(8):
+        _, mask, _ = draw(scene, scene.objects[0], np.random.default_rng(seed), TURNED)
+        for axis in (0, 1):
+            assert span(mask, axis) == (pytest.approx(LOW, abs=3.5), pytest.approx(SIDE_PX - LOW, abs=3.5))
+
+
 def test_badly_fitting_boxes_miss_by_a_share_of_their_sides():
     scene, sides = disc_scene(40), []
     rng = np.random.default_rng(1)
@@ -257,6 +267,15 @@ def test_a_mask_alone_keeps_its_area_and_its_place_when_it_is_halved():
     assert seen.sum() == pytest.approx(np.pi / 4 * BOX_PX**2, rel=0.01)
     assert np.allclose(ndimage.center_of_mass(seen), (SIDE_PX - 1) / 2, atol=0.05)
     assert np.array_equal(mask, before)
+
+
+@pytest.mark.parametrize("side", [255, 257, 299, 301, 303, 305])
+def test_the_far_rim_of_a_square_is_not_lost_when_it_is_halved(side):
+    mask = np.zeros((side + 2, side + 2), dtype=np.uint8)
+    mask[1:-1, 1:-1] = 255
+    seen = sample_alone(mask, frame(np.array([10, 20, 10 + side, 20 + side])), (9, 19)) / 255.0
+    assert seen.sum() == pytest.approx(BOX_PX**2, rel=0.005)
+    assert np.allclose(ndimage.center_of_mass(seen), (SIDE_PX - 1) / 2, atol=0.1)
 
 
 def test_beyond_a_mask_alone_lies_nothing():
