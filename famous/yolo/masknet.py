@@ -8,7 +8,6 @@ import os
 import threading
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipePar
 from famous.extract.crops import SIDE_PX
 from famous.extract.masknet import MaskNetwork
 from famous.yolo.card import digest
-from famous.yolo.quiet import import_onnxruntime, import_openvino
+from famous.yolo.quiet import import_onnxruntime, import_openvino, onnx_errors
 from famous.yolo.runtime import cpu_runtime
 
 FILE_NAME = "masknet.onnx"
@@ -117,20 +116,13 @@ class OnnxMaskNet:
             )
             self._input = self._session.get_inputs()[0].name
             _try_out(self, file)
-        except _raised_by(onnxruntime) as problem:
+        except onnx_errors(onnxruntime) as problem:
             raise InputError(f"{file}: found no network ({problem}), expected a box → mask network") from problem
 
     def __call__(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (n, side, side)."""
         answer: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(planes)})[0]
         return answer
-
-
-def _raised_by(onnxruntime: ModuleType) -> tuple[type[Exception], ...]:
-    """Everything that ONNX Runtime raises over a file that is broken, or holds a network of another kind."""
-    state = onnxruntime.capi.onnxruntime_pybind11_state
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented")
-    return (*(getattr(state, name) for name in names), state.RuntimeException, UnicodeDecodeError, IndexError)
 
 
 def _try_out(network: MaskNetwork, file: Path) -> None:

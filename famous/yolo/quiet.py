@@ -72,6 +72,13 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
+def onnx_errors(onnxruntime: ModuleType) -> tuple[type[Exception], ...]:
+    """Everything that ONNX Runtime raises over a file that is broken, or holds a network of another kind."""
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented")
+    return (*(getattr(state, name) for name in names), state.RuntimeException, UnicodeDecodeError, IndexError)
+
+
 def import_openvino() -> ModuleType:
     """Import OpenVINO with its own stub in place of the telemetry package, which would report the import."""
     if "openvino" not in sys.modules:

@@ -32,7 +32,7 @@ from famous.detect import Detector
 from famous.errors import ConfigError, InputError, MissingError
 from famous.yolo.card import Card, read_card
 from famous.yolo.device import check_device
-from famous.yolo.quiet import import_onnxruntime, import_openvino
+from famous.yolo.quiet import import_onnxruntime, import_openvino, onnx_errors
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 SCORE_FLOOR = 0.01  # candidates below are never of use to a caller
@@ -207,10 +207,11 @@ def _onnx(file: Path, device: str) -> Infer:
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # the arena keeps the largest tile's memory for ever
-    state = onnxruntime.capi.onnxruntime_pybind11_state
     try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.NoModel, state.RuntimeException) as problem:
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except onnx_errors(onnxruntime) as problem:
         raise InputError(f"{file}: found no network ({problem}), expected one that `famous train` wrote") from problem
     name = session.get_inputs()[0].name
 
