@@ -19,16 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from accuracy.recipes import masknet
 from accuracy.sets import SETS
 from refereeing.fakes import fakes
 from refereeing.fit import fit, leave_out, losses, score
 from refereeing.pairs import FITTED, FRESH, Pair, TrueSlice, phantom_pairs, real_pairs
 
-from famous.extract import Extractor, make_extractor
+from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, make_extractor
 from famous.extract.evidence import Sample, examine
 from famous.extract.referee import RefereeParams, Weights, candidates, choose
+from famous.extract.slices import in_boxes
 from famous.voxels import VoxelSize
+from famous.yolo.masknet import open_masknet
 
 NEAR_ENOUGH = 0.02
 #: Boxes on which recipes are judged that are spoilt on purpose.
@@ -72,7 +73,7 @@ def measure(pair: Pair, real: bool, options: argparse.Namespace) -> pd.DataFrame
     }
     weights = options.masknets and options.masknets / f"without_{pair.data_set if real else 'phantoms'}.onnx"
     if weights and weights.exists():
-        recipes["masknet"] = masknet(weights)
+        recipes["masknet"] = MaskNetExtractor(open_masknet(weights), MaskNetParams())
     spoilt = fakes() if options.fit else {}
     started = time.perf_counter()
     found = watch(pair, recipes, params)
@@ -114,7 +115,7 @@ def true_iou(slices: list[TrueSlice], recipes: Mapping[str, Extractor], voxel_si
     for one in slices:
         look(recipes, one)
         for name, recipe in recipes.items():
-            masks = recipe(one.sample.slab[:, :, 1:4], one.sample.corners, voxel_size)
+            masks = in_boxes(recipe, one.sample.slab[:, :, 1:4], one.sample.corners, voxel_size)
             for mask, true in zip(masks, one.truth, strict=True):
                 values[name].append(float((mask & true.mask).sum() / (mask | true.mask).sum()))
     return pd.Series({name: float(np.mean(found)) for name, found in values.items()})
