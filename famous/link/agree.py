@@ -17,6 +17,7 @@ from famous.voxels import VoxelSize
 
 MARGIN = 0.1  # of a box's side, round it: pixels that the box's instance may gain
 WINDOW = 2.0  # σ at which the window ends
+LARGEST_NM = 1000.0  # σ beyond which no organelle looks alike
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,19 @@ class AgreeParams:
     sigma_nm: float = 10.0  # σ of the votes' weights along z, nm; 0 leaves every slice as it is
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sigma_nm) and self.sigma_nm >= 0):
-            raise ConfigError(f"link.agree.sigma_nm: found {self.sigma_nm}, expected a length in nm, 0 or more")
+        if not 0 <= self.sigma_nm <= LARGEST_NM:
+            raise ConfigError(f"link.agree.sigma_nm: found {self.sigma_nm}, expected 0 … {LARGEST_NM:g} nm")
 
     def weights(self, voxel_size: VoxelSize) -> NDArray[np.float64]:
-        """Weights of a slice's own vote and of its 1st, 2nd … neighbours; a single one where slices are far apart."""
+        """Weights of a slice's own vote and of its 1st, 2nd … neighbours.
+
+        It is a single one where slices are so far apart that all the others together could not outvote one.
+        """
         if self.sigma_nm == 0:
             return np.ones(1)
         reach = math.floor(WINDOW * self.sigma_nm / voxel_size.z + 1e-6)
         weights: NDArray[np.float64] = np.exp(-0.5 * (np.arange(reach + 1) * voxel_size.z / self.sigma_nm) ** 2)
-        return weights
+        return weights if 2 * weights[1:].sum() > weights[0] else np.ones(1)
 
 
 def runs(instance: NDArray[np.integer], z: NDArray[np.integer], longest: int) -> NDArray[np.int64]:
@@ -114,8 +118,9 @@ def agree(
     Notes
     -----
     An instance keeps and gains the pixels in its box, and a margin round it, that it has in more than half of the
-    weighted votes. It gains only what is background or is given up by another instance; a vote that would leave it
-    without a pixel in its box is not counted.
+    weighted votes. It gains only what is background or is given up by another instance; a vote that would take all of
+    its pixels in its box is not counted, so it stays in every slice that it is in. Where two gain the same pixel, which
+    takes windows of two lengths, the lower instance does.
     """
     after = labels.copy()
     gains = []
@@ -131,10 +136,10 @@ def agree(
             for piece in around[-step].get(instance, []) + around[step].get(instance, []):
                 _add(votes, piece, (top, left), weights[step])
         kept = votes > weights[0] / 2 + weights[1 : radius + 1].sum()
-        if kept.any():
+        if (own & kept).any():  # what it would gain may be another's, and stay so
             after[place][own & ~kept] = 0
-            gains.append((place, kept & ~own, instance))
-    for place, gained, instance in gains:
+            gains.append((instance, place, kept & ~own))
+    for instance, place, gained in sorted(gains, key=lambda gain: gain[0]):
         window = after[place]
         window[gained & (window == 0)] = instance
     return after

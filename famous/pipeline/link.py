@@ -1,6 +1,6 @@
 """Stage link: box ids → instances; `run/boxes.parquet` and the label volumes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,20 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.boxes import CORNERS
 from famous.config import plain
-from famous.extract.slices import widened
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import relabel
 from famous.link import centre, overlap, prune, slice_overlaps
-from famous.link.agree import Pieces, agree, painted, pieces, runs
 from famous.pipeline import extract
 from famous.pipeline.extract import groups, read_once
 from famous.pipeline.parts import Parts, blocks, shares
 from famous.pipeline.project import Project
 from famous.pipeline.referee import recipes_of
 from famous.pipeline.stage import Session, Stage, run_parts
+from famous.pipeline.votes import Votes
 from famous.voxels import VoxelSize
 
 BLOCK = 32
@@ -62,91 +60,30 @@ class BlockPainter:
     groups: list[list[str]]
     luts: dict[str, NDArray[np.uint32]]
     present: frozenset[tuple[str, int]]  # class and slice of every box
-    votes: "tuple[Votes, ...]" = ()  # one a group where slices are made to agree
+    votes: tuple[Votes, ...] = ()  # one a group where slices are made to agree
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the labels; returns the slices, as a part needs a table."""
         store = LabelStore.open(self.store)
-        for group, votes in zip(self.groups, self.votes, strict=False):
-            for z, image in self._agreed(store, group, votes, block):
-                for name in group:
-                    labels = image if len(group) == 1 else np.where(votes.is_of(name)[image], image, np.uint32(0))
-                    if labels.any():
-                        store.write_labels(name, z, labels)
-        for group in self.groups if not self.votes else []:
-            for z, image in group_images(store, group, block, self.present):
-                for name in group:
-                    labels = relabel(image, self.luts[name])
-                    if labels.any():
-                        store.write_labels(name, z, labels)
+        for number in range(len(self.groups)):
+            for z, name, labels in self._voted(store, number, block) if self.votes else self._own(store, number, block):
+                if labels.any():
+                    store.write_labels(name, z, labels)
         return pd.DataFrame({"z": np.asarray(block, dtype=np.int64)})
 
-    def _agreed(
-        self, store: LabelStore, group: list[str], votes: "Votes", block: range
-    ) -> Iterator[tuple[int, NDArray[np.uint32]]]:
-        """Yield (z, instances of the group) after the vote of the slices around; only pieces of those are in memory."""
-        reach, depth = len(votes.weights) - 1, store.shape[0]
-        around: dict[int, Pieces] = {}
-        reading = range(max(0, block.start - reach), min(block.stop + reach, depth))
-        images = group_images(store, group, reading, self.present)
-        waiting = next(images, None)
-        for z in range(block.start - reach, block.stop + reach):
-            around[z] = {}
-            if waiting is not None and waiting[0] == z:
-                around[z] = pieces(waiting[1], votes.of(z)[0])
-                waiting = next(images, None)
-            centre = z - reach
-            if centre >= block.start and around[centre]:
-                labels = painted(around[centre], (store.shape[1], store.shape[2]))
-                boxes, radii = votes.of(centre)
-                near = {step: around[centre + step] for step in range(-reach, reach + 1)}
-                yield centre, agree(labels, near, boxes, radii, votes.weights)
-            around.pop(centre - reach, None)
+    def _own(self, store: LabelStore, number: int, block: range) -> Iterator[tuple[int, str, NDArray[np.uint32]]]:
+        """Yield slice, class and labels of a group as every slice's own boxes have them."""
+        for z, image in group_images(store, self.groups[number], block, self.present):
+            for name in self.groups[number]:
+                yield z, name, relabel(image, self.luts[name])
 
-
-@dataclass(frozen=True, eq=False)
-class Votes:
-    """What a vote between slices needs of a group's boxes; picklable."""
-
-    weights: NDArray[np.float64]
-    z: NDArray[np.int64]  # (n,) rising
-    rows: NDArray[np.int64]  # (n, 7): y0, x0, y1, x1 as far as pixels reach, box, instance, radius
-    instances: dict[str, NDArray[np.bool_]]  # class → which instances are of it
-
-    @classmethod
-    def of_group(
-        cls,
-        linked: pd.DataFrame,
-        group: list[str],
-        reach: Mapping[str, float],
-        weights: NDArray[np.float64],
-        shape: tuple[int, int],
-    ) -> "Votes":
-        """Gather the boxes of the classes of a group, whose masks reach beyond them by these shares of their sides."""
-        own = linked[linked["class_name"].isin(group) & (linked["instance"] > 0)].sort_values(["z", "box"])
-        z, instance = own["z"].to_numpy(np.int64), own["instance"].to_numpy(np.int64)
-        corners = own[CORNERS].to_numpy(np.int64, copy=True)
-        limits = np.array([*shape, *shape])
-        for name in group:
-            chosen = (own["class_name"] == name).to_numpy()
-            corners[chosen] = widened(np.clip(corners[chosen], 0, limits), reach.get(name, 0.0), shape)
-        radii = runs(instance, z, len(weights) - 1)
-        rows = np.column_stack([corners, own["box"].to_numpy(np.int64), instance, radii])
-        size = int(linked["instance"].max()) + 1 if len(linked) else 1
-        instances = {}
-        for name in group:
-            instances[name] = np.zeros(size, dtype=np.bool_)
-            instances[name][own.loc[own["class_name"] == name, "instance"].to_numpy()] = True
-        return cls(weights, z, rows, instances)
-
-    def of(self, z: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Boxes (n, 6) of a slice as `famous.link.agree` takes them, and their radii (n,)."""
-        low, high = np.searchsorted(self.z, [z, z + 1])
-        return self.rows[low:high, :6], self.rows[low:high, 6]
-
-    def is_of(self, name: str) -> NDArray[np.bool_]:
-        """Tell which instances are of a class."""
-        return self.instances[name]
+    def _voted(self, store: LabelStore, number: int, block: range) -> Iterator[tuple[int, str, NDArray[np.uint32]]]:
+        """Yield slice, class and labels of a group after the vote of the slices around."""
+        group, votes = self.groups[number], self.votes[number]
+        images = group_images(store, group, votes.reading(block, store.shape[0]), self.present)
+        for z, labels in votes.agreed(images, block):
+            for name in group:
+                yield z, name, labels if len(group) == 1 else np.where(votes.is_of(name)[labels], labels, np.uint32(0))
 
 
 def group_images(
