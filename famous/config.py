@@ -13,7 +13,15 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from famous.detect import DetectParams
 from famous.errors import ConfigError, InputError
-from famous.extract import EllipseParams, MaskNetParams, OtsuParams, RecipeParams, default_recipe, paper_recipe
+from famous.extract import (
+    EllipseParams,
+    MaskNetParams,
+    OtsuParams,
+    RecipeParams,
+    classical_recipe,
+    default_recipe,
+    paper_recipe,
+)
 from famous.extract.referee import RefereeParams
 from famous.files import write_text
 from famous.link.agree import AgreeParams
@@ -111,14 +119,21 @@ class Config:
         path = f"classes.{class_name}.extract"
         method = own.pop("method", None)
         if method is None:
-            kind: type[RecipeParams] = type(start)
+            kind: type[RecipeParams] = _meant(type(start), own)
         elif isinstance(method, str) and method in RECIPES:
             kind = RECIPES[method]
         else:
             raise ConfigError(f"{path}.method: found {method!r}, expected one of {sorted(RECIPES)}")
-        base = dataclasses.asdict(start) if isinstance(start, kind) else {}
+        known = next((recipe for recipe in (start, classical_recipe(class_name)) if isinstance(recipe, kind)), None)
+        base = dataclasses.asdict(known) if known is not None else {}
         _build(kind, own, path)
         return _build(kind, base | own, path)
+
+
+def _meant(usual: type[RecipeParams], knobs: Mapping[str, Any]) -> type[RecipeParams]:
+    """Tell which kind of recipe knobs without a method are of: the usual one, or the only one that has them all."""
+    fitting = [kind for kind in RECIPES.values() if set(knobs) <= {entry.name for entry in dataclasses.fields(kind)}]
+    return fitting[0] if usual not in fitting and len(fitting) == 1 else usual
 
 
 def method_of(recipe: RecipeParams) -> str:

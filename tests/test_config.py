@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from famous.config import RECIPES, Config, method_of, parse, plain, read, to_mapping, write
 from famous.detect import DetectParams
 from famous.errors import ConfigError
-from famous.extract import EllipseParams, OtsuParams, default_recipe, paper_recipe
+from famous.extract import EllipseParams, MaskNetParams, OtsuParams, classical_recipe, default_recipe, paper_recipe
 
 
 def test_nothing_gives_the_defaults():
@@ -62,7 +62,7 @@ def test_a_wrong_key_or_value_is_named_by_its_full_path(data, message):
 
 def test_a_class_starts_from_its_recipe_and_changes_only_what_is_said():
     config = parse({"classes": {"mitochondrion": {"extract": {"blur_nm": 40}}}})
-    expected = dataclasses.replace(default_recipe("mitochondrion"), blur_nm=40.0)
+    expected = dataclasses.replace(classical_recipe("mitochondrion"), blur_nm=40.0)
     assert config.recipe("mitochondrion") == expected
     assert config.recipe("early endosome") == default_recipe("early endosome")
 
@@ -70,6 +70,10 @@ def test_a_class_starts_from_its_recipe_and_changes_only_what_is_said():
 def test_a_class_can_take_another_method():
     config = parse({"classes": {"mitochondrion": {"extract": {"method": "ellipse"}}}})
     assert config.recipe("mitochondrion") == EllipseParams()
+    config = parse({"classes": {"early endosome": {"extract": {"method": "otsu", "fill_holes": False}}}})
+    assert config.recipe("early endosome") == OtsuParams(polarity="bright", fill_holes=False)
+    config = parse({"classes": {"mitochondrion": {"extract": {"level": 0.4}}}})
+    assert config.recipe("mitochondrion") == MaskNetParams(level=0.4)
     config = parse({"classes": {"lysosome": {"extract": {"method": "otsu", "polarity": "bright"}}}})
     assert config.recipe("lysosome") == OtsuParams(polarity="bright")
 

@@ -4,8 +4,10 @@ import pytest
 from famous.errors import InputError
 from famous.extract import (
     EllipseParams,
+    MaskNetParams,
     OtsuParams,
     canonical,
+    classical_recipe,
     default_recipe,
     extract_slice,
     make_extractor,
@@ -35,25 +37,25 @@ def test_names_are_recognised_however_they_are_written(name, known):
 
 @pytest.mark.parametrize("name", ["mitochondrion", "late endosome", "multivesicular body"])
 def test_dark_organelles_get_dark_otsu(name):
-    for recipe in (default_recipe(name), paper_recipe(name)):
+    for recipe in (classical_recipe(name), paper_recipe(name)):
         assert isinstance(recipe, OtsuParams)
         assert recipe.polarity == "dark"
 
 
 def test_a_nucleus_is_dark_in_the_paper_and_an_ellipse_here():
     assert isinstance(paper_recipe("nucleus"), OtsuParams)
-    assert default_recipe("nucleus") == EllipseParams()
+    assert classical_recipe("nucleus") == EllipseParams()
 
 
 def test_early_endosomes_are_bright():
-    for recipe in (default_recipe("early endosome"), paper_recipe("early endosome")):
+    for recipe in (classical_recipe("early endosome"), paper_recipe("early endosome")):
         assert isinstance(recipe, OtsuParams)
         assert recipe.polarity == "bright"
 
 
 @pytest.mark.parametrize("name", ["lysosome", "something new", ""])
 def test_any_other_class_gets_the_ellipse(name):
-    assert default_recipe(name) == EllipseParams()
+    assert classical_recipe(name) == EllipseParams()
     assert paper_recipe(name) == EllipseParams()
 
 
@@ -61,9 +63,14 @@ def test_the_paper_fills_no_hole_and_knows_no_box():
     recipe = paper_recipe("mitochondrion")
     assert isinstance(recipe, OtsuParams)
     assert (recipe.fill_holes, recipe.centre, recipe.minimum_extent) == (False, 0, 0)
-    ours = default_recipe("mitochondrion")
+    ours = classical_recipe("mitochondrion")
     assert isinstance(ours, OtsuParams)
     assert ours.fill_holes
+
+
+@pytest.mark.parametrize("name", ["mitochondrion", "lysosome", "nucleus", "something new", ""])
+def test_every_class_starts_from_the_network(name):
+    assert default_recipe(name) == MaskNetParams()
 
 
 def test_each_recipe_makes_its_extractor():
@@ -94,4 +101,4 @@ def test_real_mitochondria_beat_the_filled_box(shared_data):
         return ((image["mito"] > 0) & (truth > 0)).sum() / ((image["mito"] > 0) | (truth > 0)).sum()
 
     filled = EllipseParams(scale=2)
-    assert voxel_iou(default_recipe("mito")) > max(map(voxel_iou, (filled, EllipseParams(), paper_recipe("mito"))))
+    assert voxel_iou(classical_recipe("mito")) > max(map(voxel_iou, (filled, EllipseParams(), paper_recipe("mito"))))

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.config import plain
-from famous.extract import Extractor, RecipeParams, extract_slice
+from famous.extract import Extractor, MaskNetParams, RecipeParams, extract_slice
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.labels import count_areas
@@ -25,7 +25,7 @@ from famous.pipeline.referee import asks_referee, recipes_of, run_referee
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
-from famous.yolo.masknet import open_extractor
+from famous.yolo.masknet import masknet_digest, open_extractor
 
 BLOCK = 16
 READING = threading.Lock()  # readers of stacks are not made for several threads
@@ -95,10 +95,17 @@ def stage_of(project: Project) -> Stage:
         parameters={
             "recipes": {name: {"method": type(recipe).__name__, **plain(recipe)} for name, recipe in recipes.items()},
             "exclusive": plain(project.config.extract.exclusive),
+            **network_of(recipes),
         },
         inputs={"detect": above},
         outputs=(project.extracted, project.labels),
     )
+
+
+def network_of(recipes: Mapping[str, RecipeParams]) -> dict[str, str]:
+    """Name the network that the recipes ask, if any does: another one makes another result."""
+    asked = any(isinstance(recipe, MaskNetParams) for recipe in recipes.values())
+    return {"masknet": masknet_digest()} if asked else {}
 
 
 def run_extract(project: Project, session: Session) -> pd.DataFrame:

@@ -19,12 +19,15 @@ from accuracy.peers import affordable, apply_rule, box_minutes, make_peer, mask_
 from accuracy.recipes import CLASS, recipes
 from famous import boxes as box_table
 from famous.extract import Extractor, extract_slice
+from famous.extract.slices import reach_of
 from famous.files import write_text
 from famous.io.volumes import read_label_volume
+from famous.link.agree import AgreeParams
 from famous.pipeline.detect import close_detector, run_detect
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session
 from famous.pipeline.train import run_train
+from famous.pipeline.votes import Votes
 from famous.progress import Bars
 from famous.stack import slabs
 from famous.voxels import VoxelSize
@@ -221,7 +224,19 @@ def extract(
     if detected.empty:
         return box_table.empty(), np.stack(images)
     linked = joined(detected, np.stack(images), setting.score, size)
-    return linked[linked["instance"] > 0], painted(linked, np.stack(images))
+    return linked[linked["instance"] > 0], agreed(linked, np.stack(images), extractor, setting)
+
+
+def agreed(linked: pd.DataFrame, images: Volume, extractor: Extractor, setting: Setting) -> Volume:
+    """Give each box's pixels the id of its instance, and let the slices agree as a run does."""
+    labels = painted(linked, images)
+    weights = AgreeParams().weights(VoxelSize(*setting.voxel_size))
+    if len(weights) > 1:
+        shape = (images.shape[1], images.shape[2])
+        votes = Votes.of_group(linked, [CLASS], {CLASS: reach_of(extractor)}, weights, shape)
+        for z, image in votes.agreed(zip(setting.score, images, strict=True), setting.score):
+            labels[z - setting.score.start] = image
+    return labels
 
 
 def peer_row(bench: Bench, name: str, project: Project, train: tuple[int, ...], masks: int, results: Results) -> Row:
