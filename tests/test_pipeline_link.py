@@ -13,10 +13,12 @@ from famous import boxes as box_table
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.link import overlap, slice_overlaps
+from famous.link.agree import AgreeParams, agree, pieces, runs
 from famous.pipeline import link as stage
 from famous.pipeline.link import BlockOverlaps, BlockPainter, group_images, look_up_tables, run_link, stage_of
 from famous.pipeline.parts import blocks
 from famous.pipeline.stage import Session
+from famous.pipeline.votes import Votes
 from famous.voxels import VoxelSize
 from tests.test_pipeline import Log, tree_hash
 from tests.test_pipeline_faults import KilledError, changed, kill_in
@@ -158,6 +160,139 @@ def test_look_up_tables_hold_every_box_once(rows):
     assert all(lut.shape == (size,) and lut.dtype == np.uint32 and lut[0] == 0 for lut in luts.values())
     for box, name, instance in rows:
         assert {other: int(lut[box]) for other, lut in luts.items()} == {n: instance * (n == name) for n in "abcd"}
+
+
+# ---- slices that agree ----
+
+
+@pytest.mark.parametrize("sets", [[["a"], ["b c"]], [["a", "b c"]]])
+@pytest.mark.parametrize("size", [2, 5, DEPTH])
+def test_painted_blocks_are_the_vote_on_the_whole(store, sets, size):
+    """Boxes that wander at random, two or more of an instance in a slice; classes of one set share no pixel."""
+    present, _ = described(store)
+    linked = instances_at_random(store)
+    luts = look_up_tables(linked, list(store.classes))
+    votes = tuple(Votes.of_group(linked, group, {}, np.ones(4), (SIDE, SIDE)) for group in sets)
+    worker = pickle.loads(pickle.dumps(BlockPainter(store.path, sets, luts, present, votes)))
+    assert [z for block in blocks(DEPTH, size) for z in worker(block)["z"]] == list(range(DEPTH))
+    changed_pixels = 0
+    for group in sets:
+        before = np.zeros((DEPTH, SIDE, SIDE), np.uint32)
+        for z, image in group_images(store, group, range(DEPTH), present):
+            before[z] = sum(luts[name][image] for name in group)
+        after = voted(before, luts, linked, store, group, present)
+        changed_pixels += np.count_nonzero(after != before)
+        found = {name: np.stack([store.read_labels(name, z) for z in range(DEPTH)]) for name in group}
+        assert (np.maximum.reduce(list(found.values())) == after).all()
+        assert (sum((labels > 0).astype(int) for labels in found.values()) <= 1).all()
+        for name, labels in found.items():
+            own = set(linked.loc[linked["class_name"] == name, "instance"])
+            assert set(np.unique(labels)) - {0} <= own
+    assert changed_pixels > 50
+
+
+def instances_at_random(store):
+    """Boxes of a store, every one of one of two instances of its class."""
+    table = table_of(store)
+    other = 2 * (table["class_name"] == "b c").astype(int)
+    return table.assign(detected_class=table["class_name"], instance=(1 + table["box"] % 2 + other).astype("uint32"))
+
+
+def voted(before, luts, linked, store, group, present):
+    """The vote on a whole volume at once, slice by slice with all others at hand."""
+    own = linked[linked["class_name"].isin(group)]
+    columns = [*box_table.CORNERS, "box", "instance"]
+    images = dict(group_images(store, group, range(DEPTH), present))
+    cut = {z: {} for z in range(-3, DEPTH + 3)}
+    cut |= {z: pieces(image, own.loc[own["z"] == z, columns].to_numpy()) for z, image in images.items()}
+    radii = runs(own["instance"].to_numpy(), own["z"].to_numpy(), 3)
+    after = before.copy()
+    for z in images:
+        here = (own["z"] == z).to_numpy()
+        near = {step: cut[z + step] for step in range(-3, 4)}
+        after[z] = agree(before[z], near, own.loc[here, columns].to_numpy(), radii[here], np.ones(4))
+    return after
+
+
+@pytest.fixture
+def agreeing(done):
+    """A finished run whose slices listen to five others on either side."""
+    project = changed(done, link={"agree": AgreeParams(40)})
+    run_link(project, Session())
+    return project
+
+
+def looked_up(project):
+    """Labels as the boxes alone say, and as they are; by class."""
+    store, luts = LabelStore.open(project.labels), look_up_tables(read_parquet(project.boxes), ["mitochondrion"])
+    name = "mitochondrion"
+    alone = np.stack([luts[name][store.read_boxes(name, z)] for z in range(24)])
+    return alone, np.stack([store.read_labels(name, z) for z in range(24)])
+
+
+def test_slices_agree_where_they_are_close(agreeing):
+    alone, labels = looked_up(agreeing)
+    assert 0 < np.count_nonzero(alone != labels) < 0.2 * np.count_nonzero(alone)
+    for before, after in zip(alone, labels, strict=True):
+        assert set(np.unique(before)) == set(np.unique(after))
+
+
+@pytest.mark.parametrize("knobs", [{"agree": AgreeParams(0)}, {"method": "centre", "agree": AgreeParams(40)}])
+def test_without_a_vote_labels_are_the_boxes_looked_up(agreeing, knobs):
+    project = changed(agreeing, link=knobs)
+    assert not stage_of(project).is_done
+    run_link(project, Session())
+    alone, labels = looked_up(project)
+    assert alone.any()
+    assert (alone == labels).all()
+
+
+def test_a_vote_counts_only_where_there_is_one(done):
+    """At 16 nm a slice and two neighbours are all that is within two σ of 10 nm, and they cannot outvote it."""
+    assert stage_of(done).is_done
+    assert stage_of(changed(done, link={"agree": AgreeParams(0)})).is_done
+    assert not stage_of(changed(done, link={"agree": AgreeParams(40)})).is_done
+    centre = stage_of(changed(done, link={"method": "centre"})).fingerprint
+    assert stage_of(changed(done, link={"method": "centre", "agree": AgreeParams(40)})).fingerprint == centre
+
+
+@pytest.mark.parametrize(("block", "jobs"), [(2, 1), (100, 1), (7, 2)])
+def test_blocks_and_workers_do_not_change_a_byte_of_what_slices_agree_on(agreeing, monkeypatch, block, jobs):
+    before = tree_hash(agreeing.labels) | {"table": agreeing.boxes.read_bytes()}
+    monkeypatch.setattr(stage, "BLOCK", block)
+    run_link(agreeing, Session(again=True, jobs=jobs))
+    assert tree_hash(agreeing.labels) | {"table": agreeing.boxes.read_bytes()} == before
+
+
+def test_a_killed_vote_goes_on_and_ends_alike(agreeing, monkeypatch):
+    before = tree_hash(agreeing.labels) | {"table": agreeing.boxes.read_bytes()}
+    monkeypatch.setattr(stage, "BLOCK", 4)
+    with monkeypatch.context() as patch:
+        kill_in_painting(patch, 3)
+        with pytest.raises(KilledError):
+            run_link(agreeing, Session(again=True))
+    assert tree_hash(agreeing.labels) != {name: value for name, value in before.items() if name != "table"}
+    run_link(agreeing, Session())
+    assert tree_hash(agreeing.labels) | {"table": agreeing.boxes.read_bytes()} == before
+
+
+def kill_in_painting(patch, block):
+    """Let the stage die in the midst of its labels."""
+    real = BlockPainter.__call__
+
+    def dies(painter, piece):
+        if piece.start >= 4 * block:
+            raise KilledError
+        return real(painter, piece)
+
+    patch.setattr(BlockPainter, "__call__", dies)
+
+
+def test_no_box_is_no_vote(agreeing):
+    write_parquet(agreeing.extracted, read_parquet(agreeing.extracted).iloc[:0])
+    assert len(run_link(agreeing, Session(again=True))) == 0
+    store = LabelStore.open(agreeing.labels)
+    assert not any(store.read_labels(name, z).any() for name in store.classes for z in range(24))
 
 
 # ---- the stage ----
