@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from famous.config import Config, plain
-from famous.extract import EllipseParams, OtsuParams
+from famous.extract import EllipseParams, MaskNetParams, OtsuParams
 from famous.pipeline.project import KEPT
 
 TARGET = Path(__file__).resolve().parents[1] / "configs" / "default.yaml"
@@ -61,7 +61,7 @@ def lines(value: Any, indent: int = 0) -> list[str]:
 def recipes() -> list[str]:
     """The knobs that `classes.<name>.extract` takes, as comments: each class starts from a recipe of its own."""
     written = ["", "# classes:", "#   mitochondrion:", '#     color: "#d55e00"', "#     extract:"]
-    for method, kind in (("otsu", OtsuParams), ("ellipse", EllipseParams)):
+    for method, kind in (("masknet", MaskNetParams), ("otsu", OtsuParams), ("ellipse", EllipseParams)):
         written.append(f"#       method: {method}")
         written += [f"#       {line}" for line in lines(kind())]
     return written
