@@ -24,7 +24,7 @@ from famous.annotate.room import Room
 from famous.annotate.slices import propose_slices
 from famous.cli import annotate as command
 from famous.errors import InputError
-from famous.extract import EllipseExtractor, OtsuExtractor
+from famous.extract import MaskNetExtractor
 from famous.pipeline import desk
 from famous.pipeline.annotate import ADDRESS, Address, Door, run_annotate
 from famous.pipeline.desk import PRESETS, make_desk, preset_file, presets
@@ -169,8 +169,8 @@ def test_recipes_and_knobs_of_others_stay_when_classes_are_saved(stack):
 
 def test_a_recipe_is_that_of_the_class_as_it_is_now(page, project):
     page.setup(MITO, {"name": "blob", "color": "#009e73"}, **SIZE)
-    assert isinstance(page.room.desk.recipe("mitochondrion"), OtsuExtractor)
-    assert isinstance(page.room.desk.recipe("blob"), EllipseExtractor)
+    assert isinstance(page.room.desk.recipe("mitochondrion"), MaskNetExtractor)
+    assert isinstance(page.room.desk.recipe("blob"), MaskNetExtractor)
     configure(project, classes={"blob": {"extract": RECIPE, "color": "#009e73"}})
     assert page.room.desk.recipe("blob").params.polarity == "bright"
 

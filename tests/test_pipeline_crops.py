@@ -97,6 +97,19 @@ def test_extents_leave_dropped_boxes_out():
         "z": [2, 3, 3, 0], "pixels": [5, 5, 9, 1],
         "y0": [1, 0, 0, 4], "x0": [2, 3, 0, 4], "y1": [5, 6, 9, 6], "x1": [7, 6, 9, 6], "score": [0.5, 1.0, 1.0, 0.2],
     }  # fmt: skip
-    first, second = extents(pd.DataFrame(rows))
+    first, second = extents(pd.DataFrame(rows), (4, 9, 9))
     assert (first.low, first.high, first.score) == ((2, 0, 2), (4, 6, 7), 0.75)
     assert second.name == "late_endosome_00002"
+    assert (first.voxels, second.voxels) == (10, 1)
+
+
+def test_an_extent_reaches_as_far_as_the_masks_and_counts_what_the_vote_left():
+    rows = {
+        "instance": [1, 1, 2], "class_name": ["a", "a", "b"], "z": [0, 1, 1], "pixels": [50, 60, 70],
+        "y0": [10, 12, 1], "x0": [10, 10, 0], "y1": [20, 22, 21], "x1": [30, 30, 10], "score": [1.0, 1.0, 1.0],
+        "reach": [0.1, 0.1, 0.25], "voxels": [40, 65, 70],
+    }  # fmt: skip
+    first, second = extents(pd.DataFrame(rows), (2, 24, 31))
+    assert (first.low, first.high) == ((0, 9, 8), (2, 23, 31))  # cut off where the slice ends
+    assert (second.low, second.high) == ((1, 0, 0), (2, 24, 13))
+    assert (first.voxels, second.voxels) == (105, 70)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,15 @@ from famous.io.tables import read_parquet, write_parquet
 from famous.link import overlap, slice_overlaps
 from famous.link.agree import AgreeParams, agree, pieces, runs
 from famous.pipeline import link as stage
-from famous.pipeline.link import BlockOverlaps, BlockPainter, group_images, look_up_tables, run_link, stage_of
+from famous.pipeline.link import (
+    BlockOverlaps,
+    BlockPainter,
+    group_images,
+    look_up_tables,
+    run_link,
+    stage_of,
+    with_voxels,
+)
 from famous.pipeline.parts import blocks
 from famous.pipeline.stage import Session
 from famous.pipeline.votes import Votes
@@ -143,7 +152,7 @@ def test_labels_are_the_boxes_looked_up(store):
     for values in lut.values():
         values[0] = 0
     worker = pickle.loads(pickle.dumps(BlockPainter(store.path, [["a"], ["b c"]], lut, present)))
-    assert worker(range(2, 6))["z"].tolist() == [2, 3, 4, 5]
+    assert counts(worker(range(2, 6))) == voxels_of(store, range(2, 6))
     for z in range(DEPTH):
         for name in store.classes:
             expected = lut[name][store.read_boxes(name, z)] if 2 <= z < 6 else 0
@@ -174,7 +183,8 @@ def test_painted_blocks_are_the_vote_on_the_whole(store, sets, size):
     luts = look_up_tables(linked, list(store.classes))
     votes = tuple(Votes.of_group(linked, group, {}, np.ones(4), (SIDE, SIDE)) for group in sets)
     worker = pickle.loads(pickle.dumps(BlockPainter(store.path, sets, luts, present, votes)))
-    assert [z for block in blocks(DEPTH, size) for z in worker(block)["z"]] == list(range(DEPTH))
+    counted = pd.concat([worker(block) for block in blocks(DEPTH, size)])
+    assert counts(counted) == voxels_of(store, range(DEPTH))
     changed_pixels = 0
     for group in sets:
         before = np.zeros((DEPTH, SIDE, SIDE), np.uint32)
@@ -189,6 +199,30 @@ def test_painted_blocks_are_the_vote_on_the_whole(store, sets, size):
             own = set(linked.loc[linked["class_name"] == name, "instance"])
             assert set(np.unique(labels)) - {0} <= own
     assert changed_pixels > 50
+
+
+def counts(counted):
+    """Voxels by slice and instance, as a painter tells them."""
+    return counted.groupby(["z", "instance"])["voxels"].sum().to_dict()
+
+
+def voxels_of(store, slices):
+    """Voxels by slice and instance, counted in the labels that were written."""
+    found = Counter()
+    for name in store.classes:
+        for z in slices:
+            ids, pixels = np.unique(store.read_labels(name, z), return_counts=True)
+            found.update({(z, int(i)): int(n) for i, n in zip(ids, pixels, strict=True) if i})
+    return dict(found)
+
+
+def test_the_first_box_of_an_instance_in_a_slice_tells_its_voxels():
+    linked = pd.DataFrame(
+        {"z": [0, 0, 0, 1, 1, 2], "instance": [1, 1, 2, 1, 0, 2], "pixels": [0, 5, 7, 4, 9, 3]},
+    )
+    counted = pd.DataFrame({"z": [0, 0, 1, 2], "instance": [1, 2, 1, 2], "voxels": [6, 8, 3, 2]})
+    assert with_voxels(linked, counted)["voxels"].tolist() == [0, 6, 8, 3, 0, 2]
+    assert with_voxels(linked.iloc[:0], counted.iloc[:0])["voxels"].tolist() == []
 
 
 def instances_at_random(store):

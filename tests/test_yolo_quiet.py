@@ -43,6 +43,14 @@ assert (ONLINE, VERBOSE, AUTOINSTALL, SAFE_LOAD) == (False, False, False, True)
 assert process_folder() in USER_CONFIG_DIR.parents
 assert not any(SETTINGS[name] for name in ("sync", "wandb", "mlflow", "comet", "clearml", "tensorboard"))
 assert "YOLO_CONFIG_DIR" not in os.environ
+import torch
+from ultralytics.utils.torch_utils import select_device
+
+from famous.cores import usable_cores
+
+assert torch.get_num_threads() == usable_cores() and "OMP_NUM_THREADS" not in os.environ
+select_device("cpu")  # as a training does
+assert torch.get_num_threads() == usable_cores()
 assert cv2.getNumThreads() == threads and np.get_printoptions() == options
 assert sys.modules.get("openvino_telemetry") is None
 assert not asked, asked
@@ -55,7 +63,7 @@ def test_imports_leave_no_trace(tmp_path):
     home, where, answer = tmp_path / "home", tmp_path / "where", tmp_path / "folder"
     home.mkdir()
     where.mkdir()
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "YOLO_", "MPL", "ORT_", "CI"))}
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "YOLO_", "MPL", "ORT_", "CI", "OMP_"))}
     root = Path(__file__).resolve().parents[1]
     environment = {**keep, "HOME": str(home), "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from famous.boxes import CORNERS
+from famous.extract.slices import widened
 from famous.io.label_store import LabelStore
 from famous.masks import Mask, PackedMask
 from famous.voxels import VoxelSize
@@ -50,9 +52,15 @@ def mesh_path(folder: Path, extent: Extent) -> Path:
     return folder / slug(extent.class_name) / f"{extent.name}.ply"
 
 
-def extents(linked: pd.DataFrame) -> list[Extent]:
-    """List the instances of a linked box table by id, each with the range of its boxes and their mean score."""
+def extents(linked: pd.DataFrame, shape: Sequence[int]) -> list[Extent]:
+    """List the instances of a linked box table by id, each with the range of its boxes and their mean score.
+
+    Where masks reach beyond their boxes (column `reach`, a share of the sides) the range does too, inside the stack
+    (z, y, x).
+    """
     own = linked[(linked["instance"] > 0) & (linked["pixels"] > 0)]
+    if "reach" in own:
+        own = _reaching(own, shape)
     grouped = own.groupby("instance", sort=True).agg(
         class_name=("class_name", "first"),
         z0=("z", "min"),
@@ -63,7 +71,7 @@ def extents(linked: pd.DataFrame) -> list[Extent]:
         x1=("x1", "max"),
         score=("score", "mean"),
         n_slices=("z", "nunique"),
-        voxels=("pixels", "sum"),
+        voxels=("voxels" if "voxels" in own else "pixels", "sum"),
     )
     return [
         Extent(
@@ -77,6 +85,16 @@ def extents(linked: pd.DataFrame) -> list[Extent]:
         )
         for row in grouped.reset_index().to_dict("records")
     ]
+
+
+def _reaching(boxes: pd.DataFrame, shape: Sequence[int]) -> pd.DataFrame:
+    """Widen boxes as far as their masks reach."""
+    corners = boxes[CORNERS].to_numpy(np.int64, copy=True)
+    shares = boxes["reach"].to_numpy(np.float64)
+    for share in np.unique(shares):
+        own = shares == share
+        corners[own] = widened(corners[own], float(share), (shape[-2], shape[-1]))
+    return boxes.assign(**dict(zip(CORNERS, corners.T, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,10 @@ def draw_run(project: Project, path: Path, *, z: int | None = None) -> None:
             voxel_size=project.voxel_size,
             boxes=kept[kept["z"] == z],
             labels={name: store.read_labels(name, z) for name in store.classes},
-            meshes=[(e.class_name, read_mesh(mesh_path(project.meshes, e))) for e in extents(boxes)],
+            meshes=[
+                (extent.class_name, read_mesh(mesh_path(project.meshes, extent)))
+                for extent in extents(boxes, project.stack.shape)
+            ],
             colours=class_colours(list(store.classes), chosen),
             title=Path(project.stack.name).stem,
             depth_nm=len(project.stack) * project.voxel_size.z,

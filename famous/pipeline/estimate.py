@@ -21,9 +21,9 @@ from famous.stack import slabs
 AFTER_TRAINING = manifest.ORDER[1:]
 #: Seconds per box of the stages after detection, all together, on one core, with the isosurface and voxels as deep as
 #: wide (tools/bench_run.py and tools/bench_famous.py print them).
-SECONDS_PER_BOX = 0.0015
+SECONDS_PER_BOX = 0.0023
 #: How the stages share them.
-SHARES = {"extract": 0.2, "link": 0.1, "mesh": 0.68, "measure": 0.02}
+SHARES = {"extract": 0.48, "link": 0.07, "mesh": 0.44, "measure": 0.01}
 #: How many times as long as with the isosurface meshing takes: the shrink-wrap lays several surfaces; `auto` makes one
 #: or both, as the objects are, which nobody knows before.
 METHODS = {"isosurface": 1.0, "auto": 8.0, "shrinkwrap": 15.0}

@@ -128,10 +128,11 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
             shutil.rmtree(project.labels, ignore_errors=True)
             LabelStore.create(project.labels, names, project.stack.shape, project.voxel_size)
             parts.begin()
+        recipes = recipes_of(project, names)
         worker = BlockExtractor(
             project.stack,
             project.voxel_size,
-            recipes_of(project, names),
+            recipes,
             project.config.extract.exclusive,
             project.labels,
             project.detected,
@@ -140,6 +141,9 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
         counted = pd.concat(run_parts(parts, work, worker, session, threaded=True), ignore_index=True)
         pixels = counted.set_index("box")["pixels"].reindex(table["box"], fill_value=0)
         table = table.assign(pixels=pixels.to_numpy("int64"))
+        reach = {name: float(getattr(recipe, "reach", 0.0)) for name, recipe in recipes.items()}
+        if any(reach.values()):
+            table = table.assign(reach=table["class_name"].map(reach).astype("float64"))
         write_parquet(project.extracted, table)
     session.reporter.end("extract", f"{int(table['pixels'].sum()):,} pixels")
     return table

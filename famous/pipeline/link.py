@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from famous.config import plain
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
-from famous.labels import relabel
+from famous.labels import count_areas, relabel
 from famous.link import centre, overlap, prune, slice_overlaps
 from famous.pipeline import extract
 from famous.pipeline.extract import groups, read_once
@@ -63,13 +63,16 @@ class BlockPainter:
     votes: tuple[Votes, ...] = ()  # one a group where slices are made to agree
 
     def __call__(self, block: range) -> pd.DataFrame:
-        """Write the labels; returns the slices, as a part needs a table."""
+        """Write the labels; returns columns z, instance and voxels: what each instance has in each slice."""
         store = LabelStore.open(self.store)
+        counted = [pd.DataFrame({name: np.zeros(0, dtype=np.int64) for name in ("z", "instance", "voxels")})]
         for number in range(len(self.groups)):
             for z, name, labels in self._voted(store, number, block) if self.votes else self._own(store, number, block):
-                if labels.any():
+                instances, voxels = count_areas(labels)
+                if len(instances):
                     store.write_labels(name, z, labels)
-        return pd.DataFrame({"z": np.asarray(block, dtype=np.int64)})
+                    counted.append(pd.DataFrame({"z": z, "instance": instances.astype(np.int64), "voxels": voxels}))
+        return pd.concat(counted, ignore_index=True)
 
     def _own(self, store: LabelStore, number: int, block: range) -> Iterator[tuple[int, str, NDArray[np.uint32]]]:
         """Yield slice, class and labels of a group as every slice's own boxes have them."""
@@ -120,14 +123,17 @@ def run_link(project: Project, session: Session) -> pd.DataFrame:
     with stage.working(session, resumes_on=(project.labels,)) as (parts, _):
         parts.begin()
         linked = _link_table(project, table, parts, sets, session)
-        write_parquet(project.boxes, linked)
         painted = parts.inner("labels")
         if painted.is_fresh:
             store.clear_labels()
         painted.begin()
         luts = look_up_tables(linked, list(store.classes))
-        painter = BlockPainter(project.labels, sets, luts, classes_and_slices(table), _votes(project, linked, sets))
-        run_parts(painted, shares(depth, BLOCK), painter, session, threaded=True)
+        votes = _votes(project, linked, sets)
+        painter = BlockPainter(project.labels, sets, luts, classes_and_slices(table), votes)
+        counted = pd.concat(run_parts(painted, shares(depth, BLOCK), painter, session, threaded=True))
+        if votes:
+            linked = with_voxels(linked, counted)
+        write_parquet(project.boxes, linked)
     session.reporter.end("link", f"{_count(linked):,} instances from {len(linked):,} boxes")
     return linked
 
@@ -148,6 +154,16 @@ def _votes(project: Project, linked: pd.DataFrame, sets: list[list[str]]) -> tup
     reach = {name: float(getattr(recipe, "reach", 0.0)) for name, recipe in recipes.items()}
     height, width = project.stack.shape[1:3]
     return tuple(Votes.of_group(linked, group, reach, weights, (height, width)) for group in sets)
+
+
+def with_voxels(linked: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFrame:
+    """Add `voxels`, what an instance has in a slice after the vote: told by its first box there, the others say 0."""
+    of = linked["instance"].where(linked["pixels"] > 0, 0).to_numpy(np.int64)
+    speaks = (of > 0) & ~pd.DataFrame({"z": linked["z"].to_numpy(), "of": of}).duplicated().to_numpy()
+    known = counted.set_index(["z", "instance"])["voxels"]
+    places = pd.MultiIndex.from_arrays([linked["z"].to_numpy(np.int64), of])
+    voxels = known.reindex(places, fill_value=0).to_numpy(np.int64)
+    return linked.assign(voxels=np.where(speaks, voxels, 0))
 
 
 def look_up_tables(linked: pd.DataFrame, names: list[str]) -> dict[str, NDArray[np.uint32]]:

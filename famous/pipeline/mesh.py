@@ -140,7 +140,7 @@ def _work(listed: Sequence[Extent]) -> list[range]:
 def mesh_stage(project: Project) -> tuple[Stage, list[Extent]]:
     """Describe stage mesh for this project as it is now, and list its instances; InputError if linking is not done."""
     above = link.stage_of(project).require()
-    listed = extents(read_parquet(project.boxes))
+    listed = extents(read_parquet(project.boxes), project.stack.shape)
     configs = {name: project.config.mesh_of(name) for name in sorted({extent.class_name for extent in listed})}
     paths = [mesh_path(project.meshes, extent) for extent in listed]
     outputs = (project.measured, project.meshes, *paths)

@@ -41,7 +41,7 @@ class Organelles:
     @classmethod
     def linked(cls, project: Project) -> "Organelles":
         """List those of the linked boxes, whatever became of their meshes."""
-        return cls(project, tuple(extents(read_parquet(project.boxes))), {})
+        return cls(project, tuple(extents(read_parquet(project.boxes), project.stack.shape)), {})
 
     @property
     def classes(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from famous.cores import usable_cores
 from famous.scratch import process_folder
 
 #: read by ultralytics while it is imported: no look-up of a host, no pip, no banner, no code run from a weights file
@@ -41,18 +42,25 @@ def import_ultralytics() -> ModuleType:
     """Import ultralytics with its settings in a private folder that goes when the process ends.
 
     It writes its settings where it finds a home folder, looks for hosts and sets the thread count of OpenCV and numpy's
-    print options, all while it is imported; here the first three are led away and the last two are put back.
+    print options, all while it is imported; here the first three are led away and the last two are put back. It also
+    holds torch to one core less than there are, and everything that is started later to one: here torch gets all cores
+    of this process, unless the user has said how many, and the rest is left alone.
     """
     if "ultralytics" in sys.modules:
         return _silence(sys.modules["ultralytics"])  # someone imported it before: no more than its settings is left
     threads, options = cv2.getNumThreads(), np.get_printoptions()
     folder = process_folder()
     os.environ.setdefault("MPLCONFIGDIR", str(folder))
-    with _environment({**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder)}), warnings.catch_warnings():
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = given if given.isdigit() and int(given) > 0 else str(usable_cores())
+    values = {**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder), "OMP_NUM_THREADS": cores}
+    with _environment(values), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("ultralytics").setLevel(logging.ERROR)
         ultralytics = importlib.import_module("ultralytics")
         importlib.import_module("ultralytics.models.yolo.detect")
+        devices: Any = importlib.import_module("ultralytics.utils.torch_utils")
+        devices.NUM_THREADS = int(cores)  # a training on the CPU sets torch to it
     cv2.setNumThreads(threads)
     np.set_printoptions(**options)
     return _silence(ultralytics)
