@@ -8,6 +8,7 @@ Seeded; 6 to 8 minutes on two idle cores.
 """
 
 import argparse
+import json
 import time
 import warnings
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import masknet_crops as learnt_from
 import numpy as np
 import torch
+from accuracy.recipes import MASKNET
 from masknet_model import PLANES, MaskNet
 from numpy.typing import NDArray
 from torch import nn
@@ -35,6 +37,7 @@ RATE = 3e-3
 PHANTOMS = range(28)
 PHANTOM_SHARE = 0.25  # of the crops
 OPSET = 17
+LEFT_OUT = "networks trained alike without the set; true boxes, single slices, IoU with people's masks"
 TERMS = {
     "lucchi": "Lucchi et al., EPFL electron microscopy set; no licence file, research use",
     "vnc": "Gerhard et al., figshare 856713; CC BY-NC-SA 3.0",
@@ -55,6 +58,9 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=len(PHANTOMS), help="0 trains on real data alone")
     parser.add_argument("--cache", type=Path, help="file that keeps the crops of the phantoms between trainings")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--metrics", type=Path, help="what `bench_accuracy.py truth --masknets … --json` wrote, for the card"
+    )
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
@@ -242,6 +248,14 @@ def export(network: MaskNet, file: Path) -> None:
     beside.replace(file)
 
 
+def metrics(file: Path | None) -> dict[str, dict[str, float]]:
+    """Take from the benchmark's figures what networks like this one reached on sets that they never saw."""
+    results = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    wanted = ("boxes", "mean_iou", "sa50", "sa75")
+    found = {name: recipes[MASKNET] for name, recipes in results.items() if MASKNET in recipes}
+    return {name: {key: round(figures[key], 3) for key in wanted} for name, figures in found.items()}
+
+
 def card(options: argparse.Namespace, objects: dict[str, int], seconds: float) -> dict[str, Any]:
     """Say what the network was trained on, under which terms, how, and what it is not good for."""
     names = [*objects, *(["phantoms"] if options.phantoms else [])]
@@ -250,6 +264,7 @@ def card(options: argparse.Namespace, objects: dict[str, int], seconds: float) -
         "data": {name: {"objects": objects.get(name), "terms": TERMS[name]} for name in names},
         "terms": "weights: AGPL-3.0-or-later as the package; some of the data is for non-commercial use only, see data",
         "limits": "real organelles it saw: mitochondria and synapses; every other class it knows from phantoms alone",
+        "metrics": {"of": LEFT_OUT, "sets": metrics(options.metrics)},
         "params": {
             "crops": options.crops,
             "passes": options.passes,
