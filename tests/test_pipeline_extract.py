@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from famous.config import ClassConfig
-from famous.extract import EllipseParams, extract_slice, make_extractor
+from famous.extract import MaskNetParams, extract_slice
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
 from famous.pipeline import extract as stage
 from famous.pipeline.extract import BlockExtractor, class_names, groups, run_extract, stage_of
 from famous.pipeline.stage import Session
+from famous.yolo.masknet import open_extractor
 from tests.test_pipeline import Log, tree_hash
 from tests.test_pipeline_faults import KilledError, changed, kill_in
 
@@ -63,7 +64,7 @@ def test_the_table_is_the_detected_one_with_pixels(finished):
 def test_a_slice_on_disk_is_that_of_the_pure_function(finished):
     table = read_parquet(finished.detected)
     store = LabelStore.open(finished.labels)
-    recipes = {name: make_extractor(finished.config.recipe(name)) for name in store.classes}
+    recipes = {name: open_extractor(finished.config.recipe(name)) for name in store.classes}
     for z in (0, 11, 23):
         rows = table[table["z"] == z]
         images = extract_slice(finished.stack.slab(z), rows, recipes, voxel_size=finished.voxel_size)
@@ -164,7 +165,7 @@ def test_a_recipe_or_group_that_changes_makes_it_out_of_date(done):
 
 
 def test_a_recipe_that_is_said_as_it_is_changes_nothing(done):
-    same = with_classes(done, lysosome=ClassConfig(color="red", extract={"scale": EllipseParams().scale}))
+    same = with_classes(done, lysosome=ClassConfig(color="red", extract={"level": MaskNetParams().level}))
     assert stage_of(same).parameters["recipes"]["lysosome"] == stage_of(done).parameters["recipes"]["lysosome"]
 
 
