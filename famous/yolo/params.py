@@ -38,6 +38,7 @@ class TrainParams:
     end_to_end: bool = False  # detect with the head that needs no suppression, where the network has one
     seed: int = 0
     device: str = "auto"  # "auto" (a GPU if torch finds one), "cpu", or what torch calls a device
+    bfloat16: bool = True  # compute in half the bits where the CPU has instructions for it; the weights stay in float32
     workers: int = 0  # processes that prepare tiles; 0: none beside the training itself
     download: bool = False  # let ultralytics fetch known weights that are not here; otherwise nothing is downloaded
     augment: AugmentParams = field(default_factory=AugmentParams)

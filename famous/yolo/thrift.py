@@ -54,9 +54,8 @@ def normalise_and_activate() -> Any:
         @staticmethod
         def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
             x, weight, bias, mean, inverse = ctx.saved_tensors
-            slope = weight * inverse
-            shift = bias - mean * slope
-            normal = torch.addcmul(shift[:, None, None], x, slope[:, None, None])
+            variance = inverse.pow(-2) - ctx.eps
+            normal = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, ctx.eps)[0]
             gradient = torch.ops.aten.silu_backward(gradient, normal)
             del normal
             back = torch.ops.aten.native_batch_norm_backward

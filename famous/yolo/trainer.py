@@ -21,6 +21,7 @@ from famous.errors import InputError
 from famous.yolo.augment import augment
 from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
+from famous.yolo.half import half_precision
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.resume import State, load, restore, restore_gradients, save
@@ -118,7 +119,7 @@ def _train(job: Job, state: State, saved: dict[str, Any] | None) -> None:
         "device": choose_device(params.device),
         "workers": params.workers,
     }
-    with thrifty_layers():
+    with thrifty_layers(), half_precision() if params.bfloat16 else contextlib.nullcontext():
         _loop_class(job, state, saved)(overrides=overrides).train()
 
 
