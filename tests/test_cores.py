@@ -1,7 +1,7 @@
 import os
 
 from famous import cores
-from famous.cores import usable_cores
+from famous.cores import threads, usable_cores
 
 
 def test_there_is_a_core_and_no_more_than_the_machine_has():
@@ -17,3 +17,11 @@ def test_a_system_without_affinity_counts_the_machines(monkeypatch):
     monkeypatch.delattr(cores.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(cores.os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+def test_threads_follow_the_variable(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads() == 3
+    for nothing in ("none", "0", "-2", ""):
+        monkeypatch.setenv("OMP_NUM_THREADS", nothing)
+        assert threads() == usable_cores()

@@ -18,13 +18,17 @@ from tests.test_link_agree import WEIGHTS, boxes_of, voted
 SHAPE = (30, 40)
 
 
-def linked_table(rows, names, detected=None):
-    """A linked box table from (n, 7) z, y0, x0, y1, x1, box, instance; `names` says the class of an instance."""
+def linked_table(rows, names, detected=None, reach=None):
+    """A linked box table from (n, 7) z, y0, x0, y1, x1, box, instance.
+
+    `names` says the class of an instance, `reach` how far the masks of a detected class go beyond their boxes.
+    """
     z, y0, x0, y1, x1, box, instance = np.asarray(rows).reshape(-1, 7).T
     voted_class = [names.get(number, "dropped") for number in instance.tolist()]
     columns = dict(zip(box_table.COLUMNS, (box, z, y0, x0, y1, x1, voted_class, np.full(len(z), 0.9)), strict=True))
     table = pd.DataFrame(columns).astype(box_table.COLUMNS)
-    return table.assign(instance=instance.astype(np.uint32), detected_class=detected or voted_class)
+    table = table.assign(instance=instance.astype(np.uint32), detected_class=detected or voted_class)
+    return table if reach is None else table.assign(reach=table["detected_class"].map(reach).astype("float64"))
 
 
 def wobbling():
@@ -44,7 +48,7 @@ def group():
     """The votes, the box ids and the instances of the two tubes."""
     volume = wobbling()
     ids, rows = boxes_of(volume)
-    return Votes.of_group(linked_table(rows, {1: "a", 2: "b"}), ["a", "b"], {}, WEIGHTS, SHAPE), ids, volume
+    return Votes.of_group(linked_table(rows, {1: "a", 2: "b"}), ["a", "b"], WEIGHTS, SHAPE), ids, volume
 
 
 def images(ids, reading):
@@ -118,8 +122,8 @@ def test_masks_beyond_their_boxes_are_found_by_the_class_that_was_detected():
     rows[:, 2] += width // 6
     rows[:, 4] -= width // 6
     detected = ["a" if row % 3 else "b" for row in range(len(rows))]
-    linked = linked_table(rows, {1: "b", 2: "b"}, ["a"] * len(rows))
-    votes = Votes.of_group(linked, ["a", "b"], {"a": 0.35, "b": 0.0}, WEIGHTS, SHAPE)
+    linked = linked_table(rows, {1: "b", 2: "b"}, ["a"] * len(rows), reach={"a": 0.35, "b": 0.0})
+    votes = Votes.of_group(linked, ["a", "b"], WEIGHTS, SHAPE)
     found = dict(votes.agreed(images(ids, range(24)), range(24)))
     for z, labels in found.items():
         if (votes.of(z)[1] == 0).all():
@@ -128,7 +132,8 @@ def test_masks_beyond_their_boxes_are_found_by_the_class_that_was_detected():
     same = voted(volume, WEIGHTS)
     assert np.mean([(labels == same[z]).mean() for z, labels in found.items()]) > 0.99  # but for the margins
 
-    mixed = Votes.of_group(linked_table(rows, {1: "b", 2: "b"}, detected), ["a", "b"], {"a": 0.35}, WEIGHTS, SHAPE)
+    linked = linked_table(rows, {1: "b", 2: "b"}, detected, reach={"a": 0.35, "b": 0.0})
+    mixed = Votes.of_group(linked, ["a", "b"], WEIGHTS, SHAPE)
     order = np.argsort(rows[:, 0] * 1000 + rows[:, 5])
     wide = (mixed.rows[:, :4] != rows[order, 1:5]).any(axis=1)
     assert wide.tolist() == [detected[row] == "a" for row in order]
@@ -136,13 +141,14 @@ def test_masks_beyond_their_boxes_are_found_by_the_class_that_was_detected():
 
 def test_boxes_are_clipped_to_the_slice_before_they_are_widened():
     rows = [(0, -6, -3, 10, 20, 1, 1), (0, 20, 30, 35, 44, 2, 2)]
-    votes = Votes.of_group(linked_table(rows, {1: "a", 2: "a"}), ["a"], {"a": 0.1}, WEIGHTS, SHAPE)
+    linked = linked_table(rows, {1: "a", 2: "a"}, reach={"a": 0.1})
+    votes = Votes.of_group(linked, ["a"], WEIGHTS, SHAPE)
     assert votes.of(0)[0].tolist() == [[0, 0, 11, 22, 1, 1], [19, 29, 30, 40, 2, 2]]
 
 
 def test_dropped_boxes_and_other_classes_have_no_vote():
     rows = [(3, 0, 0, 9, 9, 1, 0), (3, 10, 10, 19, 19, 2, 1), (3, 20, 20, 29, 29, 3, 2), (4, 10, 10, 19, 19, 4, 1)]
-    votes = Votes.of_group(linked_table(rows[::-1], {1: "a", 2: "b"}), ["a"], {}, WEIGHTS, SHAPE)
+    votes = Votes.of_group(linked_table(rows[::-1], {1: "a", 2: "b"}), ["a"], WEIGHTS, SHAPE)
     boxes, radii = votes.of(3)
     assert boxes.tolist() == [[10, 10, 19, 19, 2, 1]]
     assert radii.tolist() == [0]
@@ -161,8 +167,8 @@ def test_radii_are_those_of_runs(group):
 
 
 def test_no_box_is_no_vote():
-    empty = linked_table(np.zeros((0, 7), np.int64), {})
-    votes = Votes.of_group(empty, ["a", "b"], {"a": 0.1}, WEIGHTS, SHAPE)
+    empty = linked_table(np.zeros((0, 7), np.int64), {}, reach={"a": 0.1})
+    votes = Votes.of_group(empty, ["a", "b"], WEIGHTS, SHAPE)
     assert votes.rows.shape == (0, 7)
     assert votes.is_of("a").tolist() == [False]
     black = ((z, np.zeros(SHAPE, np.uint32)) for z in range(9))

@@ -3,16 +3,12 @@
 import numpy as np
 import pytest
 import tifffile
+from accuracy.sets import NARROWEST_PX, SMALLEST_PX
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from masknet_crops import (
-    SMALLEST_PX,
-    SMALLEST_SIDE_PX,
-    SOURCES,
     Jitter,
-    Object,
     Scene,
-    Source,
     draw,
     objects_of,
     phantoms,
@@ -47,7 +43,7 @@ def drawn():
 def scene_of(image, *, neighbours=False, contrast=120):
     """Make a scene of one slice, its objects dark."""
     raw = np.where(image > 0, 200 - contrast, 200).astype(np.uint8)
-    return Scene("drawn", raw[None], neighbours, [Object(0, *found) for found in objects_of(image)])
+    return Scene("drawn", raw[None], neighbours, list(objects_of(image, 0, "drawn")))
 
 
 def disc_scene(radius):
@@ -67,26 +63,27 @@ def span(mask, axis):
 
 
 def test_objects_are_the_pieces_that_are_large_enough_with_tight_corners():
-    found = {corners: (mask, outline) for corners, mask, outline in objects_of(drawn())}
+    found = {item.corners: item.mask for item in objects_of(drawn(), 0, "drawn")}
     assert set(found) == {(10, 20, 30, 50), (50, 60, 90, 100), (95, 100, 115, 130), (100, 5, 110, 25)}
-    for (y0, x0, y1, x1), (mask, _) in found.items():
+    for (y0, x0, y1, x1), mask in found.items():
         assert mask.shape == (y1 - y0, x1 - x0)
         assert mask.dtype == bool
-    assert found[(10, 20, 30, 50)][0].all()
-    assert np.array_equal(found[(50, 60, 90, 100)][0], ellipse(40, 40))
+    assert found[(10, 20, 30, 50)].all()
+    assert np.array_equal(found[(50, 60, 90, 100)], ellipse(40, 40))
 
 
 def test_the_outline_is_the_rim_in_the_slice_x_before_y():
     image = drawn()
-    for (y0, x0, y1, x1), mask, outline in objects_of(image):
-        x, y = outline.T.astype(int)
+    for item in objects_of(image, 0, "drawn"):
+        (y0, x0, y1, x1), mask = item.corners, item.mask
+        x, y = item.outline.T.astype(int)
         assert (x.min(), y.min(), x.max(), y.max()) == (x0, y0, x1 - 1, y1 - 1)
         rim = np.zeros_like(mask)
         rim[y - y0, x - x0] = True
         assert not (rim & ~mask).any()
         assert np.array_equal(ndimage.binary_fill_holes(rim), mask)
-    rectangle = next(iter(objects_of(image)))
-    assert len(rectangle[2]) == 2 * (20 + 30) - 4
+    rectangle = next(iter(objects_of(image, 0, "drawn")))
+    assert len(rectangle.outline) == 2 * (20 + 30) - 4
 
 
 def test_labels_that_touch_stay_apart_and_another_inside_is_no_hole_of_the_box():
@@ -94,21 +91,21 @@ def test_labels_that_touch_stay_apart_and_another_inside_is_no_hole_of_the_box()
     image[5:25, 5:25] = 1
     image[5:25, 25:55] = 2
     image[10:20, 30:40] = 3
-    found = list(objects_of(image))
-    assert [corners for corners, _, _ in found] == [(5, 5, 25, 25), (5, 25, 25, 55), (10, 30, 20, 40)]
-    assert [int(mask.sum()) for _, mask, _ in found] == [400, 500, 100]
+    found = list(objects_of(image, 0, "drawn"))
+    assert [item.corners for item in found] == [(5, 5, 25, 25), (5, 25, 25, 55), (10, 30, 20, 40)]
+    assert [int(item.mask.sum()) for item in found] == [400, 500, 100]
 
 
 def test_an_empty_slice_has_no_objects():
-    assert list(objects_of(np.zeros((9, 9), dtype=np.uint8))) == []
+    assert list(objects_of(np.zeros((9, 9), dtype=np.uint8), 0, "drawn")) == []
 
 
 @given(side=st.integers(4, 8), length=st.integers(4, 12))
 def test_an_object_counts_from_its_smallest_size(side, length):
     image = np.zeros((30, 30), dtype=np.uint8)
     image[3 : 3 + side, 4 : 4 + length] = 1
-    large = side * length >= SMALLEST_PX and min(side, length) >= SMALLEST_SIDE_PX
-    assert len(list(objects_of(image))) == large
+    large = side * length >= SMALLEST_PX and min(side, length) >= NARROWEST_PX
+    assert len(list(objects_of(image, 0, "drawn"))) == large
 
 
 # Crops
@@ -289,14 +286,14 @@ def test_beyond_a_mask_alone_lies_nothing():
 
 
 def test_a_set_is_read_with_its_objects_and_their_classes(tmp_path):
-    folder = tmp_path / "tiny"
+    folder = tmp_path / "isbi2012"
     folder.mkdir()
     labels = np.stack([drawn(), np.zeros_like(drawn()), drawn()])
     raw = np.random.default_rng(0).integers(0, 256, labels.shape).astype(np.uint8)
     tifffile.imwrite(folder / "raw.tif", raw)
     tifffile.imwrite(folder / "mito_inst.tif", labels)
     tifffile.imwrite(folder / "synapse_inst.tif", np.where(labels == 3, labels, 0))
-    scene = read_scene(tmp_path, Source("tiny", ("mito_inst", "synapse_inst")))
+    scene = read_scene(tmp_path, "isbi2012")
     assert np.array_equal(scene.volume, raw)
     assert scene.neighbours
     assert [item.z for item in scene.objects] == [0] * 4 + [2] * 4 + [0, 2]
@@ -334,10 +331,9 @@ def test_phantoms_show_organelles_of_several_classes_with_their_neighbours():
 
 
 def test_a_real_set_gives_tight_boxes(shared_data):
-    source = next(source for source in SOURCES if source.name == "isbi2012")
-    if not (shared_data / source.name).is_dir():
+    if not (shared_data / "isbi2012").is_dir():
         pytest.skip("the set is not here")
-    scene = read_scene(shared_data, source)
+    scene = read_scene(shared_data, "isbi2012")
     assert scene.objects
     assert {item.class_name for item in scene.objects} == {"mitochondrion", "synapse"}
     rng = np.random.default_rng(0)

@@ -22,7 +22,6 @@ from famous.yolo.runtime import (
     decode,
     load_detector,
     suppress,
-    threads,
     to_input,
 )
 from tests.test_yolo_network import random_model
@@ -263,10 +262,3 @@ def test_without_openvino_onnx_runtime_stands_in(monkeypatch):
     assert cpu_runtime() == "openvino"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cpu_runtime() == "onnx"
-
-
-def test_threads_follow_the_variable(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert threads() == 3
-    monkeypatch.setenv("OMP_NUM_THREADS", "none")
-    assert threads() >= 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
+from accuracy.sets import SETS, true_masks
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -14,27 +15,14 @@ from famous.extract.crops import SIDE_PX, frame, halvings, sample
 from famous.synthetic import Phantom, PhantomParams
 from famous.voxels import VoxelSize
 
-SMALLEST_PX = 30  # pixels of the smallest object in a slice
-SMALLEST_SIDE_PX = 6
-DISTINCT = 2**20  # labels of one slice are told apart by its component
-
-
-@dataclass(frozen=True)
-class Source:
-    """One labelled image volume of the shared data, and the label files that hold its objects."""
-
-    name: str
-    labels: tuple[str, ...]
-    neighbours: bool = True  # its slices follow one another
-
-
-SOURCES = (
-    Source("lucchi", ("mito_inst",)),
-    Source("vnc", ("mito_inst", "synapse")),
-    Source("cdeep3m", ("mito_inst",)),
-    Source("isbi2012", ("mito_inst", "synapse_inst")),
-    Source("hela", ("mito_inst",), neighbours=False),
-)
+#: data set → the label files that hold its objects
+LABELS = {
+    "lucchi": ("mito_inst",),
+    "vnc": ("mito_inst", "synapse"),
+    "cdeep3m": ("mito_inst",),
+    "isbi2012": ("mito_inst", "synapse_inst"),
+    "hela": ("mito_inst",),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class Object:
     corners: tuple[int, int, int, int]  # tight box
     mask: NDArray[np.bool_]  # inside the tight box
     outline: NDArray[np.float64]  # (n, 2) x, y of the pixels on its rim, in the slice
-    class_name: str = "mitochondrion"
+    class_name: str
 
 
 @dataclass
@@ -66,15 +54,15 @@ class Scene:
         return np.moveaxis(self.volume[chosen], 0, 2)
 
 
-def read_scene(data: Path, source: Source) -> Scene:
+def read_scene(data: Path, source: str) -> Scene:
     """Read one volume of DATA with the tight boxes and masks of every object."""
-    folder = data / source.name
-    scene = Scene(source.name, read_raw(folder), source.neighbours)
-    for labels in source.labels:
+    folder = data / source
+    scene = Scene(source, read_raw(folder), SETS[source].consecutive)
+    for labels in LABELS[source]:
         volume = tifffile.imread(folder / f"{labels}.tif")
         name = "synapse" if labels.startswith("synapse") else "mitochondrion"
         for z in range(len(volume)):
-            scene.objects += [Object(z, *found, name) for found in objects_of(volume[z])]
+            scene.objects += objects_of(volume[z], z, name)
     return scene
 
 
@@ -85,26 +73,12 @@ def read_raw(folder: Path) -> NDArray[np.uint8]:
     return np.stack([cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in sorted((folder / "raw").glob("*.png"))])
 
 
-def objects_of(
-    image: NDArray[np.generic],
-) -> Iterator[tuple[tuple[int, int, int, int], NDArray[np.bool_], NDArray[np.float64]]]:
-    """Find the connected pieces of every label of one slice that are large enough: corners, mask, outline."""
-    for label, place in enumerate(ndimage.find_objects(image.astype(np.int32)), 1):
-        if place is None:
-            continue
-        own = (image[place] == label).astype(np.uint8)
-        _, parts, stats, _ = cv2.connectedComponentsWithStats(own)
-        for part, (x, y, width, height, pixels) in enumerate(stats[1:], 1):
-            if pixels < SMALLEST_PX or min(height, width) < SMALLEST_SIDE_PX:
-                continue
-            mask = parts[y : y + height, x : x + width] == part
-            top, left = place[0].start + y, place[1].start + x
-            rim = mask & ~ndimage.binary_erosion(mask)
-            yield (
-                (int(top), int(left), int(top + height), int(left + width)),
-                mask,
-                np.argwhere(rim)[:, ::-1] + np.array([left, top], dtype=np.float64),
-            )
+def objects_of(image: NDArray[np.generic], z: int, class_name: str) -> Iterator[Object]:
+    """Find the connected pieces of every label of one slice that are large enough."""
+    for true in true_masks(image):
+        y0, x0, y1, x1 = (int(value) for value in true.corners)
+        rim = true.mask & ~ndimage.binary_erosion(true.mask)
+        yield Object(z, (y0, x0, y1, x1), true.mask, np.argwhere(rim)[:, ::-1] + np.array([x0, y0], float), class_name)
 
 
 def phantoms(seeds: range, slices_each: int = 6, side_px: int = 384) -> Iterator[Scene]:
@@ -133,7 +107,7 @@ def phantoms(seeds: range, slices_each: int = 6, side_px: int = 384) -> Iterator
         scene = Scene(f"phantom {seed}", volume, neighbours=True)
         for number, z in enumerate(chosen):
             for name, labels in phantom.labels(z).items():
-                scene.objects += [Object(3 * number + 1, *found, name) for found in objects_of(labels)]
+                scene.objects += objects_of(labels, 3 * number + 1, name)
         yield scene
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from famous.extract.crops import LARGEST_ERROR, SIDE_PX, prompt
+from famous.extract.crops import SIDE_PX, prompt, trust
 from famous.files import write_json
 from famous.yolo.card import digest
 from famous.yolo.masknet import CARD_NAME, FILE_NAME
@@ -65,7 +65,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     started = time.perf_counter()
-    sources = [source for source in learnt_from.SOURCES if source.name not in options.leave_out]
+    sources = [source for source in learnt_from.LABELS if source not in options.leave_out]
     real = [learnt_from.read_scene(options.data, source) for source in sources]
     share = PHANTOM_SHARE if options.phantoms else 0.0
     made = _phantom_crops(options) if options.phantoms else None
@@ -193,7 +193,7 @@ def disturbed(
     planes = planes + torch.randn(count, 3, 1, 1) * 0.1  # each slice has an exposure of its own
     planes = _scaled(planes * (1 + torch.randn(count, 3, 1, 1) * 0.1))
     told = torch.from_numpy(prompt().copy())[None].repeat(count, 1, 1, 1)
-    told[:, 0] *= (1 - errors / LARGEST_ERROR).clamp(min=0)[:, None, None]
+    told[:, 0] *= torch.from_numpy(trust(errors.numpy()))[:, None, None]
     together = torch.cat([planes, told], 1).contiguous(memory_format=torch.channels_last)
     return together, truth.float() / 255
 

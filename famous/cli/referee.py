@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from famous.cli import options
@@ -63,7 +64,7 @@ def show_ranking(project: "Project", console: Console = err) -> None:
         best = verdict.ranking.head(SHOWN)
         ranked = ", ".join(f"{name} {score:.2f}" for name, score in zip(best["recipe"], best["score"], strict=True))
         tried = int(best["boxes"].max()) if len(best) else 0
-        table.add_row(_plain(verdict.class_name), ranked, f"{tried}", _plain(reason(project, verdict)))
+        table.add_row(escape(verdict.class_name), ranked, f"{tried}", escape(reason(project, verdict)))
     console.print(table)
 
 
@@ -79,8 +80,3 @@ def _lines(project: "Project", verdict: "Verdict") -> list[str]:
             values = "  ".join(f"{row[name]:>{len(name)}.2f}" for name in EVIDENCE)
             told.append(f"{row['rank']:>2} {row['recipe']:<{width}}  {row['score']:.3f}  {values}")
     return told
-
-
-def _plain(text: str) -> str:
-    """Keep brackets from being read as markup."""
-    return text.replace("[", "\\[")

@@ -86,9 +86,10 @@ def prompt(side_px: int = SIDE_PX, margin: float = MARGIN) -> NDArray[np.float32
     return planes
 
 
-def trust(box_error: float) -> float:
-    """Turn the error of a box's sides, a share of them, into what the network is told inside the box: 1 … 0."""
-    return max(0.0, 1 - box_error / LARGEST_ERROR)
+def trust(box_error: float | NDArray[np.floating]) -> NDArray[np.float32]:
+    """Turn the error of boxes' sides, a share of them, into what the network is told inside the box: 1 … 0."""
+    strength: NDArray[np.float32] = np.maximum(0, 1 - np.asarray(box_error, dtype=np.float32) / LARGEST_ERROR)
+    return strength
 
 
 def to_planes(crops: NDArray[np.generic], margin: float = MARGIN, *, box_error: float = 0.0) -> NDArray[np.float32]:

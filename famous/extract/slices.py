@@ -111,6 +111,16 @@ def widened(corners: NDArray[np.integer], reach: float, shape: tuple[int, int]) 
     return inside
 
 
+def pixel_corners(boxes: pd.DataFrame, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Tell how far the pixels of boxes may reach in a slice (y, x): (n, 4), wider than the box by column `reach`."""
+    corners: NDArray[np.int64] = np.clip(boxes[CORNERS].to_numpy(np.int64), 0, [*shape, *shape])
+    if "reach" in boxes:
+        shares = boxes["reach"].to_numpy(np.float64)
+        for share in np.unique(shares):
+            corners[shares == share] = widened(corners[shares == share], float(share), shape)
+    return corners
+
+
 def in_boxes(
     extractor: Extractor, slab: NDArray[np.uint8], corners: NDArray[np.int32], voxel_size: VoxelSize
 ) -> list[NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.boxes import CORNERS
-from famous.extract.slices import widened
+from famous.extract.slices import pixel_corners
 from famous.io.label_store import LabelStore
 from famous.masks import Mask, PackedMask
 from famous.voxels import VoxelSize
@@ -55,12 +55,11 @@ def mesh_path(folder: Path, extent: Extent) -> Path:
 def extents(linked: pd.DataFrame, shape: Sequence[int]) -> list[Extent]:
     """List the instances of a linked box table by id, each with the range of its boxes and their mean score.
 
-    Where masks reach beyond their boxes (column `reach`, a share of the sides) the range does too, inside the stack
-    (z, y, x).
+    `shape` is that of the stack (z, y, x); where masks reach beyond their boxes, the range does too.
     """
     own = linked[(linked["instance"] > 0) & (linked["pixels"] > 0)]
-    if "reach" in own:
-        own = _reaching(own, shape)
+    corners = pixel_corners(own, (shape[-2], shape[-1]))
+    own = own.assign(**dict(zip(CORNERS, corners.T, strict=True)))
     grouped = own.groupby("instance", sort=True).agg(
         class_name=("class_name", "first"),
         z0=("z", "min"),
@@ -85,16 +84,6 @@ def extents(linked: pd.DataFrame, shape: Sequence[int]) -> list[Extent]:
         )
         for row in grouped.reset_index().to_dict("records")
     ]
-
-
-def _reaching(boxes: pd.DataFrame, shape: Sequence[int]) -> pd.DataFrame:
-    """Widen boxes as far as their masks reach."""
-    corners = boxes[CORNERS].to_numpy(np.int64, copy=True)
-    shares = boxes["reach"].to_numpy(np.float64)
-    for share in np.unique(shares):
-        own = shares == share
-        corners[own] = widened(corners[own], float(share), (shape[-2], shape[-1]))
-    return boxes.assign(**dict(zip(CORNERS, corners.T, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from famous.pipeline import extract
 from famous.pipeline.extract import groups, read_once
 from famous.pipeline.parts import Parts, blocks, shares
 from famous.pipeline.project import Project
-from famous.pipeline.referee import recipes_of
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.pipeline.votes import Votes
 from famous.voxels import VoxelSize
@@ -150,10 +149,8 @@ def _votes(project: Project, linked: pd.DataFrame, sets: list[list[str]]) -> tup
     weights = _weights(project)
     if weights is None:
         return ()
-    recipes = recipes_of(project, [name for group in sets for name in group])
-    reach = {name: float(getattr(recipe, "reach", 0.0)) for name, recipe in recipes.items()}
     height, width = project.stack.shape[1:3]
-    return tuple(Votes.of_group(linked, group, reach, weights, (height, width)) for group in sets)
+    return tuple(Votes.of_group(linked, group, weights, (height, width)) for group in sets)
 
 
 def with_voxels(linked: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 """The boxes of classes that are linked together as a vote between slices needs them, and the vote, slice by slice."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.boxes import CORNERS
-from famous.extract.slices import widened
+from famous.extract.slices import pixel_corners
 from famous.link.agree import Pieces, agree, painted, pieces, runs
 
 
@@ -26,21 +25,13 @@ class Votes:
         cls,
         linked: pd.DataFrame,
         group: list[str],
-        reach: Mapping[str, float],
         weights: NDArray[np.float64],
         shape: tuple[int, int],
     ) -> "Votes":
-        """Gather the boxes of the classes of a group.
-
-        `reach` is the share of its sides by which the mask of a box goes beyond it, by the class that was detected: the
-        class that an instance has got by vote made no masks. `shape` is that of a slice (y, x).
-        """
+        """Gather the boxes of the classes of a group; `shape` is that of a slice (y, x)."""
         own = linked[linked["class_name"].isin(group) & (linked["instance"] > 0)].sort_values(["z", "box"])
         z, instance = own["z"].to_numpy(np.int64), own["instance"].to_numpy(np.int64)
-        corners = np.clip(own[CORNERS].to_numpy(np.int64), 0, [*shape, *shape])
-        for name, share in reach.items():
-            chosen = (own["detected_class"] == name).to_numpy()
-            corners[chosen] = widened(corners[chosen], share, shape)
+        corners = pixel_corners(own, shape)
         rows = np.column_stack([corners, own["box"].to_numpy(np.int64), instance, runs(instance, z, len(weights) - 1)])
         size = int(linked["instance"].max()) + 1 if len(linked) else 1
         instances = {}

@@ -4,7 +4,6 @@ ONNX holds numbers and operators and no code, and the file is held to the SHA-25
 """
 
 import json
-import os
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from famous.cores import threads
 from famous.errors import InputError, MissingError
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
 from famous.extract.crops import SIDE_PX
@@ -83,9 +83,8 @@ class OpenVinoMaskNet:
 
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
-        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-        if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-            options["INFERENCE_NUM_THREADS"] = given
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        options = {"INFERENCE_NUM_THREADS": threads(), **hints}
         self._own = threading.local()
         try:
             self._network = core.compile_model(core.read_model(str(file)), "CPU", options)
@@ -108,8 +107,7 @@ class OnnxMaskNet:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-            options.intra_op_num_threads = int(given)
+        options.intra_op_num_threads = threads()
         try:
             self._session = onnxruntime.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from famous.cores import usable_cores
+from famous.cores import threads
 from famous.scratch import process_folder
 
 #: read by ultralytics while it is imported: no look-up of a host, no pip, no banner, no code run from a weights file
@@ -48,20 +48,19 @@ def import_ultralytics() -> ModuleType:
     """
     if "ultralytics" in sys.modules:
         return _silence(sys.modules["ultralytics"])  # someone imported it before: no more than its settings is left
-    threads, options = cv2.getNumThreads(), np.get_printoptions()
+    opencv_threads, options = cv2.getNumThreads(), np.get_printoptions()
     folder = process_folder()
     os.environ.setdefault("MPLCONFIGDIR", str(folder))
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    cores = given if given.isdigit() and int(given) > 0 else str(usable_cores())
-    values = {**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder), "OMP_NUM_THREADS": cores}
+    cores = threads()
+    values = {**ULTRALYTICS_ENVIRONMENT, "YOLO_CONFIG_DIR": str(folder), "OMP_NUM_THREADS": str(cores)}
     with _environment(values), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("ultralytics").setLevel(logging.ERROR)
         ultralytics = importlib.import_module("ultralytics")
         importlib.import_module("ultralytics.models.yolo.detect")
         devices: Any = importlib.import_module("ultralytics.utils.torch_utils")
-        devices.NUM_THREADS = int(cores)  # a training on the CPU sets torch to it
-    cv2.setNumThreads(threads)
+        devices.NUM_THREADS = cores  # a training on the CPU sets torch to it
+    cv2.setNumThreads(opencv_threads)
     np.set_printoptions(**options)
     return _silence(ultralytics)
 

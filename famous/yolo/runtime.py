@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.boxes import iou
-from famous.cores import usable_cores
+from famous.cores import threads
 from famous.detect import Detector
 from famous.errors import ConfigError, InputError, MissingError
 from famous.yolo.card import Card, read_card
@@ -190,14 +190,6 @@ def _has_gpu() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def threads() -> int:
-    """Threads that one detector may use: OMP_NUM_THREADS, else the CPUs of this process."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    return usable_cores()
 
 
 def _onnx(file: Path, device: str) -> Infer:

@@ -233,7 +233,7 @@ def agreed(linked: pd.DataFrame, images: Volume, extractor: Extractor, setting: 
     weights = AgreeParams().weights(VoxelSize(*setting.voxel_size))
     if len(weights) > 1:
         shape = (images.shape[1], images.shape[2])
-        votes = Votes.of_group(linked, [CLASS], {CLASS: reach_of(extractor)}, weights, shape)
+        votes = Votes.of_group(linked.assign(reach=reach_of(extractor)), [CLASS], weights, shape)
         for z, image in votes.agreed(zip(setting.score, images, strict=True), setting.score):
             labels[z - setting.score.start] = image
     return labels
