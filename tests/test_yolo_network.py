@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from famous.errors import InputError
-from famous.yolo.network import SMALLEST_HALVED, export_onnx, has_end_to_end, load_network, raw_network
+from famous.yolo.network import SMALLEST_HALVED, export_onnx, has_end_to_end, inherit_classes, load_network, raw_network
 from famous.yolo.quiet import import_onnxruntime, import_ultralytics
 from famous.yolo.runtime import torch_infer
 
@@ -122,3 +122,32 @@ def test_what_is_no_checkpoint_is_named(tmp_path, content):
     (tmp_path / "broken.pt").write_bytes(content)
     with pytest.raises(InputError, match=r"(?s)broken\.pt.*expected"):
         load_network(tmp_path / "broken.pt")
+
+
+def test_classes_of_the_same_name_are_inherited_whatever_their_order():
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    start = random_model()
+    start.names = {0: "Mitochondrion", 1: "nucleus"}
+    model = DetectionModel("yolo26n.yaml", ch=3, nc=3, verbose=False)
+    before = copy.deepcopy(model.state_dict())
+    assert inherit_classes(model, start, ("golgi", "nucleus", "mitochondrion")) == ["nucleus", "mitochondrion"]
+    for branch in ("cv3", "one2one_cv3"):
+        for scale in range(3):
+            own, other = (getattr(one.model[-1], branch)[scale][-1] for one in (model, start))
+            assert torch.equal(own.weight[1:], other.weight[[1, 0]])
+            assert torch.equal(own.bias[1:], other.bias[[1, 0]])
+    own = {name: value for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert len(own) == 2 * 2 * 3  # weights and biases of two heads at three scales, and no other
+    for name, value in own.items():
+        assert torch.equal(value[0], before[name][0])  # a class that is new is left as it was
+
+
+def test_a_head_of_another_width_leaves_nothing_to_inherit():
+    from ultralytics.nn.tasks import DetectionModel
+
+    start = DetectionModel("yolo26n.yaml", ch=3, nc=80, verbose=False)
+    start.names = {**start.names, 0: "mitochondrion"}
+    assert inherit_classes(random_model(), start, ("mitochondrion", "nucleus")) == []
+    assert inherit_classes(random_model(), random_model(), ("mitochondrion", "nucleus")) == []

@@ -113,7 +113,7 @@ def test_an_epoch_is_bounded_and_prefers_tiles_with_boxes(tmp_path):
     assert dataset_of(job(tmp_path, [tile_with([])] * 3, epoch_tiles=2))[0]["cls"].shape == (0, 1)
 
 
-def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: float = 0.0):
+def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: float = 0.0, keep=None):
     """Make a loop that finished epoch `epoch` (from 0) after so many seconds of this session."""
     return SimpleNamespace(
         epoch=epoch,
@@ -124,6 +124,7 @@ def loop_at(epoch: int, seconds: float, *, epochs: int = FIRST_GUESS, before: fl
         args=SimpleNamespace(epochs=epochs, close_mosaic=15),
         ema=SimpleNamespace(ema="network"),
         loss=SimpleNamespace(detach=lambda: 3.5),
+        keep=keep or (lambda: None),
     )
 
 
@@ -239,12 +240,13 @@ def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
     one = Job(**{**vars(one), "score": lambda network: next(scores)})
     state, stopped = State(), []
     for epoch in range(5):
-        (tmp_path / "last.pt").write_text(f"epoch {epoch + 1}")
-        loop = loop_at(epoch, 1, epochs=100)
+        kept = f"epoch {epoch + 1}"
+        loop = loop_at(epoch, 1, epochs=100, keep=lambda kept=kept: (tmp_path / "last.pt").write_text(kept))
         end_epoch(one, state, loop)
         stopped.append(loop.stop)
     assert stopped == [False, False, False, False, True]
     assert (tmp_path / "best.pt").read_text() == "epoch 2"
+    assert (tmp_path / "last.pt").read_text() == "epoch 5"  # where it stopped, without having become better
     assert (state.best, state.best_epoch) == (0.7, 2)
 
 

@@ -53,7 +53,7 @@ def relight(image: NDArray[np.uint8], rng: np.random.Generator, params: AugmentP
     shift = params.brightness * rng.uniform(-1, 1)
     grey = np.arange(256, dtype=np.float64)
     lut = np.clip(np.rint(((grey - mean) * contrast + mean) * gain + shift), 0, 255).astype(np.uint8)
-    changed: NDArray[np.uint8] = lut[image]
+    changed = np.asarray(cv2.LUT(np.ascontiguousarray(image), lut), dtype=np.uint8).reshape(image.shape)
     if rng.random() < params.blur_chance:
         sigma = params.blur_px * rng.uniform(0.3, 1)
         changed = cv2.GaussianBlur(np.ascontiguousarray(changed), (0, 0), sigma).reshape(image.shape)

@@ -68,6 +68,29 @@ def raw_network(model: Network, *, end_to_end: bool = False) -> Network:
     return Raw().eval()
 
 
+def inherit_classes(model: Network, start: Network, class_names: tuple[str, ...]) -> list[str]:
+    """Let a detection model know at once the classes that the one it starts from knows by the same name.
+
+    ultralytics takes over what has the same shape, which the rows of the classes have not where their number differs.
+    Returns the classes that were taken over; case does not count.
+    """
+    known = {str(name).casefold(): number for number, name in start.names.items()}
+    shared = [(new, known[name.casefold()]) for new, name in enumerate(class_names) if name.casefold() in known]
+    for name in ("cv3", "one2one_cv3"):
+        for own, other in zip(_scores(model, name), _scores(start, name), strict=False):
+            if own.weight.shape[1:] != other.weight.shape[1:]:
+                return []
+            for new, old in shared:
+                own.weight.data[new] = other.weight.data[old]
+                own.bias.data[new] = other.bias.data[old]
+    return [class_names[new] for new, _ in shared]
+
+
+def _scores(model: Network, name: str) -> list[Network]:
+    """The layers that give the score of each class, one a scale of the head."""
+    return [branch[-1] for branch in getattr(model.model[-1], name, None) or []]
+
+
 def _as_it_is(candidates: Network) -> Network:
     return candidates
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from famous.yolo.augment import augment
 from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
 from famous.yolo.half import half_precision
+from famous.yolo.network import inherit_classes
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.resume import State, load, restore, restore_gradients, save
@@ -143,6 +145,20 @@ def opening(weights: Path) -> Iterator[None]:
         ) from problem
 
 
+def inheriting(build: Ultralytics, class_names: tuple[str, ...]) -> Ultralytics:
+    """Wrap how a trainer builds its network, so that it knows the classes of the weights that it starts from."""
+
+    def get_model(
+        loop: Ultralytics, cfg: Ultralytics, weights: Ultralytics = None, verbose: bool = True
+    ) -> Ultralytics:
+        model = build(loop, cfg, weights, verbose)
+        if weights is not None:
+            inherit_classes(model, weights, class_names)
+        return model
+
+    return get_model
+
+
 def mosaic_free(params: TrainParams, epochs: int) -> int:
     """Count the epochs at the end that see no mosaics, of so many in all."""
     return min(params.close_mosaic, epochs // 4)
@@ -156,6 +172,8 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
         def get_dataset(self) -> dict[str, Any]:
             names = dict(enumerate(job.class_names))
             return {"train": "tiles", "val": "tiles", "names": names, "nc": len(names), "channels": 3}
+
+        get_model = inheriting(DetectionTrainer.get_model, job.class_names)
 
         def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Ultralytics:
             del img_path, mode
@@ -194,20 +212,31 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
         def read_results_csv(self) -> dict[str, Any]:
             return {}
 
+        keep = partialmethod(keep_checkpoint, job)
+
         def save_model(self) -> bool:
-            self.last = self.best = job.work / "last.pt.part"
-            model, save_dir = self.args.model, self.args.save_dir
-            self.args.model, self.args.save_dir = job.weights.name, ""  # it does not say where it was made
-            super().save_model()
-            self.args.model, self.args.save_dir = model, save_dir
-            self.last.replace(job.work / "last.pt")
-            self.last = self.best = job.work / "last.pt"
+            if (self.epoch + 1) % job.params.check_every and self.last.exists():
+                return False  # a fifth of a short epoch; `end_epoch` writes it where it is wanted
+            self.keep()
             return True
 
         def final_eval(self) -> None:
             return None
 
     return Loop
+
+
+def keep_checkpoint(loop: Ultralytics, job: Job) -> None:
+    """Write the network as it is now to `last.pt`, which appears whole and does not say where it was made."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    loop.last = loop.best = job.work / "last.pt.part"
+    model, save_dir = loop.args.model, loop.args.save_dir
+    loop.args.model, loop.args.save_dir = job.weights.name, ""
+    DetectionTrainer.save_model(loop)
+    loop.args.model, loop.args.save_dir = model, save_dir
+    loop.last.replace(job.work / "last.pt")
+    loop.last = loop.best = job.work / "last.pt"
 
 
 def hook(loop: Ultralytics, job: Job, state: State, saved: dict[str, Any] | None) -> None:
@@ -281,9 +310,12 @@ def end_epoch(job: Job, state: State, loop: Ultralytics) -> tuple[int, int, floa
         score = float(job.score(loop.ema.ema))
         if score > state.best:
             state.best, state.best_epoch = score, done
+            loop.keep()
             copy_checkpoint(job.work / "last.pt", job.work / "best.pt")
         elif params.patience and done - state.best_epoch >= params.patience:
             loop.stop = True
+    if loop.stop:
+        loop.keep()
     state.epochs, state.finished = int(loop.epochs), bool(loop.stop)
     epochs = done if loop.stop else state.epochs
     return done, epochs, float(loop.loss.detach()), (epochs - done) * seconds_an_epoch
