@@ -19,7 +19,7 @@ import os, shutil, signal, sys
 from dataclasses import replace
 from pathlib import Path
 
-import famous.yolo.resume, famous.yolo.train, famous.yolo.trainer
+import famous.yolo.feed, famous.yolo.resume, famous.yolo.train, famous.yolo.trainer
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.train import train
 from tests.test_yolo_train import TINY, cells
@@ -81,7 +81,7 @@ def end(child):
 
 calm = fork("calm")
 kills = [
-    (famous.yolo.trainer, "augment", 30),  # among the tiles of epoch 2
+    (famous.yolo.feed, "augment", 30),  # among the tiles of epoch 2
     (Path, "replace", 1, lambda path, target: path.name == "resume.pt.part"),  # epoch 2 is written, not yet named
     (famous.yolo.trainer, "copy_checkpoint", 1),  # epoch 2 is found the best, its weights are not kept yet
     (famous.yolo.trainer, "save", 2),  # epoch 2 is done, of epoch 3 only the weights are kept

@@ -3,11 +3,9 @@
 import contextlib
 import math
 import pickle
-import random
 import struct
 import warnings
 from collections.abc import Callable, Iterator
-from copy import copy
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
@@ -16,12 +14,11 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.yolo.augment import augment
 from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
+from famous.yolo.feed import make_dataset
 from famous.yolo.half import half_precision
 from famous.yolo.network import inherit_classes
 from famous.yolo.params import TrainParams
@@ -145,6 +142,10 @@ def opening(weights: Path) -> Iterator[None]:
         ) from problem
 
 
+def _nothing(loop: Ultralytics, **options: Any) -> None:
+    """Stand in for what a loop does elsewhere or not at all."""
+
+
 def inheriting(build: Ultralytics, class_names: tuple[str, ...]) -> Ultralytics:
     """Wrap how a trainer builds its network, so that it knows the classes of the weights that it starts from."""
 
@@ -177,7 +178,7 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
 
         def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Ultralytics:
             del img_path, mode
-            return make_dataset(job, self.args, batch or job.params.batch)
+            return make_dataset(job.tiles, job.class_names, job.params, self.args, batch or job.params.batch)
 
         def get_dataloader(
             self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
@@ -192,6 +193,7 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
             hook(self, job, state, saved)
             return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
 
+        save_metrics = final_eval = _nothing
         setup_model = opening(job.weights)(DetectionTrainer.setup_model)
 
         def resume_training(self, ckpt: Ultralytics) -> None:
@@ -206,9 +208,6 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
         def validate(self) -> tuple[dict[str, float], None]:
             return {}, None
 
-        def save_metrics(self, metrics: dict[str, float]) -> None:
-            del metrics
-
         def read_results_csv(self) -> dict[str, Any]:
             return {}
 
@@ -219,9 +218,6 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
                 return False  # a fifth of a short epoch; `end_epoch` writes it where it is wanted
             self.keep()
             return True
-
-        def final_eval(self) -> None:
-            return None
 
     return Loop
 
@@ -326,75 +322,3 @@ def copy_checkpoint(source: Path, target: Path) -> None:
     beside = target.with_name(f"{target.name}.part")
     beside.write_bytes(source.read_bytes())
     beside.replace(target)
-
-
-def make_dataset(job: Job, hyp: Ultralytics, batch: int) -> Ultralytics:
-    """Build the dataset that feeds tiles from memory, turned and relit, to ultralytics' mosaic and scaling."""
-    from ultralytics.data.dataset import YOLODataset
-
-    tiles, chances = job.tiles, tile_chances(job.tiles, job.params.epoch_tiles)
-
-    class Tiles(YOLODataset):  # type: ignore[misc]
-        mosaic = True  # until the loop closes it
-
-        def get_img_files(self, img_path: str) -> list[str]:
-            del img_path
-            return [f"tile {i}" for i in range(len(tiles))]
-
-        def get_labels(self) -> list[dict[str, Any]]:
-            return [{"cls": classes[:, None]} for classes in tiles.classes]
-
-        def update_labels(self, include_class: Ultralytics) -> None:
-            del include_class
-
-        def __len__(self) -> int:
-            return len(tiles) if chances is None else job.params.epoch_tiles
-
-        def get_image_and_label(self, index: int) -> dict[str, Any]:
-            rng = np.random.default_rng(random.getrandbits(64))
-            if chances is not None:
-                index = int(rng.choice(len(tiles), p=chances))
-            tile = tiles[index]
-            image, corners = augment(tile.image, tile.corners, rng, job.params.augment)
-            label = {
-                "im_file": f"tile {index}",
-                "img": image,
-                "ori_shape": image.shape[:2],
-                "resized_shape": image.shape[:2],
-                "ratio_pad": (1.0, 1.0),
-                "cls": tile.classes[:, None].astype(np.float32),
-                "bboxes": corners[:, [1, 0, 3, 2]].astype(np.float32),
-                "bbox_format": "xyxy",
-                "normalized": False,
-            }
-            labelled: dict[str, Any] = self.update_labels_info(label)
-            return labelled
-
-    names = dict(enumerate(job.class_names))
-    dataset = Tiles(
-        img_path="tiles",
-        imgsz=job.params.input_px,
-        batch_size=batch,
-        augment=True,
-        hyp=copy(hyp),
-        cache=None,
-        data={"names": names, "nc": len(names), "channels": 3},
-        task="detect",
-    )
-    dataset.cache = "ram"  # mosaic partners come from all tiles, not from the few that were read last
-    dataset.transforms = dataset.build_transforms(copy(hyp))
-    return dataset
-
-
-def tile_chances(tiles: TileFile, epoch_tiles: int) -> NDArray[np.float64] | None:
-    """Chance of each tile to be drawn where an epoch cannot hold them all; None where it can.
-
-    Tiles with boxes come up three times out of four, so that empty cytoplasm teaches but does not fill the epoch.
-    """
-    if len(tiles) <= epoch_tiles:
-        return None
-    filled = np.array([len(classes) > 0 for classes in tiles.classes])
-    if filled.all() or not filled.any():
-        return np.full(len(tiles), 1 / len(tiles))
-    chances: NDArray[np.float64] = np.where(filled, 0.75 / filled.sum(), 0.25 / (~filled).sum())
-    return chances
