@@ -110,16 +110,14 @@ def _weights() -> str:
 
 def _start() -> Finding:
     from famous.yolo.params import TrainParams
-    from famous.yolo.train import WEIGHTS_VARIABLE, find_weights
+    from famous.yolo.train import find_weights
 
     params = TrainParams()
     try:
         return Finding("start weights", True, str(find_weights(params, Path())), needed=False)
     except FamousError:
-        mend = (
-            f"say --download once, give --start PATH, or name its folder in {WEIGHTS_VARIABLE}; only training needs it"
-        )
-        return Finding("start weights", False, f"{params.weights} is not here", mend, needed=False)
+        mend = "pip install --force-reinstall famous, or give others with --start PATH; only training needs them"
+        return Finding("start weights", False, "those that ship are not here", mend, needed=False)
 
 
 def _chromium() -> Finding:

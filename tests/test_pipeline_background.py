@@ -99,7 +99,7 @@ def bare(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
-    return open_project(str(write_cell(tmp_path)))
+    return open_project(str(write_cell(tmp_path)), Choices(start="yolo26n.pt"))
 
 
 def configure(project, **train):

@@ -229,7 +229,7 @@ def test_the_hints_name_the_detector_that_found_nothing(project, monkeypatch, tm
     unnamed = dataclasses.replace(project, config=dataclasses.replace(project.config, weights=None))
     said = "\n".join(nothing_found_hints(unnamed))
     assert said.startswith("no box was found in 10 slices")
-    assert "the detector that ships has seen phantoms only" in said
+    assert "the detector that ships has seen mitochondria of few tissues" in said
     assert said.index(f"`famous annotate {project.folder}`") < said.index(f"`famous train {project.folder}`")
     project.model.mkdir(parents=True)
     (project.model / "card.json").write_text("{}")

@@ -41,7 +41,7 @@ def test_without_labels_the_shipped_detector_is_named_at_once(finished):
     log = Log()
     outcome = run(finished, Session(log))
     (said,) = outcome.notes
-    assert "the detector that ships is used, which has seen phantoms only" in said
+    assert "the detector that ships is used, which has seen mitochondria of few tissues" in said
     assert log.said[0] == ("note", "", said)
     assert [stage for what, stage, _ in log.said if what == "end"] == ["detect", "extract", "link", "mesh", "measure"]
 

@@ -35,7 +35,7 @@ def test_what_cannot_be_meant_is_refused(name, value):
 
 def test_defaults_are_the_measured_recipe():
     params = TrainParams()
-    assert (params.weights, params.minutes, params.input_px, params.batch) == ("yolo26n.pt", 30, 768, 4)
+    assert (params.weights, params.minutes, params.input_px, params.batch) == ("packaged", 30, 768, 4)
     assert (params.learning_rate, params.close_mosaic, params.channels) == (1e-3, 15, "2.5d")
     assert not params.download
 

@@ -17,6 +17,7 @@ from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
 from famous.yolo.train import detect_slices, find_weights, train, validation_block, why_unscored
 
+COCO = TrainParams(weights="yolo26n.pt")
 TINY = TrainParams(weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu")
 
 
@@ -146,7 +147,7 @@ def test_missing_weights_say_where_to_put_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAMOUS_WEIGHTS", raising=False)
     with pytest.raises(MissingError, match=r"yolo26n\.pt.*--start PATH.*FAMOUS_WEIGHTS"):
-        find_weights(TrainParams(), tmp_path)
+        find_weights(COCO, tmp_path)
 
 
 def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
@@ -156,15 +157,15 @@ def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
     assert find_weights(TrainParams(weights=str(file)), tmp_path) == file
     for value in (tmp_path, file):
         monkeypatch.setenv("FAMOUS_WEIGHTS", str(value))
-        assert find_weights(TrainParams(), tmp_path) == file
+        assert find_weights(COCO, tmp_path) == file
     monkeypatch.setenv("FAMOUS_WEIGHTS", str(tmp_path))
     with pytest.raises(MissingError, match=r"yolo26s\.pt"):
         find_weights(TrainParams(weights="yolo26s.pt"), tmp_path)
     assert find_weights(TrainParams(weights="yolo26n.yaml"), tmp_path) == Path("yolo26n.yaml")
     monkeypatch.delenv("FAMOUS_WEIGHTS")
-    assert find_weights(TrainParams(), tmp_path) == file  # where a download would have put it
+    assert find_weights(COCO, tmp_path) == file  # where a download would have put it
     with pytest.raises(MissingError, match=r"yolo26n\.pt"):
-        find_weights(TrainParams(), tmp_path / "other")
+        find_weights(COCO, tmp_path / "other")
 
 
 def test_a_download_happens_only_when_asked_and_says_when_it_fails(tmp_path, monkeypatch):

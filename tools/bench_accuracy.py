@@ -1,6 +1,8 @@
 """How accurate the boxes, pixels and organelles are, beside every recipe and beside networks trained on masks.
 
     python tools/bench_accuracy.py truth DATA [--masknets FOLDER] [--sets lucchi vnc …] [--jitter 0.08]
+    python tools/bench_accuracy.py starts DATA --set lucchi --slices 20 --minutes 5 15 30 60 --work runs/starts
+        --starts COCO=yolo26n.pt default=runs/without_lucchi/best.pt
     python tools/bench_accuracy.py detected DATA --set lucchi --slices 5 10 20 --minutes 30 --work runs/accuracy
         [--masknets FOLDER] [--weights START] [--peers unet forest]
 
@@ -9,6 +11,9 @@ two cores, and prints Markdown.
 
 `truth`: every recipe on the tight boxes of true masks. FOLDER holds `without_<set>.onnx` for each set: masknet weights
 that were trained on all other sets, so that no figure comes from data that the network has seen.
+
+`starts`: a detector is trained on the boxes of few slices for each number of minutes, once from each of the weights,
+and its boxes are scored on another block; the curves show what starting from one is worth.
 
 `detected`: a detector is trained on the boxes of few slices, spread evenly over a block of slices, and everything is
 scored on another block. `--peers` also trains, on the same slices for the same minutes, what needs masks: a 2D U-Net
@@ -35,6 +40,12 @@ def main() -> None:
         if options.json is not None:
             options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
         return
+    if options.mode == "starts":
+        from accuracy.starts import bench_starts
+
+        starts = dict(start.split("=", 1) for start in options.starts)
+        bench_starts(options.data, options.set, options.work, options.slices, options.minutes, starts)
+        return
     from accuracy.detected import Bench, bench_detected
 
     bench = Bench(
@@ -54,18 +65,24 @@ def parse() -> argparse.Namespace:
     modes = parser.add_subparsers(dest="mode", required=True)
     truth = modes.add_parser("truth", help="recipes on true boxes")
     detected = modes.add_parser("detected", help="from few labelled slices, beside peers that need masks")
-    for mode in (truth, detected):
+    starts = modes.add_parser("starts", help="what the weights to start from are worth")
+    for mode in (truth, detected, starts):
         mode.add_argument("data", type=Path)
+    for mode in (truth, detected):
         mode.add_argument("--masknets", type=Path, help="folder with without_<set>.onnx")
+    for mode in (detected, starts):
+        mode.add_argument("--set", choices=["lucchi", "vnc"], default="lucchi")
+        mode.add_argument("--work", type=Path, required=True)
+    starts.add_argument("--slices", type=int, default=20)
+    starts.add_argument("--minutes", type=float, nargs="+", default=[5, 15, 30, 60])
+    starts.add_argument("--starts", nargs="+", required=True, metavar="NAME=WEIGHTS")
     known = ["lucchi", "vnc", "cdeep3m", "isbi2012", "hela"]
     truth.add_argument("--sets", nargs="+", choices=known, default=known)
     truth.add_argument("--jitter", type=float, default=0.0, help="share of its length by which a box's side is moved")
     truth.add_argument("--step", type=int, help="score every so many slices, in place of the set's own step")
     truth.add_argument("--json", type=Path, help="write the figures here, too")
-    detected.add_argument("--set", choices=["lucchi", "vnc"], default="lucchi")
     detected.add_argument("--slices", type=int, nargs="+", default=[5, 10, 20])
     detected.add_argument("--minutes", type=float, default=30)
-    detected.add_argument("--work", type=Path, required=True)
     detected.add_argument("--weights", help="detector weights to start from; default: DATA/weights/yolo26n.pt")
     detected.add_argument("--peers", nargs="*", choices=["unet", "forest"], default=[])
     return parser.parse_args()

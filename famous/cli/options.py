@@ -56,7 +56,8 @@ ChannelsOption = Annotated[
     Literal["2.5d", "gray"] | None, typer.Option("--channels", help="Neighbours in z as channels, or the slice alone.")
 ]
 StartOption = Annotated[
-    str | None, typer.Option("--start", help="Ultralytics detection weights or YAML to train from.")
+    str | None,
+    typer.Option("--start", help="Weights or model YAML to train from; default: the detector that ships."),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]

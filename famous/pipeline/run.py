@@ -43,7 +43,10 @@ def run(project: Project, session: Session | None = None) -> Outcome:
     else:
         notes = labelling_notes(read_annotations(project))
         if project.config.weights is None and not (project.model / "card.json").exists():
-            notes.append("no slice is labelled and done: the detector that ships is used, which has seen phantoms only")
+            notes.append(
+                "no slice is labelled and done: the detector that ships is used, which has seen "
+                "mitochondria of few tissues, and the other classes in phantoms only"
+            )
         for note in notes:
             session.reporter.note(note)
     boxes = run_detect(project, session)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from famous.errors import ConfigError
 from famous.yolo.augment import AugmentParams
 
+PACKAGED = "packaged"  # the detector that ships with the package
 CHANNELS = ("2.5d", "gray")
 
 
@@ -12,7 +13,7 @@ CHANNELS = ("2.5d", "gray")
 class TrainParams:
     """How a detector is trained."""
 
-    weights: str = "yolo26n.pt"  # ultralytics detection weights or model YAML to start from: a path or a known name
+    weights: str = PACKAGED  # where to start: "packaged", or ultralytics detection weights or a model YAML
     minutes: float = 30.0  # wall clock for training, counted over kills and restarts
     epochs: int | None = None  # instead of the minutes
     input_px: int = 768  # side of the network's input

@@ -152,11 +152,17 @@ def load_detector(path: str | Path, *, device: str = "auto", runtime: str = "aut
 
 
 def packaged_detector() -> Path:
-    """Folder of the small detector that ships with the package, trained on phantoms."""
+    """Folder of the detector that ships with the package; its card says what it was trained on."""
     folder = Path(__file__).resolve().parents[1] / "weights"
     if not (folder / "card.json").is_file():
         raise MissingError(f"{folder}: the packaged detector is not there; reinstall famous")
     return folder
+
+
+def packaged_start() -> Path:
+    """Weights of the detector that ships, as a training starts from them; InputError if they are not its card's."""
+    folder = packaged_detector()
+    return read_card(folder).check(folder, "best.pt")
 
 
 def _choose(folder: Path, card: Card, device: str, runtime: str) -> tuple[str, str]:

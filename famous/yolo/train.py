@@ -20,9 +20,9 @@ from famous.voxels import VoxelSize
 from famous.yolo.card import Card, digest, write_card
 from famous.yolo.dataset import TileFile, annotated_tiles, choose_pixel_nm, write_tiles
 from famous.yolo.network import NMS_IOU, Network, export_onnx, has_end_to_end, load_network, raw_network
-from famous.yolo.params import TrainParams
+from famous.yolo.params import PACKAGED, TrainParams
 from famous.yolo.quiet import import_ultralytics
-from famous.yolo.runtime import SCORE_FLOOR, YoloDetector, load_detector, torch_infer
+from famous.yolo.runtime import SCORE_FLOOR, YoloDetector, load_detector, packaged_start, torch_infer
 from famous.yolo.score import score_boxes
 from famous.yolo.trainer import Job, fit
 
@@ -155,8 +155,10 @@ def why_unscored(slices: list[int], params: TrainParams) -> str:
 def weights_here(name: str, folder: Path) -> Path | None:
     """Look for a weights file: as a path, in the folder that FAMOUS_WEIGHTS names, in the folder of the model.
 
-    The last is where a download puts it. None where it is nowhere.
+    The last is where a download puts it. None where it is nowhere. The name of those that ship finds them.
     """
+    if name == PACKAGED:
+        return packaged_start()
     given = os.environ.get(WEIGHTS_VARIABLE)
     places = [Path(name), *([Path(given) / name, Path(given)] if given else []), folder / Path(name).name]
     for place in places:
@@ -172,6 +174,8 @@ def find_weights(params: TrainParams, folder: Path) -> Path:
     ------
     MissingError
         If they are nowhere and may not be downloaded.
+    InputError
+        If those that ship are not what their card describes.
     """
     name = params.weights
     if (here := weights_here(name, folder)) is not None:

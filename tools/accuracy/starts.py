@@ -1,0 +1,55 @@
+"""What the weights that a training starts from are worth: boxes after some minutes from each, on unseen slices."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench_famous import SETTINGS, prepare
+from rich.console import Console
+
+from accuracy.detected import Bench, evenly
+from famous.pipeline.stage import Session
+from famous.pipeline.train import run_train
+from famous.progress import Bars
+from famous.yolo.runtime import load_detector
+from famous.yolo.score import BoxScores, score_boxes
+from famous.yolo.train import detect_slices
+
+COLUMNS = ("recall .5", "precision .5", "recall .75", "precision .75", "mAP50", "mAP75", "mAP50-95")
+
+
+def bench_starts(data: Path, name: str, work: Path, slices: int, minutes: list[float], starts: dict[str, str]) -> None:
+    """Print a row for each number of minutes and each start, as soon as it is there."""
+    setting, bench = SETTINGS[name], Bench(data, name, work, 0)
+    train = evenly(setting.train[0], setting.train[-1], slices)
+    block = f"{setting.score.start}–{setting.score.stop - 1}"
+    print(f"## {name}: {slices} slices of {train[0]}–{train[-1]} train, {block} score")
+    print(f"\nPrecision and recall at score 0.25.\n\n| minutes | start | epochs | {' | '.join(COLUMNS)} |")
+    print("|---:|---|---:|" + "---:|" * len(COLUMNS), flush=True)
+    for budget in minutes:
+        for start, weights in starts.items():
+            sys.stderr.write(f"{start}, {budget:g} minutes\n")
+            options = argparse.Namespace(
+                data=data, work=work / f"{name}_{slices}_{start}_{budget:g}", minutes=budget, weights=weights
+            )
+            project = prepare(options, replace(setting, train=train), bench.true_boxes, bench.truth.shape)
+            with Bars(Console(stderr=True)) as bars:
+                card = run_train(project, Session(bars))
+            found = detect_slices(project.stack, setting.score, load_detector(project.model, device="cpu"))
+            true = bench.true_boxes[bench.true_boxes["z"].isin(setting.score)]
+            print(line(budget, start, card.epochs, score_boxes(true, found, score=0.25)["all"]), flush=True)
+
+
+def line(minutes: float, start: str, epochs: int, scores: BoxScores) -> str:
+    """One row of the table."""
+    figures = (
+        scores.recall,
+        scores.precision,
+        scores.recall75,
+        scores.precision75,
+        scores.map50,
+        scores.map75,
+        scores.map50_95,
+    )
+    return f"| {minutes:g} | {start} | {epochs} | " + " | ".join(f"{value:.3f}" for value in figures) + " |"
