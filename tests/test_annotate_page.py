@@ -548,7 +548,8 @@ def overlap(a: Any, b: Any) -> float:
 
 
 TRAINING = """
-train: {weights: yolo26n.yaml, epochs: 2, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {weights: yolo26n.yaml, epochs: 2, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 0}}
 detect: {score: 0.01}
 """
 LABELLED = (2, 6, 10, 14, 18, 22)
@@ -594,7 +595,8 @@ def test_boxes_drawn_in_the_page_train_a_detector_that_a_run_then_uses(tmp_path,
 
 
 TAUGHT = """
-train: {{weights: {weights}, epochs: 12, input_px: 256, batch: 4, epoch_tiles: 24, validate: false, device: cpu}}
+train: {{weights: {weights}, epochs: 12, input_px: 256, batch: 4, epoch_tiles: 24, validate: false, device: cpu,
+        masks: {{steps: 3}}}}
 """
 DASHED = "famous.store.assistant.good.length"
 

@@ -16,7 +16,8 @@ from tests.cells import CELL, write_cell
 from tests.commands import call, call_json, famous
 
 CONFIG = """
-train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 0}}
 """
 
 

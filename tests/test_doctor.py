@@ -159,7 +159,7 @@ def test_start_weights_are_wanted_for_training_only(monkeypatch, tmp_path):
     monkeypatch.setattr("famous.yolo.train.find_weights", missing)
     finding = doctor._start()
     assert (finding.ok, finding.needed) == (False, False)
-    assert "--download" in finding.mend
+    assert "reinstall" in finding.mend
 
 
 @pytest.mark.parametrize("program", ["chromium", "google-chrome", None])

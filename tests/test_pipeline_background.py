@@ -21,7 +21,8 @@ from famous.yolo.card import Card, read_card, write_card
 from tests.cells import CELL, write_cell
 
 CONFIG = """
-train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 0}}
 """
 
 

@@ -204,7 +204,7 @@ def test_every_class_is_in_one_group(names, exclusive):
 def worker_of(project, table):
     classes = LabelStore.open(project.labels).classes
     recipes = {name: project.config.recipe(name) for name in classes}
-    return BlockExtractor(project.stack, project.voxel_size, recipes, (), project.labels, table)
+    return BlockExtractor(project.stack, project.voxel_size, recipes, (), project.labels, table, project.model)
 
 
 def test_a_block_counts_its_own_boxes_and_travels_to_another_process(done):

@@ -209,10 +209,10 @@ def test_two_at_once_in_one_folder_are_refused(labelled):
 
 
 def test_masknet_is_tried_where_its_network_is(labelled, monkeypatch):
-    def gone():
+    def gone(model):
         raise MissingError("masknet.json: not there")
 
-    monkeypatch.setattr(stage, "masknet_digest", lambda: "1234")
+    monkeypatch.setattr(stage, "masknet_digest", lambda model=None: "1234")
     assert "masknet" in tried("mitochondrion")
     monkeypatch.setattr(stage, "masknet_digest", gone)
     assert "masknet" not in tried("mitochondrion")
@@ -223,13 +223,13 @@ def test_masknet_is_tried_where_its_network_is(labelled, monkeypatch):
 
 
 def test_another_network_makes_it_ask_again(labelled, monkeypatch):
-    monkeypatch.setattr(stage, "open_extractor", lambda recipe: make_extractor(EllipseParams()))
-    monkeypatch.setattr(stage, "masknet_digest", lambda: "1234")
+    monkeypatch.setattr(stage, "open_extractor", lambda recipe, model: make_extractor(EllipseParams()))
+    monkeypatch.setattr(stage, "masknet_digest", lambda model=None: "1234")
     run_referee(labelled, Session())
     asked = judging(monkeypatch)
     run_referee(labelled, Session())
     assert not asked
-    monkeypatch.setattr(stage, "masknet_digest", lambda: "5678")
+    monkeypatch.setattr(stage, "masknet_digest", lambda model=None: "5678")
     run_referee(labelled, Session())
     assert asked
 

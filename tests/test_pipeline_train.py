@@ -5,16 +5,20 @@ import dataclasses
 import pytest
 
 from famous.errors import InputError
+from famous.extract import MaskNetParams
 from famous.pipeline.annotations import import_boxes
+from famous.pipeline.extract import network_of
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
 from famous.pipeline.train import run_train
 from famous.synthetic import Phantom
+from famous.yolo.masknet import masknet_digest
 from tests.cells import CELL, write_cell
 
 CONFIG = """
-train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 1}}
 detect: {score: 0.01}
 """
 
@@ -41,6 +45,8 @@ def test_a_run_trains_on_the_labelled_slices_and_uses_that_detector(labelled):
     assert not any("phantoms only" in note for note in outcome.notes)
     card = run_train(labelled, Session())
     assert set(card.slices) == {2, 10, 18}
+    learnt = network_of({"late endosome": MaskNetParams()}, labelled.model)
+    assert learnt == {"masknet": card.sha256["masknet.onnx"]} != {"masknet": masknet_digest()}  # not what ships
     stamp = (labelled.model / "best.onnx").stat().st_mtime_ns
     again = run(open_project(str(labelled.folder)))
     assert (labelled.model / "best.onnx").stat().st_mtime_ns == stamp

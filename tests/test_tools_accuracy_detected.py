@@ -23,7 +23,8 @@ from tests.accuracy_phantoms import SETTING, SHAPE, TUBES, tubes, write_data
 TINY_FOREST = ForestParams(trees=10, batch=5, pixels=2000, sigma_max=4)
 TINY_NET = UNetParams(channels=(8, 16), crop_px=48, learning_rate=1e-2, save_seconds=0.5)
 TINY_TRAINING = """
-train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 0}}
 """
 
 

@@ -8,7 +8,8 @@ from famous.yolo.score import BoxScores
 from tests.accuracy_phantoms import SETTING, write_data
 
 TINY = """
-train: {epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu}
+train: {epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
+        masks: {steps: 0}}
 """
 
 

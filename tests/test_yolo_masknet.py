@@ -1,6 +1,7 @@
 """The door to the shipped box → mask network, tried on tiny networks that answer one of their planes."""
 
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,8 @@ from famous.extract.crops import SIDE_PX, frame, prompt, sample, to_planes
 from famous.extract.ellipse import EllipseExtractor
 from famous.extract.otsu import OtsuExtractor
 from famous.voxels import VoxelSize
-from famous.yolo.card import digest
+from famous.yolo.card import Card, digest
+from famous.yolo.card import write_card as write_model_card
 from famous.yolo.masknet import (
     CARD_NAME,
     FILE_NAME,
@@ -348,6 +350,45 @@ def test_its_digest_is_the_one_of_its_card(shipped_elsewhere):
     (shipped_elsewhere / CARD_NAME).unlink()
     with pytest.raises(MissingError, match="card"):
         masknet_digest()
+
+
+# The network that learnt a stack
+
+
+@pytest.fixture
+def taught(tmp_path, convolution):
+    """A model folder whose training taught the network, too."""
+    shutil.copyfile(convolution, tmp_path / FILE_NAME)
+    write_model_card(tmp_path, Card(("a",), 3, 8.0, 0.7, sha256={FILE_NAME: digest(convolution)}))
+    return tmp_path
+
+
+def test_the_network_that_learnt_the_stack_comes_first(taught, convolution):
+    planes = noise(2)
+    network = open_extractor(MaskNetParams(), taught).network
+    assert np.array_equal(network(planes), open_masknet(convolution)(planes))
+    assert open_extractor(MaskNetParams(), taught).network is network
+    assert masknet_digest(taught) == digest(convolution)
+
+
+def test_another_training_is_opened_anew(taught, inside):
+    before = open_extractor(MaskNetParams(), taught).network
+    shutil.copyfile(inside, taught / FILE_NAME)
+    with pytest.raises(InputError, match=r"masknet\.onnx: found SHA-256 .* expected"):
+        open_extractor(MaskNetParams(), taught)
+    write_model_card(taught, Card(("a",), 3, 8.0, 0.7, sha256={FILE_NAME: digest(inside)}))
+    after = open_extractor(MaskNetParams(), taught).network
+    assert after is not before
+    assert np.array_equal(after(noise(1)), open_masknet(inside)(noise(1)))
+
+
+@pytest.mark.parametrize("folder", ["none", "empty", "detector alone"])
+def test_without_one_the_network_that_ships_is_asked(folder, tmp_path):
+    if folder == "detector alone":
+        write_model_card(tmp_path, Card(("a",), 3, 8.0, 0.7, sha256={"best.onnx": "0"}))
+    model = None if folder == "none" else tmp_path
+    assert open_extractor(MaskNetParams(), model).network is packaged_masknet()
+    assert masknet_digest(model) == masknet_digest()
 
 
 # The network that ships

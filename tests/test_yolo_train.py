@@ -1,6 +1,7 @@
 """Train on four drawn slices, a few seconds each time: what is left on disk, the clock, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,19 @@ from famous.detect import DetectParams, detect_slice
 from famous.errors import InputError, MissingError
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
+from famous.yolo.adapt import AdaptParams
 from famous.yolo.card import digest, read_card
+from famous.yolo.masknet import masknet_digest
 from famous.yolo.params import TrainParams
 from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
 from famous.yolo.train import detect_slices, find_weights, train, validation_block, why_unscored
 
+STILL = AdaptParams(steps=0)
 COCO = TrainParams(weights="yolo26n.pt")
-TINY = TrainParams(weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu")
+TINY = TrainParams(
+    weights="yolo26n.yaml", epochs=2, input_px=64, batch=2, val_from=4, check_every=1, device="cpu", masks=STILL
+)
 
 
 def cells(n: int = 4, side: int = 64) -> tuple[Stack, object]:
@@ -58,6 +64,18 @@ def test_weights_and_card_are_left_and_nothing_else(trained):
     assert {file.name for file in folder.iterdir()} == {"best.onnx", "best.pt", "card.json"}
     assert read_card(folder).class_names == ("bright", "dark")
     assert card.sha256 == {name: digest(folder / name) for name in ("best.onnx", "best.pt")}
+
+
+def test_the_network_of_the_masks_learns_the_same_boxes(tmp_path):
+    stack, boxes = cells()
+    params = replace(TINY, epochs=1, masks=AdaptParams(steps=1, looks=1, batch=2))
+    card = train(stack, boxes, [0, 1, 2, 3], folder=tmp_path, params=params)
+    assert {file.name for file in tmp_path.iterdir()} == {"best.onnx", "best.pt", "card.json", "masknet.onnx"}
+    assert card.sha256["masknet.onnx"] == digest(tmp_path / "masknet.onnx") != masknet_digest()
+    assert card.params["masks"]["steps"] == 1
+    card = train(stack, boxes, [0, 1, 2, 3], folder=tmp_path, params=replace(params, masks=STILL))
+    assert not (tmp_path / "masknet.onnx").exists()
+    assert "masknet.onnx" not in card.sha256
 
 
 def test_the_card_says_what_was_learnt_and_how_well(trained):

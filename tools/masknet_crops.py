@@ -11,7 +11,7 @@ from accuracy.sets import SETS, true_masks
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from famous.extract.crops import SIDE_PX, frame, halvings, sample
+from famous.extract.crops import frame, sample, sample_alone
 from famous.synthetic import Phantom, PhantomParams
 from famous.voxels import VoxelSize
 
@@ -146,16 +146,3 @@ def draw(
     canvas = np.zeros((y1 - y0 + 2, x1 - x0 + 2), dtype=np.uint8)
     canvas[1:-1, 1:-1] = item.mask * 255
     return crop, sample_alone(canvas, affine, (y0 - 1, x0 - 1)), sigma
-
-
-def sample_alone(mask: NDArray[np.uint8], affine: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[np.uint8]:
-    """Sample a mask whose first pixel lies at `origin` (y, x); beyond it there is nothing."""
-    moved = affine.copy()
-    moved[:, 2] -= (origin[1], origin[0])
-    for _ in range(halvings(affine)):
-        spare = [(0, side % 2) for side in mask.shape]
-        mask = cv2.resize(np.pad(mask, spare), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        moved[:, :2] /= 2
-        moved[:, 2] = (moved[:, 2] + 0.5) / 2 - 0.5
-    size = (SIDE_PX, SIDE_PX)
-    return cv2.warpAffine(mask, moved, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

@@ -28,8 +28,9 @@ from famous import boxes as box_table
 from famous.boxes import CORNERS, concat
 from famous.io.volumes import read_label_volume
 from famous.stack import Stack, Window, measure_window, to_uint8
-from famous.synthetic import Phantom, PhantomParams
+from famous.synthetic import CLASS_NAMES, Phantom, PhantomParams
 from famous.voxels import VoxelSize
+from famous.yolo.adapt import AdaptParams
 from famous.yolo.card import Card, read_card, write_card
 from famous.yolo.dataset import Tile, cut_slice
 from famous.yolo.params import TrainParams
@@ -38,7 +39,7 @@ from famous.yolo.score import score_boxes
 from famous.yolo.train import detect_slices, train
 
 TARGET = Path(__file__).resolve().parents[1] / "famous" / "weights"
-CLASSES = ("early endosome", "late endosome", "lysosome", "mitochondrion", "nucleus")
+CLASSES = tuple(sorted(CLASS_NAMES))
 PIXEL_NM = 8.0
 SIDE_PX = 640
 PHANTOM_PX = 512
@@ -81,6 +82,7 @@ def main() -> None:
             epoch_tiles=len(learnt),
             close_mosaic=8,
             validate=False,
+            masks=AdaptParams(steps=0),
             device=options.device,
         )
         folder = Path(scratch) / "model"

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from famous.extract.crops import SIDE_PX, prompt, trust
+from famous.extract.crops import SIDE_PX
 from famous.files import write_json
 from famous.yolo.card import digest
+from famous.yolo.disturb import disturbed
 from famous.yolo.masknet import CARD_NAME, FILE_NAME
 
 TARGET = Path(__file__).resolve().parents[1] / "famous" / "weights"
@@ -146,7 +147,8 @@ def train(examples: Examples, *, passes: int, rng: np.random.Generator) -> MaskN
         losses = []
         for step in range(steps):
             chosen = order[step * BATCH : (step + 1) * BATCH]
-            planes, wanted = disturbed(grey[chosen], truth[chosen], errors[chosen], rng)
+            planes, known = disturbed(grey[chosen], truth[chosen][:, None], errors[chosen], rng)
+            wanted = known[:, 0]
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = network(planes)
             loss = difference(logits.float(), wanted)
@@ -165,56 +167,6 @@ def difference(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     both, sizes = (found * wanted).sum((1, 2)), found.sum((1, 2)) + wanted.sum((1, 2))
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((1, 2))
     return (entropy + 1 - (2 * both + 1) / (sizes + 1)).mean()
-
-
-def disturbed(
-    grey: torch.Tensor, truth: torch.Tensor, errors: torch.Tensor, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror, turn and expose crops (n, 3, side, side) as another microscope might; planes and truth."""
-    planes = grey.float()
-    if rng.random() < 0.5:
-        planes, truth = planes.flip(2), truth.flip(1)
-    if rng.random() < 0.5:
-        planes, truth = planes.flip(3), truth.flip(2)
-    if rng.random() < 0.5:
-        planes, truth = planes.transpose(2, 3), truth.transpose(1, 2)
-    if rng.random() < 0.5:
-        planes = planes.flip(1)  # z runs the other way
-    count = len(planes)
-    alone = torch.rand(count) < 0.3
-    planes[alone] = planes[alone, 1:2]  # a slice without neighbours
-    planes = _scaled(planes)
-    curve = (torch.rand(count, 1, 1, 1) - 0.5) * 0.2
-    planes = planes + curve * (planes.square() - 1).clamp(-1, 4)
-    planes = _blurred(planes)
-    planes = planes + torch.randn(planes.shape) * torch.rand(count, 1, 1, 1).square() * 0.8
-    light = torch.randn(count, 1, 3, 3) * torch.rand(count, 1, 1, 1).square() * 0.5
-    planes = planes + functional.interpolate(light, size=SIDE_PX, mode="bicubic", align_corners=True)
-    planes = planes + torch.randn(count, 3, 1, 1) * 0.1  # each slice has an exposure of its own
-    planes = _scaled(planes * (1 + torch.randn(count, 3, 1, 1) * 0.1))
-    told = torch.from_numpy(prompt().copy())[None].repeat(count, 1, 1, 1)
-    told[:, 0] *= torch.from_numpy(trust(errors.numpy()))[:, None, None]
-    together = torch.cat([planes, told], 1).contiguous(memory_format=torch.channels_last)
-    return together, truth.float() / 255
-
-
-def _scaled(planes: torch.Tensor) -> torch.Tensor:
-    """Centre and scale by the middle slice, as `famous.extract.crops.to_planes` does."""
-    middle = planes[:, 1]
-    mean, std = middle.mean((1, 2)), middle.std((1, 2)).clamp(min=1e-3)
-    return (planes - mean[:, None, None, None]) / std[:, None, None, None]
-
-
-def _blurred(planes: torch.Tensor) -> torch.Tensor:
-    """Blur a quarter of the crops, and take half of the resolution from 15 % of them."""
-    lot = torch.rand(len(planes))
-    soft, coarse = lot < 0.25, (lot >= 0.25) & (lot < 0.4)
-    if soft.any():
-        planes[soft] = functional.avg_pool2d(functional.pad(planes[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
-    if coarse.any():
-        halved = functional.avg_pool2d(planes[coarse], 2)
-        planes[coarse] = functional.interpolate(halved, scale_factor=2.0, mode="bilinear")
-    return planes
 
 
 class Probability(nn.Module):

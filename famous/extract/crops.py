@@ -41,6 +41,19 @@ def sample(plane: NDArray[np.generic], affine: Affine, side_px: int = SIDE_PX) -
     return np.asarray(sampled)
 
 
+def sample_alone(mask: NDArray[np.uint8], affine: NDArray[np.float64], origin: tuple[int, int]) -> NDArray[np.uint8]:
+    """Sample a mask whose first pixel lies at `origin` (y, x); beyond it there is nothing."""
+    moved = affine.copy()
+    moved[:, 2] -= (origin[1], origin[0])
+    for _ in range(halvings(affine)):
+        spare = [(0, side % 2) for side in mask.shape]
+        mask = np.asarray(cv2.resize(np.pad(mask, spare), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+        moved[:, :2] /= 2
+        moved[:, 2] = (moved[:, 2] + 0.5) / 2 - 0.5
+    size = (SIDE_PX, SIDE_PX)
+    return np.asarray(cv2.warpAffine(mask, moved, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), dtype=np.uint8)
+
+
 def halvings(affine: Affine) -> int:
     """Count how often the source is halved before it is sampled."""
     step = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))

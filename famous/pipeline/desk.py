@@ -167,7 +167,7 @@ class _Work:
         return tuple(facts)
 
     def recipe(self, class_name: str) -> Extractor:
-        return open_extractor(configuration.read(self._yaml).recipe(class_name))
+        return open_extractor(configuration.read(self._yaml).recipe(class_name), self._project.model)
 
     def model(self) -> Model | None:
         """Return the model that is open; another one is opened in the background, since that takes seconds."""

@@ -41,10 +41,13 @@ class BlockExtractor:
     exclusive: tuple[tuple[str, ...], ...]
     store: Path
     table: Path
+    model: Path  # folder of what was trained on this stack
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the box ids of these slices; returns columns box, pixels."""
-        extractors: dict[str, Extractor] = {name: open_extractor(recipe) for name, recipe in self.recipes.items()}
+        extractors: dict[str, Extractor] = {
+            name: open_extractor(recipe, self.model) for name, recipe in self.recipes.items()
+        }
         store = LabelStore.open(self.store)
         rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
@@ -95,17 +98,17 @@ def stage_of(project: Project) -> Stage:
         parameters={
             "recipes": {name: {"method": type(recipe).__name__, **plain(recipe)} for name, recipe in recipes.items()},
             "exclusive": plain(project.config.extract.exclusive),
-            **network_of(recipes),
+            **network_of(recipes, project.model),
         },
         inputs={"detect": above},
         outputs=(project.extracted, project.labels),
     )
 
 
-def network_of(recipes: Mapping[str, RecipeParams]) -> dict[str, str]:
+def network_of(recipes: Mapping[str, RecipeParams], model: Path) -> dict[str, str]:
     """Name the network that the recipes ask, if any does: another one makes another result."""
     asked = any(isinstance(recipe, MaskNetParams) for recipe in recipes.values())
-    return {"masknet": masknet_digest()} if asked else {}
+    return {"masknet": masknet_digest(model)} if asked else {}
 
 
 def run_extract(project: Project, session: Session) -> pd.DataFrame:
@@ -136,6 +139,7 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
             project.config.extract.exclusive,
             project.labels,
             project.detected,
+            project.model,
         )
         work = shares(len(project.stack), BLOCK)
         counted = pd.concat(run_parts(parts, work, worker, session, threaded=True), ignore_index=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -149,7 +150,7 @@ def _judge(project: Project, boxes: pd.DataFrame, session: Session) -> list[Verd
     groups = {str(name): group for name, group in boxes.groupby("class_name", sort=True)}
     chosen = {name: _chosen(group, params) for name, group in groups.items()}
     recipes = {
-        name: {recipe: open_extractor(own) for recipe, own in tried(name).items()}
+        name: {recipe: open_extractor(own, project.model) for recipe, own in tried(name).items()}
         for name, group in chosen.items()
         if len(group)
     }
@@ -188,15 +189,15 @@ def _fingerprint(project: Project, names: list[str]) -> str:
         "window": str(project.config.window),
         "invert": str(project.config.invert),
         "annotations": annotations_hash(project),
-        "masknet": _masknet() or "",
+        "masknet": _masknet(project.model) or "",
     }
     return manifest.fingerprint("referee", parameters, inputs)
 
 
-def _masknet() -> str | None:
-    """SHA-256 of the network; None where it is not installed."""
+def _masknet(model: Path | None = None) -> str | None:
+    """SHA-256 of the network that a project asks; None where it is not installed."""
     try:
-        return masknet_digest()
+        return masknet_digest(model)
     except MissingError:
         return None
 

@@ -16,7 +16,8 @@ from famous.errors import InputError, MissingError
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
 from famous.extract.crops import SIDE_PX
 from famous.extract.masknet import MaskNetwork
-from famous.yolo.card import digest
+from famous.yolo.card import FILE_NAME as DETECTOR_CARD
+from famous.yolo.card import digest, read_card
 from famous.yolo.quiet import import_onnxruntime, import_openvino, onnx_errors
 from famous.yolo.runtime import cpu_runtime
 
@@ -25,22 +26,47 @@ CARD_NAME = "masknet.json"
 PLANES = 5  # of a crop, as `crops.to_planes` makes them
 
 
-def open_extractor(params: RecipeParams) -> Extractor:
-    """Build the extractor that these parameters steer; masknet gets the network that ships with the package."""
-    if isinstance(params, MaskNetParams):
-        return MaskNetExtractor(packaged_masknet(), params)
-    return make_extractor(params)
+def open_extractor(params: RecipeParams, model: Path | None = None) -> Extractor:
+    """Build the extractor that these parameters steer.
+
+    masknet gets the network that learnt the stack, where the model folder holds one, else the one that ships.
+    """
+    if not isinstance(params, MaskNetParams):
+        return make_extractor(params)
+    adapted = _adapted(model)
+    return MaskNetExtractor(_open_adapted(*adapted) if adapted is not None else packaged_masknet(), params)
 
 
 @lru_cache(maxsize=1)
 def packaged_masknet() -> MaskNetwork:
     """Open the network that ships with the package, once a process; MissingError or InputError if it is not there."""
-    folder = Path(__file__).resolve().parents[1] / "weights"
-    return open_masknet(check_masknet(folder))
+    return open_masknet(packaged_file())
 
 
-def masknet_digest() -> str:
-    """SHA-256 of the network that ships with the package, as its card states it."""
+def _adapted(model: Path | None) -> tuple[Path, str] | None:
+    """The network that learnt a stack and its SHA-256, as the card of the model folder states them."""
+    if model is None or not (model / DETECTOR_CARD).is_file():
+        return None
+    card = read_card(model)
+    return (card.check(model, FILE_NAME), card.sha256[FILE_NAME]) if FILE_NAME in card.sha256 else None
+
+
+@lru_cache(maxsize=2)
+def _open_adapted(file: Path, sha256: str) -> MaskNetwork:
+    """Open a network once a process; another training writes one of another SHA-256."""
+    del sha256
+    return open_masknet(file)
+
+
+def packaged_file() -> Path:
+    """Return the file of the network that ships with the package, if it is the one that its card describes."""
+    return check_masknet(Path(__file__).resolve().parents[1] / "weights")
+
+
+def masknet_digest(model: Path | None = None) -> str:
+    """SHA-256 of the network that `open_extractor` opens, as its card states it."""
+    if (adapted := _adapted(model)) is not None:
+        return adapted[1]
     folder = Path(__file__).resolve().parents[1] / "weights"
     return _stated(folder / CARD_NAME)
 

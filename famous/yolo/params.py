@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from famous.errors import ConfigError
+from famous.yolo.adapt import AdaptParams
 from famous.yolo.augment import AugmentParams
 
 PACKAGED = "packaged"  # the detector that ships with the package
@@ -43,6 +44,7 @@ class TrainParams:
     workers: int = 0  # processes that prepare tiles; 0: none beside the training itself
     download: bool = False  # let ultralytics fetch known weights that are not here; otherwise nothing is downloaded
     augment: AugmentParams = field(default_factory=AugmentParams)
+    masks: AdaptParams = field(default_factory=AdaptParams)  # how the box → mask network learns the stack
 
     def __post_init__(self) -> None:
         if self.channels not in CHANNELS:

@@ -17,8 +17,11 @@ from famous.detect import Detector, DetectParams, detect_slice
 from famous.errors import InputError, MissingError
 from famous.stack import Stack
 from famous.voxels import VoxelSize
+from famous.yolo.adapt import AdaptParams, adapt
 from famous.yolo.card import Card, digest, write_card
 from famous.yolo.dataset import TileFile, annotated_tiles, choose_pixel_nm, write_tiles
+from famous.yolo.masknet import FILE_NAME as MASKNET
+from famous.yolo.masknet import packaged_file, packaged_masknet
 from famous.yolo.network import NMS_IOU, Network, export_onnx, has_end_to_end, load_network, raw_network
 from famous.yolo.params import PACKAGED, TrainParams
 from famous.yolo.quiet import import_ultralytics
@@ -41,6 +44,8 @@ def train(
     progress: Progress | None = None,
 ) -> Card:
     """Fine-tune a detector and write `best.onnx`, `best.pt` and `card.json` into a model folder.
+
+    The box → mask network learns the same boxes, see `famous.yolo.adapt`, and is written there as `masknet.onnx`.
 
     A run that was killed goes on from its last epoch when it is called again with the same input; its half-done work
     lies in `folder/work`, which goes at the end. Nothing in `folder` changes before the new detector is whole. With
@@ -255,7 +260,11 @@ def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, fol
     strip_optimizer(str(checkpoint), str(ready / "best.pt"), {"date": None, "git": None})  # bytes tell no place or time
     network, end_to_end = load_network(ready / "best.pt", end_to_end=bool(card.params["end_to_end"]))
     export_onnx(network, ready / "best.onnx")
-    names = ("best.pt", "best.onnx")
+    names = ["best.pt", "best.onnx"]
+    learnt = boxes[boxes["z"].isin(card.slices)]
+    masks = AdaptParams(**card.params["masks"])
+    if masks.steps and adapt(stack, learnt, packaged_masknet(), packaged_file(), ready / MASKNET, masks):
+        names.append(MASKNET)
     card = replace(card, nms_iou=0.0 if end_to_end else NMS_IOU, sha256={name: digest(ready / name) for name in names})
     write_card(ready, card)
     if card.validation_slices:
@@ -266,5 +275,7 @@ def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, fol
         write_card(ready, card)
     for name in (*names, "card.json"):
         (ready / name).replace(folder / name)
+    if MASKNET not in names:
+        (folder / MASKNET).unlink(missing_ok=True)  # of a training before
     shutil.rmtree(folder / WORK)
     return card

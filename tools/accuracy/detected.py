@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -16,9 +17,9 @@ from rich.console import Console
 
 from accuracy.metrics import VolumeScores, boxes_of, pieces, score_volume
 from accuracy.peers import affordable, apply_rule, box_minutes, make_peer, mask_minutes, tuned_rule
-from accuracy.recipes import CLASS, recipes
+from accuracy.recipes import ADAPTED, CLASS, recipes
 from famous import boxes as box_table
-from famous.extract import Extractor, extract_slice
+from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, extract_slice
 from famous.extract.slices import reach_of
 from famous.files import write_text
 from famous.io.volumes import read_label_volume
@@ -31,6 +32,8 @@ from famous.pipeline.votes import Votes
 from famous.progress import Bars
 from famous.stack import slabs
 from famous.voxels import VoxelSize
+from famous.yolo.adapt import AdaptParams, adapt
+from famous.yolo.masknet import open_masknet
 
 COLUMNS = (
     "labels",
@@ -185,7 +188,10 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
     )
     project = prepare(options, replace(bench.setting, train=train), bench.true_boxes, bench.truth.shape)
     detected, trained = detect(project, bench.setting.score)
-    for recipe, extractor in recipes(bench.name, bench.masknets).items():
+    known = recipes(bench.name, bench.masknets)
+    if bench.masknets is not None:
+        known[ADAPTED] = taught(bench, project, train)
+    for recipe, extractor in known.items():
         boxes, labels = extract(project, detected, extractor, bench.setting)
         minutes = box_minutes(drawn)
         told = f"{drawn} boxes on {slices_told(train)}"
@@ -197,6 +203,18 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
         for painted_slices in dict.fromkeys([tuple(same_time), train]):
             masks = int(objects[list(painted_slices)].sum())
             yield peer_row(bench, peer, project, painted_slices, masks, results)
+
+
+def taught(bench: Bench, project: Project, train: tuple[int, ...]) -> Extractor:
+    """Teach the network that never saw this set the boxes of the labelled slices, as a training does."""
+    if bench.masknets is None:
+        raise ValueError("no networks to start from")
+    start, target = bench.masknets / f"without_{bench.name}.onnx", bench.work / f"{bench.name}_{len(train)}.onnx"
+    boxes = bench.true_boxes[bench.true_boxes["z"].isin(train)]
+    started = time.monotonic()
+    number = adapt(project.stack, boxes, open_masknet(start), start, target, AdaptParams())
+    sys.stderr.write(f"masknet learnt {number} boxes in {time.monotonic() - started:.0f} s\n")
+    return MaskNetExtractor(open_masknet(target), MaskNetParams())
 
 
 def detect(project: Project, score: range) -> tuple[pd.DataFrame, float]:

@@ -22,6 +22,7 @@ from famous.yolo.masknet import open_masknet
 CLASS = "mitochondrion"
 FILLED = "filled box"
 MASKNET = "masknet, never saw this set"
+ADAPTED = "masknet, after it learnt the labelled boxes"
 
 
 class Filled:
