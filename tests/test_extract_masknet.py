@@ -298,6 +298,19 @@ def test_the_network_is_told_how_well_the_boxes_fit(box_error):
     assert np.array_equal(seen[0][0, 4], prompt()[1])
 
 
+def test_an_error_that_is_left_open_is_the_extractor_s():
+    seen = []
+
+    def spy(planes):
+        seen.append(planes)
+        return ellipses(planes)
+
+    slab, box = np.zeros((200, 200, 3), np.uint8), np.array([[50, 50, 90, 90]], np.int32)
+    for params, error in ((MaskNetParams(), 0.1), (MaskNetParams(box_error=0), 0)):
+        MaskNetExtractor(spy, params, 0.1)(slab, box, VoxelSize(5, 5, 5))
+        assert seen[-1][0, 3].max() == pytest.approx(float(trust(error)))
+
+
 @pytest.mark.parametrize("box_error", [-0.01, float("inf"), float("nan")])
 def test_an_error_of_boxes_that_is_no_share_is_refused(box_error):
     with pytest.raises(InputError, match=rf"found box_error {box_error}, expected a share of 0 or more"):

@@ -18,6 +18,7 @@ from famous.errors import InputError, MissingError
 from famous.extract import EllipseParams, MaskNetExtractor, MaskNetParams, OtsuParams
 from famous.extract.crops import SIDE_PX, frame, prompt, sample, to_planes
 from famous.extract.ellipse import EllipseExtractor
+from famous.extract.masknet import BOX_ERROR, LEARNT_BOX_ERROR
 from famous.extract.otsu import OtsuExtractor
 from famous.voxels import VoxelSize
 from famous.yolo.card import Card, digest
@@ -368,6 +369,8 @@ def test_the_network_that_learnt_the_stack_comes_first(taught, convolution):
     network = open_extractor(MaskNetParams(), taught).network
     assert np.array_equal(network(planes), open_masknet(convolution)(planes))
     assert open_extractor(MaskNetParams(), taught).network is network
+    assert open_extractor(MaskNetParams(), taught).usual_error == LEARNT_BOX_ERROR > BOX_ERROR
+    assert open_extractor(MaskNetParams()).usual_error == BOX_ERROR
     assert masknet_digest(taught) == digest(convolution)
 
 

@@ -20,6 +20,8 @@ from famous.extract.slices import widened
 from famous.voxels import VoxelSize
 
 BATCH = 128  # crops in memory at a time
+BOX_ERROR = 0.04  # σ of a side's error, in the side, that a network is told: what a detector's is …
+LEARNT_BOX_ERROR = 0.1  # … and more for one that learnt the stack: it may go by what it sees
 
 
 class MaskNetwork(Protocol):
@@ -35,13 +37,13 @@ class MaskNetParams:
 
     level: float = 0.5  # probability from which on a pixel belongs to the organelle, 0 … 1
     reach: float = 0.0  # share of the box's side by which its mask may go beyond it, on each side; 0 … 0.25
-    box_error: float = 0.04  # how far a box's sides are off, in its sides (σ): a detector's .04, a tight box's 0
+    box_error: float | None = None  # error (σ) of a box's sides, in the side; none: .04, or .1 if it learnt the stack
     flips: bool = False  # take the mean of four mirrored looks: a little better, four times as slow
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise InputError(f"masknet: found level {self.level}, expected a probability between 0 and 1")
-        if not 0 <= self.box_error < float("inf"):
+        if self.box_error is not None and not 0 <= self.box_error < float("inf"):
             raise InputError(f"masknet: found box_error {self.box_error}, expected a share of 0 or more")
         if not 0 <= self.reach <= MARGIN:
             raise InputError(f"masknet: found reach {self.reach}, expected a share from 0 to {MARGIN}")
@@ -55,6 +57,7 @@ class MaskNetExtractor:
 
     network: MaskNetwork
     params: MaskNetParams = MaskNetParams()
+    usual_error: float = BOX_ERROR  # what the parameters' box_error is where they leave it open
 
     @property
     def reach(self) -> float:
@@ -69,11 +72,12 @@ class MaskNetExtractor:
         corners = np.asarray(corners)
         if slab.shape[2] != self.channels:
             slab = np.repeat(slab[:, :, [slab.shape[2] // 2]], self.channels, axis=2)
+        error = self.usual_error if self.params.box_error is None else self.params.box_error
         masks: list[NDArray[np.bool_]] = []
         for start in range(0, len(corners), BATCH):
             chosen = corners[start : start + BATCH]
             crops = np.stack([sample(slab, frame(box)) for box in chosen])
-            answers = self._ask(to_planes(crops, box_error=self.params.box_error))
+            answers = self._ask(to_planes(crops, box_error=error))
             wide = widened(chosen, self.reach, slab.shape[:2])
             for box, place, answer in zip(chosen, wide, answers, strict=True):
                 masks.append(self._mask(answer, box, place))

@@ -15,7 +15,7 @@ from famous.cores import threads
 from famous.errors import InputError, MissingError
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
 from famous.extract.crops import SIDE_PX
-from famous.extract.masknet import MaskNetwork
+from famous.extract.masknet import LEARNT_BOX_ERROR, MaskNetwork
 from famous.yolo.card import FILE_NAME as DETECTOR_CARD
 from famous.yolo.card import digest, read_card
 from famous.yolo.quiet import import_onnxruntime, import_openvino, onnx_errors
@@ -33,8 +33,9 @@ def open_extractor(params: RecipeParams, model: Path | None = None) -> Extractor
     """
     if not isinstance(params, MaskNetParams):
         return make_extractor(params)
-    adapted = _adapted(model)
-    return MaskNetExtractor(_open_adapted(*adapted) if adapted is not None else packaged_masknet(), params)
+    if (adapted := _adapted(model)) is not None:
+        return MaskNetExtractor(_open_adapted(*adapted), params, LEARNT_BOX_ERROR)
+    return MaskNetExtractor(packaged_masknet(), params)
 
 
 @lru_cache(maxsize=1)

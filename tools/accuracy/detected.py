@@ -20,6 +20,7 @@ from accuracy.peers import affordable, apply_rule, box_minutes, make_peer, mask_
 from accuracy.recipes import ADAPTED, CLASS, recipes
 from famous import boxes as box_table
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, extract_slice
+from famous.extract.masknet import LEARNT_BOX_ERROR
 from famous.extract.slices import reach_of
 from famous.files import write_text
 from famous.io.volumes import read_label_volume
@@ -214,7 +215,7 @@ def taught(bench: Bench, project: Project, train: tuple[int, ...]) -> Extractor:
     started = time.monotonic()
     number = adapt(project.stack, boxes, open_masknet(start), start, target, AdaptParams())
     sys.stderr.write(f"masknet learnt {number} boxes in {time.monotonic() - started:.0f} s\n")
-    return MaskNetExtractor(open_masknet(target), MaskNetParams())
+    return MaskNetExtractor(open_masknet(target), MaskNetParams(), LEARNT_BOX_ERROR)
 
 
 def detect(project: Project, score: range) -> tuple[pd.DataFrame, float]:
