@@ -181,7 +181,7 @@ def test_painted_blocks_are_the_vote_on_the_whole(store, sets, size):
     present, _ = described(store)
     linked = instances_at_random(store)
     luts = look_up_tables(linked, list(store.classes))
-    votes = tuple(Votes.of_group(linked, group, {}, np.ones(4), (SIDE, SIDE)) for group in sets)
+    votes = tuple(Votes.of_group(linked, group, np.ones(4), (SIDE, SIDE)) for group in sets)
     worker = pickle.loads(pickle.dumps(BlockPainter(store.path, sets, luts, present, votes)))
     counted = pd.concat([worker(block) for block in blocks(DEPTH, size)])
     assert counts(counted) == voxels_of(store, range(DEPTH))

@@ -11,6 +11,7 @@ from famous.pipeline import run as run_module
 from famous.pipeline.project import open_project
 from famous.pipeline.run import Outcome, run, will_train
 from famous.pipeline.stage import Session
+from famous.yolo.card import Card, write_card
 from tests.cells import write_cell
 from tests.test_pipeline import Log
 from tests.test_pipeline_faults import changed
@@ -65,7 +66,7 @@ def test_a_detector_that_was_named_or_trained_needs_no_note(done, tmp_path):
     named = dataclasses.replace(done, config=dataclasses.replace(done.config, weights=str(tmp_path)))
     assert run(named).notes == []
     done.model.mkdir()
-    (done.model / "card.json").write_text("{}")
+    write_card(done.model, Card(("mitochondrion",), 3, 8.0, 0.7))
     assert run(done).notes == []
 
 
