@@ -17,7 +17,7 @@ from rich.console import Console
 
 from accuracy.metrics import VolumeScores, boxes_of, pieces, score_volume
 from accuracy.peers import affordable, apply_rule, box_minutes, make_peer, mask_minutes, tuned_rule
-from accuracy.recipes import ADAPTED, CLASS, recipes
+from accuracy.recipes import ADAPTED, CLASS, recipes, weights_without
 from famous import boxes as box_table
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, extract_slice
 from famous.extract.masknet import LEARNT_BOX_ERROR
@@ -191,7 +191,8 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
     detected, trained = detect(project, bench.setting.score)
     known = recipes(bench.name, bench.masknets)
     if bench.masknets is not None:
-        known[ADAPTED] = taught(bench, project, train)
+        start = weights_without(bench.name, bench.masknets)
+        known[ADAPTED] = taught(start, bench, project, train)
     for recipe, extractor in known.items():
         boxes, labels = extract(project, detected, extractor, bench.setting)
         minutes = box_minutes(drawn)
@@ -206,11 +207,9 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
             yield peer_row(bench, peer, project, painted_slices, masks, results)
 
 
-def taught(bench: Bench, project: Project, train: tuple[int, ...]) -> Extractor:
+def taught(start: Path, bench: Bench, project: Project, train: tuple[int, ...]) -> Extractor:
     """Teach the network that never saw this set the boxes of the labelled slices, as a training does."""
-    if bench.masknets is None:
-        raise ValueError("no networks to start from")
-    start, target = bench.masknets / f"without_{bench.name}.onnx", bench.work / f"{bench.name}_{len(train)}.onnx"
+    target = bench.work / f"{bench.name}_{len(train)}.onnx"
     boxes = bench.true_boxes[bench.true_boxes["z"].isin(train)]
     started = time.monotonic()
     number = adapt(project.stack, boxes, open_masknet(start), start, target, AdaptParams())

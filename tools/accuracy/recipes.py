@@ -64,8 +64,13 @@ def recipes(name: str, masknets: Path | None, params: MaskNetParams | None = Non
     """Return every recipe for a data set; masknet with the weights that never saw it, where there are such weights."""
     found = classical()
     if masknets is not None:
-        weights = masknets / f"without_{name}.onnx"
-        if not weights.exists():
-            raise SystemExit(f"{weights}: not there; expected weights that were trained on every set but {name}")
-        found[MASKNET] = MaskNetExtractor(open_masknet(weights), params or MaskNetParams())
+        found[MASKNET] = MaskNetExtractor(open_masknet(weights_without(name, masknets)), params or MaskNetParams())
     return found
+
+
+def weights_without(name: str, masknets: Path) -> Path:
+    """Find the masknet weights that never saw a data set; SystemExit where there are none."""
+    weights = masknets / f"without_{name}.onnx"
+    if not weights.exists():
+        raise SystemExit(f"{weights}: not there; expected weights that were trained on every set but {name}")
+    return weights
