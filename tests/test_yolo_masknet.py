@@ -110,7 +110,7 @@ def test_both_runtimes_agree(convolution):
     planes = noise(5)
     one, two = (open_masknet(convolution, runtime)(planes) for runtime in RUNTIMES)
     assert one.std() > 0.1
-    assert np.abs(one - two).max() < 1e-4
+    assert np.abs(one - two).max() < 0.02  # one of them computes in bfloat16 where the processor does
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -426,7 +426,8 @@ def test_both_runtimes_agree_on_the_shipped_network(shipped):
     boxes = np.array([[60, 60, 141, 141], [50, 60, 141, 150], [0, 0, 30, 40]])
     planes = to_planes(np.stack([sample(slab, frame(box)) for box in boxes]))
     one, two = (open_masknet(shipped, runtime)(planes) for runtime in RUNTIMES)
-    assert np.abs(one - two).max() < 1e-4
+    assert np.abs(one - two).max() < 0.02  # one of them computes in bfloat16 where the processor does
+    assert ((one > 0.5) != (two > 0.5)).mean() < 0.002
     assert one.min() >= 0
     assert one.max() <= 1
     extractor = MaskNetExtractor(open_masknet(shipped), MaskNetParams(reach=0))

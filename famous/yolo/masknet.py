@@ -7,6 +7,7 @@ import json
 import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from famous.yolo.runtime import cpu_runtime
 
 FILE_NAME = "masknet.onnx"
 CARD_NAME = "masknet.json"
+OPENING = threading.Lock()  # or each thread of a stage would open its own
 PLANES = 5  # of a crop, as `crops.to_planes` makes them
 
 
@@ -33,9 +35,10 @@ def open_extractor(params: RecipeParams, model: Path | None = None) -> Extractor
     """
     if not isinstance(params, MaskNetParams):
         return make_extractor(params)
-    if (adapted := _adapted(model)) is not None:
-        return MaskNetExtractor(_open_adapted(*adapted), params, LEARNT_BOX_ERROR)
-    return MaskNetExtractor(packaged_masknet(), params)
+    with OPENING:
+        if (adapted := _adapted(model)) is not None:
+            return MaskNetExtractor(_open_adapted(*adapted), params, LEARNT_BOX_ERROR)
+        return MaskNetExtractor(packaged_masknet(), params)
 
 
 @lru_cache(maxsize=1)
@@ -110,7 +113,7 @@ class OpenVinoMaskNet:
 
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
-        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _precision(core)}
         options = {"INFERENCE_NUM_THREADS": threads(), **hints}
         self._own = threading.local()
         try:
@@ -125,6 +128,11 @@ class OpenVinoMaskNet:
             self._own.request = self._network.create_infer_request()
         answer: NDArray[np.float32] = np.array(self._own.request.infer([np.ascontiguousarray(planes)])[0])
         return answer
+
+
+def _precision(core: Any) -> str:
+    """What the processor computes fastest in: bfloat16 takes half the time, and moves one pixel in a thousand."""
+    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 class OnnxMaskNet:
