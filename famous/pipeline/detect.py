@@ -15,10 +15,11 @@ from famous.detect import Detector, DetectParams, detect_slice, detected_slices,
 from famous.errors import InputError
 from famous.io.label_store import check_class_names
 from famous.io.tables import read_parquet, write_parquet
+from famous.memory import give_memory_back
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
-from famous.pipeline.stage import Session, Stage, give_memory_back, run_parts
+from famous.pipeline.stage import Session, Stage, run_parts
 from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
 from famous.yolo.runtime import load_detector, packaged_detector

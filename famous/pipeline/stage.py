@@ -1,9 +1,7 @@
 """What all stages share: a fingerprint, the question whether it is done, the parts, and who is told of the progress."""
 
-import ctypes
 import gc
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ import pandas as pd
 
 from famous.errors import InputError
 from famous.files import sweep_partials
+from famous.memory import give_memory_back
 from famous.parallel import map_in_order, open_executor, usable_threads
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
@@ -190,13 +189,3 @@ def _tidy(session: Session, units: int) -> None:
     """Report a block, and collect its garbage: cycles of array objects would otherwise pile up with the depth."""
     session.reporter.advance(units)
     give_memory_back()
-
-
-def give_memory_back() -> None:
-    """Collect garbage, and let glibc return what is free; it would keep it, in pieces, and need more and more."""
-    gc.collect()
-    if sys.platform != "linux":
-        return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # musl has none
-        trim(0)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from famous.errors import InputError
+from famous.memory import give_memory_back
 from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
 from famous.yolo.feed import make_dataset
@@ -250,6 +251,7 @@ def hook(loop: Ultralytics, job: Job, state: State, saved: dict[str, Any] | None
             saved.clear()
 
     def close(loop: Ultralytics) -> None:
+        give_memory_back()  # tensors of many sizes leave holes that grow epoch by epoch
         word = end_epoch(job, state, loop)
         save(loop, state, job.work)
         if job.progress is not None:
