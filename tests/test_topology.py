@@ -81,6 +81,19 @@ def test_random_masks_agree_with_scikit_image(seed, shape, share, slab):
     assert found.tunnels >= 0
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.97])
+@pytest.mark.parametrize("slab", [1, 3000, 1 << 20])
+def test_large_random_masks_agree_with_scipy(monkeypatch, share, slab):
+    monkeypatch.setattr(masks, "SLAB_VOXELS", slab)
+    mask = np.random.default_rng(slab).random((24, 31, 40)) < share
+    blots = ndimage.gaussian_filter(mask.astype(float), 1.5, mode="wrap") > share
+    for each in (mask, blots, ~blots):
+        found = count_topology(each)
+        assert found.pieces == ndimage.label(each, np.ones((3, 3, 3)))[1]
+        assert found.cavities == ndimage.label(~np.pad(each, 1))[1] - 1
+        assert found.euler == euler_number(np.pad(each, 1), connectivity=3)
+
+
 def test_a_packed_mask_counts_as_the_array(monkeypatch):
     monkeypatch.setattr(masks, "SLAB_VOXELS", 100)
     mask = voxelize(torus(), SBEM).mask
