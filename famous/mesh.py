@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from famous.errors import InputError
 from famous.points import load_open3d
-from famous.topology import Topology
+from famous.topology import Topology, join
 
 FACES = 1 << 16  # looked at at a time
 KEPT_FACES = 1 << 17  # of a mesh whose corners are kept once they are looked up; that costs more than to work with them
@@ -145,17 +145,27 @@ class Mesh:
             int(np.count_nonzero(real & (volume <= 0))),
         )
 
-    def _parts(self) -> tuple[int, NDArray[np.int32]]:
-        """Return how many parts hang together, and each vertex's; one that no face uses is a part of its own."""
-        from scipy.sparse import csr_array
-        from scipy.sparse.csgraph import connected_components
+    def _parts(self) -> tuple[int, NDArray[np.int64]]:
+        """Return how many parts hang together, and each vertex's; one that no face uses is a part of its own.
 
-        number, many = len(self.vertices), len(self.faces)
-        ends = np.concatenate([np.zeros(number, dtype=np.int32), np.arange(0, 3 * many + 1, 3, dtype=np.int32)])
-        corners = self.faces.astype(np.int32).ravel()  # faces are nodes, too: their links need no sorting
-        links = csr_array((np.ones(len(corners)), corners, ends), shape=(number + many, number + many))
-        parts, part = connected_components(links, directed=False)
-        return int(parts), part[:number]
+        Each vertex points to a lower one of a face of its own, if there is any, and then to the end of that way. Few
+        vertices are such ends, and only where the ends of a face differ is anything left to join.
+        """
+        corners = np.ascontiguousarray(self.faces.T)
+        lowest = corners.min(axis=0)
+        end = np.arange(len(self.vertices))
+        for corner in corners:
+            above = np.flatnonzero(corner > lowest)
+            end[corner[above]] = lowest[above]
+        while not np.array_equal(further := end[end], end):
+            end = further
+        is_end = end == np.arange(len(end))
+        number = (np.cumsum(is_end) - 1)[end]
+        first, second, third = number[corners]
+        apart = np.flatnonzero((first != second) | (first != third))
+        pairs = np.stack([np.tile(first[apart], 2), np.append(second[apart], third[apart])], axis=1)
+        parts, part = join(pairs, int(np.count_nonzero(is_end)))
+        return parts, part[number].astype(np.int64)
 
     @property
     def bounds(self) -> NDArray[np.float64]:

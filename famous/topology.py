@@ -130,7 +130,7 @@ class _Groups:
 
     def add(self, pairs: NDArray[np.int64], number: int, first: NDArray[np.int64], last: NDArray[np.int64]) -> None:
         """Join 0 … number − 1 by pairs, (2, n); `first` are those that were the `last` of the slab before."""
-        found, group = _join(pairs.T, number)
+        found, group = join(pairs.T, number)
         groups = group.astype(np.int64) + self._total
         if self._last is not None:
             self._pairs.append(np.unique(np.stack([self._last, groups[first]], axis=1), axis=0))
@@ -139,10 +139,10 @@ class _Groups:
 
     def count(self) -> int:
         """Count the groups of all slabs so far."""
-        return _join(np.concatenate([np.zeros((0, 2), dtype=np.int64), *self._pairs]), self._total)[0]
+        return join(np.concatenate([np.zeros((0, 2), dtype=np.int64), *self._pairs]), self._total)[0]
 
 
-def _join(pairs: NDArray[np.int64], total: int) -> tuple[int, NDArray[np.int32]]:
+def join(pairs: NDArray[np.int64], total: int) -> tuple[int, NDArray[np.int32]]:
     """Join 0 … total − 1 by pairs, (n, 2): how many groups that makes, and the group of each."""
     if total == 0:
         return 0, np.zeros(0, dtype=np.int32)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from famous.errors import InputError
 from famous.mesh import Mesh, merge
@@ -190,3 +192,13 @@ def test_sizes_are_summed_up_over_parts(monkeypatch, faces):
     mesh = merge([box_mesh((2, 3, 4)).translated((1e5, 0, 0)), box_mesh((1, 1, 2)).reversed()])
     assert mesh.volume_nm3 == pytest.approx(24 - 2)
     assert mesh.area_nm2 == pytest.approx(2 * (6 + 8 + 12) + 2 * (1 + 2 + 2))
+
+
+@pytest.mark.parametrize("faces", [0, 1, 30, 300, 3000])
+def test_parts_are_those_of_the_graph_of_edges(faces):
+    rng = np.random.default_rng(faces)
+    mesh = Mesh(rng.random((900, 3)), rng.integers(0, 900, (faces, 3)))
+    start, end = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
+    count, part = connected_components(coo_array((np.ones(len(start)), (start, end)), shape=(900, 900)), directed=False)
+    parts, found = mesh._parts()
+    assert parts == count == len(set(zip(part.tolist(), found.tolist(), strict=True)))
