@@ -73,6 +73,21 @@ def test_each_slice_is_read_once_and_only_where_something_lies(monkeypatch, stor
     assert read[0][1:] == ((0, 4), (5, 21))
 
 
+def test_crops_far_apart_are_read_one_by_one(monkeypatch, store):
+    monkeypatch.setattr(crops, "CHUNK_PX", 8)
+    apart, near = bars(0, 9), bars(0, 1)
+    low, high = (2, 0, 50), (4, 40, 64)
+    tall = [Extent(7, "a", low, high, 1.0, 2, 0), Extent(8, "a", (2, 0, 0), (4, 3, 64), 1.0, 2, 0)]
+    read = []
+    whole = store.read_crop
+    monkeypatch.setattr(store, "read_crop", lambda *where: read.append(where[1:]) or whole(*where))
+    for listed, reads in ((near, 7), (apart, 10), (tall, 4)):
+        read.clear()
+        found = read_crops(store, listed, FOUR)
+        assert len(read) == reads
+        assert [unpacked(crop).sum() for crop in found] == [extent.voxels for extent in listed]
+
+
 def test_a_crop_larger_than_the_maximum_is_read_at_a_step(tmp_path):
     store = LabelStore.create(tmp_path / "l.ome.zarr", ["a"], (16, 64, 64), FOUR)
     for z in range(16):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from famous.boxes import CORNERS
 from famous.extract.slices import pixel_corners
-from famous.io.label_store import LabelStore
+from famous.io.label_store import CHUNK_PX, LabelStore
 from famous.masks import Mask, PackedMask
 from famous.voxels import VoxelSize
 
@@ -104,6 +104,8 @@ def read_crops(
 ) -> list[Crop]:
     """Read instances of one class together: each slice once, and of it the smallest rectangle that holds them.
 
+    Where they lie so far apart that each alone has fewer blocks of the store to unpack, each is read alone.
+
     Small crops are arrays; where they take too much together, the largest are packed. With a maximum, an instance
     whose crop is larger is read at the smallest step that keeps it below.
     """
@@ -129,11 +131,24 @@ def read_crops(
 
 def _read_slice(store: LabelStore, z: int, here: Sequence[tuple[Extent, Crop]]) -> None:
     """Read one slice of all the crops that it passes through."""
+    is_near = len(here) == 1 or _blocks(here) <= sum(_blocks([one]) for one in here)
+    for near in [here] if is_near else [[one] for one in here]:
+        (y0, x0), (y1, x1) = _rectangle(near)
+        image = store.read_crop(near[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
+        for extent, crop in near:
+            fill(crop, extent, z, image, (y0, x0))
+
+
+def _rectangle(here: Sequence[tuple[Extent, Crop]]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First pixel (y, x) and one past the last of the smallest rectangle that holds the crops."""
     y0, x0 = (min(crop.offset[axis] * crop.step for _, crop in here) for axis in (1, 2))
     y1, x1 = (max(extent.high[axis] for extent, _ in here) for axis in (1, 2))
-    image = store.read_crop(here[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
-    for extent, crop in here:
-        fill(crop, extent, z, image, (y0, x0))
+    return (y0, x0), (y1, x1)
+
+
+def _blocks(here: Sequence[tuple[Extent, Crop]]) -> int:
+    """How many blocks of the store their rectangle meets."""
+    return math.prod(-(-end // CHUNK_PX) - first // CHUNK_PX for first, end in zip(*_rectangle(here), strict=True))
 
 
 def fill(crop: Crop, extent: Extent, z: int, image: NDArray[Any], corner: tuple[int, int] = (0, 0)) -> None:
