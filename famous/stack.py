@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -101,7 +102,7 @@ def slabs(stack: Stack, slices: Iterable[int], channels: int = 3) -> Iterator[tu
         reach = channels // 2
         wanted = [min(max(k, 0), last) for k in range(z - reach, z + reach + 1)] if reach else [z]
         held = {k: held[k] if k in held else stack.image(k) for k in sorted(set(wanted))}
-        yield z, np.stack([held[k] for k in wanted], axis=-1)
+        yield z, np.asarray(cv2.merge([held[k] for k in wanted]), np.uint8).reshape(*stack.shape[1:], channels)
 
 
 def to_uint8(grey: NDArray[Any], window: Window, *, inverted: bool = False) -> NDArray[np.uint8]:
@@ -110,8 +111,7 @@ def to_uint8(grey: NDArray[Any], window: Window, *, inverted: bool = False) -> N
         image: NDArray[np.uint8] = grey
         return 255 - image if inverted else image
     if grey.dtype == np.uint8 and grey.size > 256:  # as many results as grey values: look them up
-        image = to_uint8(np.arange(256, dtype=np.uint8), window, inverted=inverted)[grey]
-        return image
+        return np.asarray(cv2.LUT(grey, to_uint8(np.arange(256, dtype=np.uint8), window, inverted=inverted)), np.uint8)
     values = grey.astype(np.result_type(grey.dtype, np.float32))
     inside = np.clip(values, window.low, window.high) - window.low  # clipped first: infinity must not be scaled
     scaled = np.rint(inside * (255.0 / (window.high - window.low)))

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import InputError
-from famous.extract.crops import MARGIN, frame, sample, to_planes
+from famous.extract.crops import MARGIN, Affine, frame, sample, to_planes
 from famous.extract.ellipse import ellipse
-from famous.extract.otsu import fill, largest
+from famous.extract.otsu import solid
 from famous.extract.slices import widened
 from famous.voxels import VoxelSize
 
@@ -76,11 +76,13 @@ class MaskNetExtractor:
         masks: list[NDArray[np.bool_]] = []
         for start in range(0, len(corners), BATCH):
             chosen = corners[start : start + BATCH]
-            crops = np.stack([sample(slab, frame(box)) for box in chosen])
+            frames = [frame(box) for box in chosen]
+            crops = np.stack([sample(slab, there) for there in frames])
             answers = self._ask(to_planes(crops, box_error=error))
             wide = widened(chosen, self.reach, slab.shape[:2])
-            for box, place, answer in zip(chosen, wide, answers, strict=True):
-                masks.append(self._mask(answer, box, place))
+            for there, box, place, answer in zip(frames, chosen.tolist(), wide.tolist(), answers, strict=True):
+                mask = self._mask(answer, there, place)
+                masks.append(mask if mask is not None else _ellipse(box, place))
         return masks
 
     def _ask(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,20 +93,20 @@ class MaskNetExtractor:
         mean: NDArray[np.float32] = np.mean(answers, axis=0)
         return mean
 
-    def _mask(
-        self, answer: NDArray[np.float32], box: NDArray[np.integer], place: NDArray[np.integer]
-    ) -> NDArray[np.bool_]:
-        """Bring the answer for a crop to the pixels y0, x0, y1, x1 of `place`."""
-        there = frame(box)
-        back = np.zeros((2, 3))
-        back[:, :2] = np.diag(1 / np.diag(there[:, :2]))
-        back[:, 2] = (place[[1, 0]] - there[:, 2]) @ back[:, :2]
-        size = (int(place[3] - place[1]), int(place[2] - place[0]))
+    def _mask(self, answer: NDArray[np.float32], there: Affine, place: list[int]) -> NDArray[np.bool_] | None:
+        """Bring the answer for a crop to the pixels y0, x0, y1, x1 of `place`; None where nothing is seen."""
+        (step_x, _, first_x), (_, step_y, first_y) = there.tolist()
+        y0, x0, y1, x1 = place
+        x, y = 1 / step_x, 1 / step_y
+        back = np.array([[x, 0, (x0 - first_x) * x], [0, y, (y0 - first_y) * y]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        seen = cv2.warpAffine(answer, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        mask = fill(largest((seen > self.params.level).astype(np.uint8) * 255)).astype(bool)
-        if mask.any():
-            return mask
-        y0, x0, y1, x1 = box - np.tile(place[:2], 2)
-        mask[y0:y1, x0:x1] = ellipse(y1 - y0, x1 - x0)
-        return mask
+        seen = cv2.warpAffine(answer, back, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return solid(np.asarray(seen > self.params.level))
+
+
+def _ellipse(box: list[int], place: list[int]) -> NDArray[np.bool_]:
+    """Draw the ellipse inscribed in a box y0, x0, y1, x1 among the pixels of `place`, which may be wider."""
+    (top, left, bottom, right), (y0, x0, y1, x1) = box, place
+    mask = np.zeros((y1 - y0, x1 - x0), dtype=np.bool_)
+    mask[top - y0 : bottom - y0, left - x0 : right - x0] = ellipse(bottom - top, right - left)
+    return mask

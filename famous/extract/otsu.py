@@ -141,5 +141,17 @@ def fill(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return filled
 
 
+def solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Fill the holes of the `largest` component; None where there is none."""
+    bits = mask.view(np.uint8)
+    contours, _ = cv2.findContours(bits, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return None
+    filled = cv2.drawContours(np.zeros_like(bits), contours, -1, 1, cv2.FILLED)
+    if len(contours) == 1 and cv2.countNonZero(filled) == cv2.countNonZero(bits):
+        return mask  # most are: one piece without holes
+    return fill(largest(bits)).astype(np.bool_)
+
+
 def _disc(side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), dtype=np.uint8)

@@ -30,7 +30,7 @@ class Extractor(Protocol):
 
 def extract_slice(
     slab: NDArray[np.uint8],
-    boxes: pd.DataFrame,
+    boxes: pd.DataFrame | Mapping[str, NDArray[Any]],
     recipes: Mapping[str, Extractor],
     *,
     voxel_size: VoxelSize,
@@ -43,7 +43,8 @@ def extract_slice(
     slab
         (y, x, c) grey values; the slice is the middle channel.
     boxes
-        Box table of this slice. What of a box lies outside the slice is cut off before the recipe sees it.
+        Box table of this slice, or its columns as arrays, which are quicker to look up. What of a box lies outside the
+        slice is cut off before the recipe sees it.
     recipes
         Extractor of each class.
     voxel_size
@@ -65,15 +66,16 @@ def extract_slice(
     """
     if slab.ndim != 3 or slab.dtype != np.uint8:
         raise InputError(f"extract: found a slab {slab.shape} {slab.dtype}, expected (y, x, c) uint8")
-    require(boxes, list(COLUMNS))
-    names, ids, scores = (boxes[column].to_numpy(object) for column in ("class_name", "box", "score"))
-    _check(boxes["z"].to_numpy(), ids, set(names), recipes)
+    if isinstance(boxes, pd.DataFrame):
+        require(boxes, list(COLUMNS))
+    names, ids, scores = (np.asarray(boxes[column], dtype=object) for column in ("class_name", "box", "score"))
+    _check(np.asarray(boxes["z"]), ids, set(names), recipes)
     rivals = _rivals(recipes, exclusive)
     height, width = slab.shape[:2]
     images = {name: np.zeros((height, width), dtype=np.uint32) for name in recipes}
-    claims: list[tuple[float, int, str, NDArray[np.int32], NDArray[np.bool_]]] = []
+    claims: list[tuple[float, int, str, list[int], NDArray[np.bool_]]] = []
     limits = np.array([height, width, height, width])
-    every = np.stack([boxes[column].to_numpy(np.int64) for column in CORNERS], axis=1)
+    every: NDArray[Any] = np.stack([np.asarray(boxes[column], dtype=np.int64) for column in CORNERS], axis=1)
     every = np.clip(every, 0, limits).astype(np.int32)
     inside = (every[:, 2] > every[:, 0]) & (every[:, 3] > every[:, 1])
     for name in sorted(set(names)):
@@ -83,7 +85,7 @@ def extract_slice(
         corners = widened(corners, reach_of(recipes[name]), (height, width))
         if len(masks) != len(corners):
             raise InputError(f"extract: the recipe of {name!r} returned {len(masks)} masks for {len(corners)} boxes")
-        for row, corner, mask in zip(own, corners, masks, strict=True):
+        for row, corner, mask in zip(own.tolist(), corners.tolist(), masks, strict=True):
             if mask.shape != (corner[2] - corner[0], corner[3] - corner[1]):
                 raise InputError(f"extract: the recipe of {name!r} returned a mask {mask.shape} for the box {corner}")
             claims.append((float(scores[row]), int(ids[row]), name, corner, mask))
