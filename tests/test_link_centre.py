@@ -85,10 +85,12 @@ def test_classes_are_linked_apart_but_for_exclusive_ones():
 
 
 def test_short_and_doubtful_instances_are_dropped_on_request():
-    boxes = table((0, 0, 0, 10, 10), (1, 0, 0, 10, 10), (0, 50, 50, 60, 60), score=[0.5, 0.5, 0.9])
-    assert linked(boxes) == [1, 1, 2]
-    assert linked(boxes, minimum_length_nm=20) == [1, 1, 0]
-    assert linked(boxes, instance_score=0.6) == [0, 0, 1]
+    boxes = table(
+        (0, 0, 0, 10, 10), (1, 0, 0, 10, 10), (1, 50, 50, 60, 60), (2, 9, 90, 19, 99), score=[0.5, 0.5, 0.9, 0.7]
+    )
+    assert linked(boxes) == [1, 1, 2, 3]
+    assert linked(boxes, minimum_length_nm=20) == [1, 1, 0, 2]
+    assert linked(boxes, instance_score=0.6) == [0, 0, 1, 2]
 
 
 @settings(max_examples=50, deadline=None)

@@ -5,6 +5,8 @@ from famous.errors import ConfigError, InputError
 from famous.link.instances import canonical, class_groups, finish
 from tests.link_phantoms import VOXEL, table
 
+FIRST, LAST = (0, 50, 50, 52, 52), (9, 50, 50, 52, 52)  # boxes in the first and the last slice
+
 
 def finished(boxes, track, **knobs):
     return finish(canonical(boxes), np.array(track, dtype=np.int32), voxel_size=VOXEL, **knobs)
@@ -50,16 +52,21 @@ def test_scores_of_zero_leave_the_first_class():
 
 
 def test_length_and_score_decide_what_stays_and_the_rest_is_numbered_without_gaps():
-    boxes = table((0, 0, 0, 2, 2), (0, 3, 0, 5, 2), (0, 6, 0, 8, 2), (1, 3, 0, 5, 2), (1, 6, 0, 8, 2))
-    boxes["score"] = np.array([1.0, 0.2, 0.9, 0.2, 0.5], dtype=np.float32)
-    linked = finished(boxes, [9, 5, 7, 5, 7], minimum_length_nm=20, instance_score=0.6)
-    assert linked["instance"].tolist() == [0, 0, 1, 0, 1]
+    boxes = table(FIRST, (1, 0, 0, 2, 2), (1, 3, 0, 5, 2), (1, 6, 0, 8, 2), (2, 3, 0, 5, 2), (2, 6, 0, 8, 2), LAST)
+    boxes["score"] = np.array([0, 1.0, 0.2, 0.9, 0.2, 0.5, 0], dtype=np.float32)
+    linked = finished(boxes, [1, 9, 5, 7, 5, 7, 2], minimum_length_nm=20, instance_score=0.6)
+    assert linked["instance"].tolist() == [0, 0, 0, 1, 0, 1, 0]
 
 
 def test_length_counts_the_slices_from_first_to_last():
-    boxes = table((0, 0, 0, 2, 2), (4, 0, 0, 2, 2))
-    assert finished(boxes, [0, 0], minimum_length_nm=50)["instance"].tolist() == [1, 1]
-    assert finished(boxes, [0, 0], minimum_length_nm=50.1)["instance"].tolist() == [0, 0]
+    boxes = table(FIRST, (1, 0, 0, 2, 2), (5, 0, 0, 2, 2), LAST)
+    assert finished(boxes, [1, 0, 0, 2], minimum_length_nm=50)["instance"].tolist() == [1, 2, 2, 3]
+    assert finished(boxes, [1, 0, 0, 2], minimum_length_nm=50.1)["instance"].tolist() == [1, 0, 0, 2]
+
+
+def test_what_the_ends_of_the_stack_may_cut_off_is_never_too_short():
+    boxes = table(FIRST, (1, 0, 0, 2, 2), LAST)
+    assert finished(boxes, [1, 0, 2], minimum_length_nm=20)["instance"].tolist() == [1, 0, 2]
 
 
 def test_score_of_an_instance_is_the_mean_of_its_three_best():

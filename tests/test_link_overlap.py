@@ -15,7 +15,8 @@ from tests import link_phantoms as phantoms
 from tests.link_phantoms import VOXEL, link_volume, paint_instances, pairs, perfect_boxes, table
 
 VOLUMES = arrays.arrays(np.uint8, (5, 6, 6), elements=st.integers(0, 2))
-ANY_CONTACT = {"contact": 0.0, "fragment_inside": 0.0, "minimum_iou": 0.0, "gap_nm": 0.0, "bridge_nm": 0.0}
+LENGTHS = {"gap_nm": 0.0, "bridge_nm": 0.0, "minimum_length_nm": 0.0}
+ANY_CONTACT = {"contact": 0.0, "fragment_inside": 0.0, "minimum_iou": 0.0, **LENGTHS}
 
 
 def instances(linked):
@@ -208,7 +209,8 @@ def test_instances_are_numbered_by_class_then_first_slice_then_position():
         (5, 0, 0, 4, 4),
         class_name=["b", "b", "b", "b", "a"],
     )
-    assert link(boxes, pairs(), voxel_size=VOXEL)["instance"].tolist() == [5, 4, 3, 2, 1]
+    every = OverlapParams(minimum_length_nm=0)
+    assert link(boxes, pairs(), voxel_size=VOXEL, params=every)["instance"].tolist() == [5, 4, 3, 2, 1]
 
 
 def test_inputs_are_left_as_they_were():
@@ -296,11 +298,11 @@ def test_class_in_two_exclusive_groups_is_refused():
 
 
 def test_short_instances_are_dropped_by_their_length_in_nm():
-    boxes = table((0, 0, 0, 4, 4), (1, 0, 0, 4, 4), (0, 9, 9, 13, 13))
+    boxes = table((1, 0, 0, 4, 4), (2, 0, 0, 4, 4), (1, 9, 9, 13, 13), (0, 50, 50, 54, 54), (3, 50, 50, 54, 54))
     params = OverlapParams(minimum_length_nm=20)
-    assert link(boxes, pairs((1, 2, 16)), voxel_size=VOXEL, params=params)["instance"].tolist() == [1, 1, 0]
+    assert link(boxes, pairs((1, 2, 16)), voxel_size=VOXEL, params=params)["instance"].tolist() == [2, 2, 0, 1, 3]
     thick = VoxelSize(20, 10, 10)
-    assert link(boxes, pairs((1, 2, 16)), voxel_size=thick, params=params)["instance"].tolist() == [1, 1, 2]
+    assert link(boxes, pairs((1, 2, 16)), voxel_size=thick, params=params)["instance"].tolist() == [2, 2, 3, 1, 4]
 
 
 def test_weak_boxes_survive_only_with_strong_ones():

@@ -3,6 +3,7 @@
 import gc
 import sys
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -28,8 +29,7 @@ def test_cycles_are_collected():
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
 def test_what_was_freed_in_pieces_leaves_the_process():
     def resident():
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1])
+        return int(Path("/proc/self/statm").read_text().split()[1])
 
     pieces = [bytes(60_000) for _ in range(2000)]
     kept = pieces[::50]  # holes that only trimming closes

@@ -55,8 +55,11 @@ def finish(
         column is missing.
     track
         Which instance each row belongs to, any numbering.
-    minimum_length_nm, instance_score
-        Least extent along z, and least mean of the three best scores, that an instance needs.
+    minimum_length_nm
+        Least extent along z that an instance needs; in the first and the last slice that hold boxes, where it may be
+        cut off, none is needed.
+    instance_score
+        Least mean of the three best scores that it needs.
 
     Returns
     -------
@@ -77,6 +80,7 @@ def finish(
     np.minimum.at(low, body, z)
     np.maximum.at(high, body, z)
     kept = (high - low + 1) * voxel_size.z >= minimum_length_nm - 1e-6
+    kept |= (low == z.min()) | (high == z.max())  # it may go on where the stack does not
     kept &= _best_score(body, score) >= instance_score - 1e-6
     kept &= np.bincount(body, weights=pixels) > 0
     corners = table[["y0", "x0"]].to_numpy()[first]

@@ -31,7 +31,7 @@ class OverlapParams:
     contact: float = 0.2  # share of the thinner body's cross-section that has to meet the other body, 0 … 1
     cross_section_nm: float = 100.0  # distance, below and above, within which a body's cross-section is taken, nm
     bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
-    minimum_length_nm: float = 0.0  # instances with a smaller extent along z are dropped, nm
+    minimum_length_nm: float = 25.0  # instances of a smaller extent along z are dropped, unless cut off by the stack
     instance_score: float = 0.6  # mean of an instance's three best scores below which it is dropped, 0 … 1
 
     def __post_init__(self) -> None:
