@@ -245,7 +245,11 @@ class Mesh:
 def cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cross products of vectors (3, n), several times as fast as numpy's."""
     (az, ay, ax), (bz, by, bx) = a, b
-    return np.stack([ay * bx - ax * by, ax * bz - az * bx, az * by - ay * bz])
+    product = np.empty_like(a)
+    np.subtract(ay * bx, ax * by, out=product[0])
+    np.subtract(ax * bz, az * bx, out=product[1])
+    np.subtract(az * by, ay * bz, out=product[2])
+    return product
 
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:

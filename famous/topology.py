@@ -144,8 +144,8 @@ class _Groups:
 
 def join(pairs: NDArray[np.int64], total: int) -> tuple[int, NDArray[np.int32]]:
     """Join 0 … total − 1 by pairs, (n, 2): how many groups that makes, and the group of each."""
-    if total == 0:
-        return 0, np.zeros(0, dtype=np.int32)
+    if len(pairs) == 0:
+        return total, np.arange(total, dtype=np.int32)
     graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(total, total))
     count, group = connected_components(graph, directed=False)
     return int(count), group
