@@ -44,12 +44,9 @@ def voted(volume, weights, order=np.arange):
     cut = {z: pieces(ids[z], rows[own[z], 1:]) if 0 <= z < len(volume) else {} for z in own}
     after = np.zeros(volume.shape, np.uint32)
     for z in range(len(volume)):
-        labels = painted(cut[z], volume.shape[1:])
-        assert (labels == volume[z]).all()
-        kept = labels.copy()
         near = {step: cut[z + step] for step in range(-reach, reach + 1)}
-        after[z] = agree(labels, near, rows[own[z], 1:], radii[own[z]], weights)
-        assert (labels == kept).all()  # an input stays as it was
+        after[z] = agree(near, rows[own[z], 1:], radii[own[z]], weights, volume.shape[1:])
+        assert (painted(cut[z], volume.shape[1:]) == volume[z]).all()  # an input stays as it was
     return after
 
 
@@ -379,11 +376,11 @@ def test_what_another_keeps_is_not_taken():
     before[4, 2:6, 8:10] = 2
     before[4, 2:6, 10:18] = 2
     after = agree(
-        before[4],
-        {step: pieces_of(before[4 + step], {1}) for step in range(-4, 5)},
+        {step: pieces_of(before[4 + step], {1} if step else {1, 2}) for step in range(-4, 5)},
         np.array([[2, 2, 6, 8, 1, 1], [2, 8, 6, 18, 2, 2]]),
         np.array([4, 0]),  # nothing goes on above and below the right one
         WEIGHTS,
+        before[4].shape,
     )
     assert (after == before[4]).all()
 
@@ -405,11 +402,11 @@ def test_who_would_only_gain_what_is_anothers_stays_where_it_is():
     image[1:5, 2:8] = 2
     image[1:5, 8:10] = 1
     after = agree(
-        image,
-        {step: pieces_of(image if step == 0 else around, {1}) for step in range(-4, 5)},
+        {step: pieces_of(around, {1}) if step else pieces_of(image, {1, 2}) for step in range(-4, 5)},
         np.array([[1, 2, 5, 10, 1, 1], [1, 2, 5, 8, 2, 2]]),
         np.array([4, 0]),
         WEIGHTS,
+        image.shape,
     )
     assert (after == image).all()
 
@@ -424,14 +421,15 @@ def test_of_two_that_gain_a_pixel_the_lower_one_has_it(turned):
     around = {step: pieces_of((image, near, far, far, far)[abs(step)], {1, 2}) for step in range(-4, 5)}
     order = [1, 0] if turned else [0, 1]
     boxes, radii = np.array([[0, 1, 3, 4, 1, 1], [0, 5, 3, 8, 2, 2]])[order], np.array([1, 4])[order]
-    after = agree(image, around, boxes, radii, FLAT)
+    after = agree(around, boxes, radii, FLAT, image.shape)
     assert (after == near).all()
 
 
 def test_background_has_no_vote():
     image = np.zeros((6, 6), np.uint32)
     image[1:4, 1:4] = 5
-    after = agree(image, {0: {}, 1: {}, -1: {}}, np.array([[0, 0, 6, 6, 9, 0]]), np.array([1]), FLAT)
+    around = {0: pieces_of(image, {5}), 1: {}, -1: {}}
+    after = agree(around, np.array([[0, 0, 6, 6, 9, 0]]), np.array([1]), FLAT, image.shape)
     assert (after == image).all()
 
 

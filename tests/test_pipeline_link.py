@@ -244,7 +244,7 @@ def voted(before, luts, linked, store, group, present):
     for z in images:
         here = (own["z"] == z).to_numpy()
         near = {step: cut[z + step] for step in range(-3, 4)}
-        after[z] = agree(before[z], near, own.loc[here, columns].to_numpy(), radii[here], np.ones(4))
+        after[z] = agree(near, own.loc[here, columns].to_numpy(), radii[here], np.ones(4), before[z].shape)
     return after
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,26 +95,27 @@ def painted(found: Pieces, shape: tuple[int, int]) -> NDArray[np.uint32]:
 
 
 def agree(
-    labels: NDArray[np.uint32],
     around: Mapping[int, Pieces],
     boxes: NDArray[np.integer],
     radii: NDArray[np.integer],
     weights: NDArray[np.float64],
+    shape: tuple[int, int],
 ) -> NDArray[np.uint32]:
     """Return the labels of a slice after the vote.
 
     Parameters
     ----------
-    labels
-        (y, x) instances of the slice.
     around
-        Distance in slices, negative below → the pieces of that slice; all distances within the radii.
+        Distance in slices, negative below, 0 the slice itself → the pieces of that slice; all distances within the
+        radii.
     boxes
         (n, 6) of the slice, as `pieces` takes them.
     radii
         (n,) slices above and below that vote on each box, as `runs` counts them.
     weights
         Of the slice itself, its neighbours, theirs …; as `AgreeParams.weights`.
+    shape
+        (y, x) of the slice.
 
     Notes
     -----
@@ -122,8 +124,8 @@ def agree(
     its pixels in its box is not counted, so it stays in every slice that it is in. Where two gain the same pixel, which
     takes windows of two lengths, the lower instance does.
     """
-    after = labels.copy()
-    gains = []
+    labels = painted(around[0], shape)
+    changes = []  # made once every box has voted, on the slice as it was
     for (y0, x0, y1, x1, _, instance), radius in zip(boxes.tolist(), radii.tolist(), strict=True):
         if radius == 0 or instance == 0:
             continue
@@ -131,24 +133,27 @@ def agree(
         top, left = max(0, y0 - y), max(0, x0 - x)
         place = (slice(top, y1 + y), slice(left, x1 + x))
         own = labels[place] == instance
-        votes = weights[0] * own
-        for step in range(1, radius + 1):
+        votes = np.zeros(own.shape)
+        for step in range(radius, 0, -1):  # as Horner would: each distance costs one product, not each piece
             for piece in around[-step].get(instance, []) + around[step].get(instance, []):
-                _add(votes, piece, (top, left), weights[step])
-        kept = votes > weights[0] / 2 + weights[1 : radius + 1].sum()
+                _add(votes, piece, (top, left))
+            votes *= weights[step] / weights[step - 1]
+        kept = votes + own > 0.5 + weights[1 : radius + 1].sum() / weights[0]
         if (own & kept).any():  # what it would gain may be another's, and stay so
-            after[place][own & ~kept] = 0
-            gains.append((instance, place, kept & ~own))
-    for instance, place, gained in sorted(gains, key=lambda gain: gain[0]):
-        window = after[place]
+            changes.append((instance, place, own > kept, kept > own))
+    for _, place, lost, _ in changes:
+        labels[place][lost] = 0
+    for instance, place, _, gained in sorted(changes, key=lambda change: change[0]):
+        window = labels[place]
         window[gained & (window == 0)] = instance
-    return after
+    return labels
 
 
-def _add(votes: NDArray[np.float64], piece: Piece, origin: tuple[int, int], weight: float) -> None:
-    """Add a weight where a piece lies in a window that begins at `origin`; pieces of one slice do not overlap."""
+def _add(votes: NDArray[np.float64], piece: Piece, origin: tuple[int, int]) -> None:
+    """Add one where a piece lies in a window that begins at `origin`; pieces of one slice do not overlap."""
     y, x = piece.y - origin[0], piece.x - origin[1]
     height, width = piece.mask.shape
     ys, xs = slice(max(0, y), min(votes.shape[0], y + height)), slice(max(0, x), min(votes.shape[1], x + width))
     if ys.start < ys.stop and xs.start < xs.stop:
-        votes[ys, xs] += weight * piece.mask[ys.start - y : ys.stop - y, xs.start - x : xs.stop - x]
+        own = piece.mask[ys.start - y : ys.stop - y, xs.start - x : xs.stop - x]
+        cv2.accumulate(own.view(np.uint8), votes[ys, xs])  # in place, without a copy of the mask as numbers

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.extract.slices import pixel_corners
-from famous.link.agree import Pieces, agree, painted, pieces, runs
+from famous.link.agree import Pieces, agree, pieces, runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,5 +79,5 @@ class Votes:
             z = last - reach
             if z >= block.start and around[z]:
                 near = {step: around[z + step] for step in range(-reach, reach + 1)}
-                yield z, agree(painted(around[z], shape), near, *self.of(z), self.weights)
+                yield z, agree(near, *self.of(z), self.weights, shape)
             around.pop(z - reach, None)
