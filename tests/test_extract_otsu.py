@@ -9,7 +9,17 @@ from scipy import ndimage
 
 from famous.errors import InputError
 from famous.extract.ellipse import ellipse
-from famous.extract.otsu import Kernels, OtsuExtractor, OtsuParams, extent, fill, largest, pull_to_centre, smooth
+from famous.extract.otsu import (
+    Kernels,
+    OtsuExtractor,
+    OtsuParams,
+    extent,
+    fill,
+    largest,
+    pull_to_centre,
+    smooth,
+    solid,
+)
 from famous.voxels import VoxelSize
 
 VOXEL = VoxelSize(5, 5, 5)
@@ -218,3 +228,13 @@ def test_extent_is_the_share_of_the_surrounding_box():
 def test_wrong_knobs_are_named(knobs, named):
     with pytest.raises(InputError, match=named):
         OtsuParams(**knobs)
+
+
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+@settings(max_examples=60)
+def test_solid_is_the_largest_piece_with_its_holes_filled(seed, share):
+    mask = np.random.default_rng(seed).random((9, 11)) < share
+    expected = fill(largest(mask.astype(np.uint8) * 255)) > 0
+    found = solid(mask)
+    assert (found is None) == (not mask.any())
+    assert found is None or (found == expected).all()
