@@ -113,7 +113,7 @@ class OpenVinoMaskNet:
 
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
-        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _precision(core)}
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _precision(core)}
         options = {"INFERENCE_NUM_THREADS": threads(), **hints}
         self._own = threading.local()
         try:
