@@ -12,7 +12,7 @@ from PIL import Image
 from famous import boxes
 from famous.errors import InputError
 from famous.report.colours import class_colours
-from famous.report.overview import WIDTH, Overview, compose, draw_overview
+from famous.report.overview import WIDTH, Overview, _legend, compose, draw_overview
 from famous.voxels import VoxelSize
 from tests.solids import ball_mesh
 
@@ -175,3 +175,10 @@ def test_a_real_slice_is_drawn(shared_data, tmp_path):
     shown = Overview(image=raw, voxel_size=VoxelSize(5, 5, 5), labels={NAMES[0]: ids}, colours=COLOURS, z=60)
     with Image.open(draw_overview(tmp_path / "o.png", shown)) as opened:
         assert count(np.asarray(opened), COLOURS[NAMES[0]]) > 500
+
+
+def test_the_legend_says_what_was_not_found():
+    colours = class_colours([*NAMES, "lysosome"], {})
+    entries = {text: counts for text, counts, *_ in _legend(cell(colours=colours))}
+    assert entries["lysosome"] == "none found"
+    assert entries["nucleus"].endswith("1 label · 1 mesh")

@@ -185,7 +185,8 @@ def _legend(overview: Overview) -> list[tuple[str, str, str, float]]:
             "mesh": int(meshes.get(name, 0)),
         }
         plural = {"box": "boxes", "label": "labels", "mesh": "meshes"}
-        counts = " · ".join(f"{n:,} {word if n == 1 else plural[word]}" for word, n in numbers.items() if n)
+        told = [f"{n:,} {word if n == 1 else plural[word]}" for word, n in numbers.items() if n]
+        counts = " · ".join(told) or "none found"
         text = shorten(name, font(LEGEND_PX), 420)
         width = 32 + font(LEGEND_PX).getlength(text) + 12 + font(LEGEND_PX - 3).getlength(counts) + 44
         entries.append((text, counts, colour, width))
