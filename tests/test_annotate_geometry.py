@@ -383,3 +383,25 @@ def test_modules_are_short_and_fetch_nothing_from_elsewhere(file: Path) -> None:
     assert "http://" not in text
     assert "https://" not in text
     assert text.startswith("/**"), "says what it is for"
+
+
+def test_dashes_of_one_box_do_not_reach_what_is_drawn_next(modules):
+    """The scale bar is drawn after the proposals."""
+    dashes = modules.evaluate(
+        """async () => {
+          const draw = await import("/web/boxes.js");
+          const frame = { scale: 1, left: 0, top: 0 }, box = { y0: 2, x0: 2, y1: 30, x1: 30 };
+          const left = (paint) => {
+            const context = document.createElement("canvas").getContext("2d");
+            paint(context);
+            return context.getLineDash();
+          };
+          const looks = [[true, false], [false, true], [false, false]];
+          return [
+            left((context) => draw.drawGhost(context, box, frame, "#123456")),
+            ...looks.map(([isFaint, isFocused]) =>
+              left((context) => draw.drawProposal(context, box, frame, { color: "#123456", isFaint, isFocused }))),
+          ];
+        }"""
+    )
+    assert dashes == [[], [], [], []]

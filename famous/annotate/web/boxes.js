@@ -73,6 +73,7 @@ export function drawGhost(context, box, frame, color) {
   line(context, x, y, wide, high, "rgba(0,0,0,0.45)", 2.5);
   context.setLineDash(DASHES.ghost);
   line(context, x, y, wide, high, color, 1.5);
+  context.setLineDash([]);
   context.globalAlpha = 1;
 }
 
@@ -83,6 +84,7 @@ export function drawProposal(context, box, frame, { color, isFocused, isFaint })
     context.globalAlpha = 0.5;
     context.setLineDash(DASHES.proposal);
     line(context, x, y, wide, high, color, 1);
+    context.setLineDash([]);
     context.globalAlpha = 1;
     return;
   }
@@ -91,6 +93,7 @@ export function drawProposal(context, box, frame, { color, isFocused, isFaint })
   if (isFocused) line(context, x, y, wide, high, "#fff", 4);
   context.setLineDash(DASHES.proposal);
   line(context, x, y, wide, high, color, 2);
+  context.setLineDash([]);
 }
 
 /** The box being drawn, or the marquee. */
