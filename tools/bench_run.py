@@ -1,8 +1,9 @@
 """Time and memory of `famous run` for a shallow and a deep stack of the same slices.
 
     python tools/bench_run.py [--side 256] [--depths 100 2000]
+    python tools/bench_run.py --stack DATA/lucchi/raw.tif --voxel-size 5 5 5 --depths 80 400
 
-Prints the seconds of each stage, what the stages after detection take beside detection, the extraction's milliseconds
+Without a stack the slices are those of a phantom. Prints the seconds of each stage, what the stages after detection take beside detection, the extraction's milliseconds
 per box, and the peak memory of the whole process. The deep stack is the shallow one there and back again.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from famous.io.stacks import open_stack
 from famous.io.volumes import write_stack_tiff
 from famous.synthetic import Phantom, PhantomParams
 from famous.voxels import VoxelSize
@@ -30,15 +32,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--depths", type=int, nargs="+", default=[100, 2000])
+    parser.add_argument("--stack", help="a stack of its own, in place of the phantom")
+    parser.add_argument("--voxel-size", type=float, nargs=3, default=[8, 8, 8], help="of that stack: z y x in nm")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        block = render(options.side)
+        block = render(options.side) if options.stack is None else read(options.stack)
         for depth in options.depths:
             path = Path(folder) / f"deep{depth}.tif"
-            write_stack_tiff(path, there_and_back(block, depth), (depth, *block.shape[1:]), VoxelSize(8, 8, 8))
+            size = VoxelSize(*options.voxel_size)
+            write_stack_tiff(path, there_and_back(block, depth), (depth, *block.shape[1:]), size)
             rows.append(measure(path, depth))
-    print(f"slices of {options.side} × {options.side}, {len(rows)} runs of the detector that ships\n")
+    print(f"slices of {block.shape[1]} × {block.shape[2]}, {len(rows)} runs of the detector that ships\n")
     columns = ("slices", "boxes", "instances", *STAGES, "after / detect", "extract ms per box", "peak MB")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for row in rows:
@@ -54,6 +59,12 @@ def render(side: int) -> NDArray[np.uint8]:
     )
     phantom = Phantom(params)
     return np.stack([phantom[z] for z in range(BLOCK)])
+
+
+def read(source: str) -> NDArray[np.uint8]:
+    """The first slices of a stack of 8 bits."""
+    stack = open_stack(source).stack
+    return np.stack([np.asarray(stack.grey(z), dtype=np.uint8) for z in range(min(BLOCK, len(stack)))])
 
 
 def there_and_back(block: NDArray[np.uint8], depth: int) -> Iterator[NDArray[np.uint8]]:
