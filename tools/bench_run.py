@@ -3,8 +3,9 @@
     python tools/bench_run.py [--side 256] [--depths 100 2000]
     python tools/bench_run.py --stack DATA/lucchi/raw.tif --voxel-size 5 5 5 --depths 80 400
 
-Without a stack the slices are those of a phantom. Prints the seconds of each stage, what the stages after detection take beside detection, the extraction's milliseconds
-per box, and the peak memory of the whole process. The deep stack is the shallow one there and back again.
+Without a stack the slices are those of a phantom. Prints the seconds of each stage, what the stages after detection
+take beside detection, the extraction's milliseconds per box, and the peak memory of the whole process. The deep stack
+is the shallow one there and back again.
 """
 
 import argparse
