@@ -162,6 +162,18 @@ def test_evidence_on_an_unknown_recipe_is_refused():
     assert ranking(one, {"a": perfect(one)})["recipe"].tolist() == ["a"]
 
 
+def test_the_usual_recipe_gives_way_only_to_one_that_leads_by_more_than_the_margin():
+    rows = [{"recipe": name} | dict.fromkeys(EVIDENCE, score) for name, score in (("a", 0.5), ("b", 0.52), ("c", 0.4))]
+    found = [pd.DataFrame(rows)]
+    assert rank(found, "abc")["recipe"].tolist() == ["b", "a", "c"]
+    close = rank(found, "abc", margin=0.02)
+    assert close["recipe"].tolist() == ["a", "b", "c"]
+    assert close["rank"].tolist() == [1, 2, 3]
+    assert rank(found, "abc", margin=0.019)["recipe"].tolist() == ["b", "a", "c"]
+    assert rank(found, "cab", margin=0.02)["recipe"].tolist() == ["b", "a", "c"]  # the usual one is far behind
+    assert rank(found, ["d", "a", "b", "c"], margin=1)["recipe"].tolist() == ["b", "a", "c"]  # it was not tried
+
+
 # ---- which recipes ----
 
 

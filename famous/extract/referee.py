@@ -50,6 +50,7 @@ class RefereeParams:
     megapixels: float = 4.0  # boxes together that are tried, at most, but never fewer than minimum_boxes
     smallest_px: int = 6  # side of the smallest box that is tried, px
     seed: int = 0  # of the choice
+    margin: float = 0.02  # score by which another recipe must lead the class's default to take its place
     evidence: EvidenceParams = field(default_factory=EvidenceParams)
     weights: Weights = field(default_factory=Weights)
 
@@ -64,6 +65,8 @@ class RefereeParams:
                 f"referee: found smallest_px {self.smallest_px}, megapixels {self.megapixels}, seed {self.seed}; "
                 "expected 2 or more, above 0, 0 or more"
             )
+        if not 0 <= self.margin < float("inf"):
+            raise InputError(f"referee: found margin {self.margin}, expected a finite number of 0 or more")
 
 
 def candidates(class_name: str) -> dict[str, RecipeParams]:
@@ -99,11 +102,14 @@ def choose(corners: NDArray[np.integer], params: RefereeParams) -> NDArray[np.in
     return positions
 
 
-def rank(evidence: Iterable[pd.DataFrame], recipes: Iterable[str], weights: Weights | None = None) -> pd.DataFrame:
+def rank(
+    evidence: Iterable[pd.DataFrame], recipes: Iterable[str], weights: Weights | None = None, margin: float = 0.0
+) -> pd.DataFrame:
     """Rank recipes by what `examine` found, one table a slice; the best first.
 
     Returns columns `rank` (from 1), `recipe`, `score` (0 … 1), `boxes`, and the mean of each of the `EVIDENCE`. Of
-    recipes with equal scores the one named first is ahead; without a box the table is empty.
+    recipes with equal scores the one named first is ahead; the very first, which is the usual one, is also ahead of
+    all where none leads it by more than the margin. Without a box the table is empty.
     """
     weights = weights or Weights()
     counts = np.array([getattr(weights, name) for name in EVIDENCE])
@@ -116,6 +122,9 @@ def rank(evidence: Iterable[pd.DataFrame], recipes: Iterable[str], weights: Weig
     table = grouped.mean().round(6).assign(boxes=grouped.size()).reset_index()
     table["score"] = (table[list(EVIDENCE)].to_numpy(np.float64) @ counts / counts.sum()).round(6)
     table = table.iloc[np.lexsort((table["recipe"].map(order).to_numpy(np.int64), -table["score"].to_numpy()))]
+    usual = table["recipe"].map(order).to_numpy(np.int64) == 0
+    if usual.any() and table["score"].max() - table["score"].to_numpy()[usual][0] <= margin + 1e-9:
+        table = table.iloc[np.argsort(~usual, kind="stable")]
     table = table.assign(rank=np.arange(1, len(table) + 1, dtype=np.int64))
     table = table.astype({"recipe": "str", "score": "float64", "boxes": "int64"})
     return table[["rank", "recipe", "score", "boxes", *EVIDENCE]].reset_index(drop=True)
@@ -126,7 +135,7 @@ def judge(
 ) -> pd.DataFrame:
     """Examine samples of one class one after the other, and rank the recipes; the pick is the first row."""
     found = [examine(sample, recipes, voxel_size=voxel_size, params=params.evidence) for sample in samples]
-    return rank(found, recipes, params.weights)
+    return rank(found, recipes, params.weights, params.margin)
 
 
 def _nothing() -> pd.DataFrame:

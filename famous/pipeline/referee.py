@@ -166,7 +166,7 @@ def _judge(project: Project, boxes: pd.DataFrame, session: Session) -> list[Verd
                 evidence[name].append(found)
         session.reporter.advance(1)
     return [
-        Verdict(name, len(group), rank(evidence[name], recipes.get(name, {}), params.weights))
+        Verdict(name, len(group), rank(evidence[name], recipes.get(name, {}), params.weights, params.margin))
         for name, group in groups.items()
     ]
 

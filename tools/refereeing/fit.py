@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from famous.extract.evidence import EVIDENCE
-from famous.extract.referee import Weights
+from famous.extract.referee import RefereeParams, Weights
 
 RIDGE = 0.3  # keeps weights even where the data do not tell
 REAL = 2.5  # what a real pair counts against one of a phantom: there are fewer
@@ -42,9 +42,13 @@ def score(table: pd.DataFrame, weights: Weights) -> pd.Series:
 
 
 def losses(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Per pair: the pick by `score`, the best by `iou`, and what the pick loses; among these recipes only."""
+    """Per pair: the pick by `score`, the best by `iou`, and what the pick loses; among these recipes only.
+
+    As in a run, masknet, where it is judged, gives way only to one that leads it by more than the margin.
+    """
     rows = []
     for pair, group in table[table["recipe"].isin(names)].groupby("pair", sort=False):
-        pick, best = group.loc[group["score"].idxmax()], group.loc[group["iou"].idxmax()]
+        usual = (group["recipe"] == "masknet") * RefereeParams().margin
+        pick, best = group.loc[(group["score"] + usual).idxmax()], group.loc[group["iou"].idxmax()]
         rows.append((pair, pick["recipe"], pick["iou"], best["recipe"], best["iou"], best["iou"] - pick["iou"]))
     return pd.DataFrame(rows, columns=["pair", "pick", "iou", "best", "best_iou", "loss"])
