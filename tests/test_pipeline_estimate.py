@@ -121,6 +121,7 @@ def test_training_comes_on_top_where_it_is_due(tmp_path, detector):
     assert estimate(project, Session()).minutes_training == 0
     plan = estimate(project, Session(), will_train=True)
     assert plan.minutes_training == 7.5
+    assert plan.memory_mb >= estimate_module.TRAINING_MB > estimate(project, Session()).memory_mb
     assert str(plan).startswith("estimate: training 7.5 min, then 3 s for 3 slices to detect and what follows, ")
 
 
