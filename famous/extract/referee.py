@@ -121,10 +121,9 @@ def rank(
     grouped = every.groupby("recipe", sort=False)[list(EVIDENCE)]
     table = grouped.mean().round(6).assign(boxes=grouped.size()).reset_index()
     table["score"] = (table[list(EVIDENCE)].to_numpy(np.float64) @ counts / counts.sum()).round(6)
-    table = table.iloc[np.lexsort((table["recipe"].map(order).to_numpy(np.int64), -table["score"].to_numpy()))]
-    usual = table["recipe"].map(order).to_numpy(np.int64) == 0
-    if usual.any() and table["score"].max() - table["score"].to_numpy()[usual][0] <= margin + 1e-9:
-        table = table.iloc[np.argsort(~usual, kind="stable")]
+    position, score = table["recipe"].map(order).to_numpy(np.int64), table["score"].to_numpy()
+    gives_way = (position > 0) | (table["score"].max() - score > margin + 1e-9)
+    table = table.iloc[np.lexsort((position, -score, gives_way))]
     table = table.assign(rank=np.arange(1, len(table) + 1, dtype=np.int64))
     table = table.astype({"recipe": "str", "score": "float64", "boxes": "int64"})
     return table[["rank", "recipe", "score", "boxes", *EVIDENCE]].reset_index(drop=True)
