@@ -33,7 +33,6 @@ export function isSeen(box, frame, screen) {
  */
 export function drawBox(context, box, frame, { color, isSelected = false, isHovered = false }) {
   const [x, y, wide, high] = sharp(box, frame);
-  context.setLineDash([]);
   const tint = (isSelected ? 0.16 : 0.1) * (1 - Math.max(wide, high) / TINT_TO_PX);
   if ((isSelected || isHovered) && tint > 0) {
     context.fillStyle = color;
@@ -46,15 +45,17 @@ export function drawBox(context, box, frame, { color, isSelected = false, isHove
   line(context, x, y, wide, high, color, isHovered && !isSelected ? 3 : 2);
 }
 
-function line(context, x, y, wide, high, style, thick) {
+/** A rectangle's outline; its dashes are its own and do not reach what is drawn next. */
+function line(context, x, y, wide, high, style, thick, dashes = []) {
   context.strokeStyle = style;
   context.lineWidth = thick;
+  context.setLineDash(dashes);
   context.strokeRect(x, y, wide, high);
+  context.setLineDash([]);
 }
 
 /** The eight handles of a box. */
 export function drawHandles(context, box, frame, color) {
-  context.setLineDash([]);
   for (const { x, y } of handleSpots(box, frame)) {
     const [left, top] = [Math.round(x - HANDLE_PX / 2) + 0.5, Math.round(y - HANDLE_PX / 2) + 0.5];
     context.fillStyle = "#fff";
@@ -69,11 +70,8 @@ export function drawHandles(context, box, frame, color) {
 export function drawGhost(context, box, frame, color) {
   const [x, y, wide, high] = sharp(box, frame);
   context.globalAlpha = 0.75;
-  context.setLineDash([]);
   line(context, x, y, wide, high, "rgba(0,0,0,0.45)", 2.5);
-  context.setLineDash(DASHES.ghost);
-  line(context, x, y, wide, high, color, 1.5);
-  context.setLineDash([]);
+  line(context, x, y, wide, high, color, 1.5, DASHES.ghost);
   context.globalAlpha = 1;
 }
 
@@ -82,28 +80,20 @@ export function drawProposal(context, box, frame, { color, isFocused, isFaint })
   const [x, y, wide, high] = sharp(box, frame);
   if (isFaint && !isFocused) {
     context.globalAlpha = 0.5;
-    context.setLineDash(DASHES.proposal);
-    line(context, x, y, wide, high, color, 1);
-    context.setLineDash([]);
+    line(context, x, y, wide, high, color, 1, DASHES.proposal);
     context.globalAlpha = 1;
     return;
   }
-  context.setLineDash([]);
   line(context, x, y, wide, high, CASING, isFocused ? 6 : 4);
   if (isFocused) line(context, x, y, wide, high, "#fff", 4);
-  context.setLineDash(DASHES.proposal);
-  line(context, x, y, wide, high, color, 2);
-  context.setLineDash([]);
+  line(context, x, y, wide, high, color, 2, DASHES.proposal);
 }
 
 /** The box being drawn, or the marquee. */
 export function drawBand(context, box, frame, color) {
   const [x, y, wide, high] = sharp(box, frame);
-  context.setLineDash([]);
   line(context, x, y, wide, high, CASING, 3);
-  if (!color) context.setLineDash([4, 4]);
-  line(context, x, y, wide, high, color ?? "#fff", 1.5);
-  context.setLineDash([]);
+  line(context, x, y, wide, high, color ?? "#fff", 1.5, color ? [] : [4, 4]);
 }
 
 /** A quiet word and tick in the upper right corner of the screen: this slice is done. */
@@ -121,7 +111,6 @@ export function drawDoneMark(context, screen) {
   context.fillText("done", right - 10, top + 11.5);
   context.strokeStyle = "#7fd6a4";
   context.lineWidth = 2;
-  context.setLineDash([]);
   context.beginPath();
   context.moveTo(right - wide + 9, top + 11.5);
   context.lineTo(right - wide + 12.5, top + 15);

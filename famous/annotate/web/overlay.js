@@ -29,7 +29,6 @@ export function paintOverlay(context, view, store) {
 function outline(context, view, store) {
   const { left, top, right, bottom } = onScreen({ y0: 0, x0: 0, y1: view.slice.height, x1: view.slice.width }, view.frame);
   const isDone = store.done.has(store.z);
-  context.setLineDash([]);
   context.strokeStyle = isDone ? "rgba(127,214,164,0.8)" : "rgba(128,128,128,0.5)";
   context.lineWidth = isDone ? 2 : 1;
   context.strokeRect(left - 1, top - 1, right - left + 2, bottom - top + 2);
