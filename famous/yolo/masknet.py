@@ -114,6 +114,7 @@ class OpenVinoMaskNet:
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _precision(core)}
+        hints |= {"ENABLE_CPU_PINNING": False}  # pinned threads wait for the stage's own ones
         options = {"INFERENCE_NUM_THREADS": threads(), **hints}
         self._own = threading.local()
         try:
