@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from accuracy.peers import Images, Masks
+from famous.yolo.half import multiplies_bfloat16
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class UNetPeer:
         return float(state["spent"])
 
     def _step(self, optimiser: torch.optim.Optimizer, planes: torch.Tensor, truth: torch.Tensor) -> float:
-        logits = self._net(planes.contiguous(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):  # as our detector trains
+            logits = self._net(planes.contiguous(memory_format=torch.channels_last)).float()
         inside = logits.sigmoid()
         dice = 1 - (2 * (inside * truth).sum() + 1) / (inside.sum() + truth.sum() + 1)
         loss = functional.binary_cross_entropy_with_logits(logits, truth) + dice
