@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 PREFIX = "famous-"
-LOCK = ".lock"
+LOCK = ".lock"  # in a folder that one famous at a time may work in
 OWNED = ".owned"  # made once the lock is held: a folder without it may be about to be locked
 
 

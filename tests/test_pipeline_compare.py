@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from famous.compare.comparison import COLUMNS
 from famous.errors import InputError
@@ -142,6 +143,29 @@ def test_what_is_stopped_leaves_no_report_and_no_half_file(run, tmp_path, quick,
     monkeypatch.setattr(module, "write_csv", whole)
     run_compare(ask(run, "M1", "M2"), Output(out), Session())
     assert (out / REPORT).exists()
+
+
+def test_two_comparisons_do_not_write_one_report(run, tmp_path, quick):
+    out = tmp_path / "report"
+    out.mkdir()
+    with FileLock(out / ".lock"), pytest.raises(InputError, match="at work here; wait for it, or name another --out"):
+        run_compare(ask(run, "M1"), Output(out), Session())
+    assert not (out / REPORT).exists()
+    run_compare(ask(run, "M1"), Output(out), Session())
+    assert (out / REPORT).exists()
+
+
+def test_a_report_that_another_wrote_meanwhile_stays(run, tmp_path, quick, monkeypatch):
+    out = tmp_path / "report"
+
+    def meanwhile(_folder):
+        monkeypatch.undo()
+        run_compare(ask(run, "M1"), Output(out, meshes=False), Session())
+
+    monkeypatch.setattr(module, "_make_folder", meanwhile)
+    with pytest.raises(InputError, match="is there already"):
+        run_compare(ask(run, "M1", "M2"), Output(out), Session())
+    assert set(pd.read_csv(out / "totals.csv")["source"]) == {"automatic", "M1"}
 
 
 def test_a_table_of_the_users_is_not_overwritten(run, tmp_path, quick):

@@ -1,5 +1,7 @@
 """Boxes in slices against boxes in slices: intersections over unions in closed form, and nothing of volumes."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +68,32 @@ def test_the_boxes_of_a_run_are_compared_with_those_of_an_expert(run):
     assert match(own).iou.max() == 1.0
     assert list(scores["mito"].values()) == pytest.approx([0.9] * len(scores["mito"]))
     assert {(row["class"], row["z"]) for row in counts.slices} == {(n, z) for n in CLASSES for z in scene.slices}
+
+
+def test_a_done_slice_without_a_box_counts(run):
+    stack, _, folder = run
+    truth = write_coco(folder / "done.json", slices=[3, 4])
+    said = json.loads(truth.read_text())
+    empty = dict(said["images"][0], id=90, file_name=said["images"][0]["file_name"].replace("3", "8"), done=True)
+    for image in said["images"]:
+        image["done"] = True
+    truth.write_text(json.dumps({**said, "images": [*said["images"], empty]}))
+    asked = Asked((str(stack),), (str(truth),))
+    scene, counts, _ = box_scene(open_sources(asked), asked)
+    assert scene.slices == (3, 4, 8)
+    found = [row for row in counts.slices if row["z"] == 8]
+    assert sum(row["fp"] for row in found) > 0
+    assert sum(row["tp"] + row["fn"] for row in found) == 0
+
+
+def test_a_slice_with_boxes_that_is_not_done_does_not_count_where_others_are(run):
+    stack, _, folder = run
+    truth = write_coco(folder / "half.json", slices=[3, 4])
+    said = json.loads(truth.read_text())
+    said["images"][0]["done"], said["images"][1]["done"] = False, True
+    truth.write_text(json.dumps(said))
+    asked = Asked((str(stack),), (str(truth),))
+    assert box_scene(open_sources(asked), asked)[0].slices == (4,)
 
 
 def test_only_slices_that_every_expert_labelled_count(run):

@@ -52,6 +52,8 @@ class Truth:
         Classes that were masks, not ids, and became objects by connected components.
     boxes
         A box table in voxels of the grid, for truth that is boxes in slices.
+    known
+        The slices that such boxes speak of: those declared done, or if there are none those with boxes.
     is_placed
         Whether the user said where it lies, so that its origin is not to be doubted.
     """
@@ -66,6 +68,7 @@ class Truth:
     format: str = ""
     is_semantic: frozenset[str] = frozenset()
     boxes: pd.DataFrame | None = None
+    known: frozenset[int] = frozenset()
     is_placed: bool = False
 
     @property
@@ -205,8 +208,9 @@ def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str]
     boxes, notes = read.annotations.boxes, list(read.notes)
     renamed = {own: truth_classes.match_class(own, classes, notes) for own in read.annotations.classes}
     boxes = boxes.assign(class_name=boxes["class_name"].map(lambda own: renamed.get(own, own)).astype("str"))
-    done = ", ".join(str(z) for z in sorted(read.annotations.done)[:20])
-    notes.append(f"{name}: boxes in slices, compared in 2D; labelled slices: {done or 'none'}")
+    known = read.annotations.done or frozenset(boxes["z"].tolist())
+    told = ", ".join(str(z) for z in sorted(known)[:20]) + (" …" if len(known) > 20 else "")
+    notes.append(f"{name}: boxes in slices, compared in 2D; labelled slices: {told or 'none'}")
     return Truth(
         name,
         {},
@@ -217,5 +221,6 @@ def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str]
         str(path),
         FORMATS[format_name],
         boxes=boxes,
+        known=known,
         is_placed=True,
     )

@@ -18,6 +18,7 @@ from famous.errors import FamousError, MissingError
 from famous.pipeline.project import Choices, Project, open_project
 from famous.pipeline.stage import Session
 from famous.pipeline.train import run_train
+from famous.scratch import LOCK
 from famous.yolo.train import WEIGHTS_VARIABLE, find_weights, weights_here
 
 #: What the process is started with: the modules it finds are those that its parent finds, and none beside the stack.
@@ -54,7 +55,7 @@ def missing_weights(project: Project) -> MissingWeights | None:
 
 def is_locked(project: Project) -> bool:
     """Whether a famous is at work in the project's folder, in this process or another one."""
-    path = project.run / ".lock"
+    path = project.run / LOCK
     if not path.exists():
         return False
     try:

@@ -1,7 +1,9 @@
 """`famous compare`: label sets against each other, and the report of it in `<stack>.famous/report/`."""
 
+import contextlib
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +26,9 @@ from famous.pipeline.compare_surfaces import Looked, look
 from famous.pipeline.compare_tables import Placement, Tabulator
 from famous.pipeline.manifest import versions
 from famous.pipeline.project import project_folder
-from famous.pipeline.stage import Session
+from famous.pipeline.stage import Session, alone
 from famous.report.comparison import write_report
+from famous.scratch import LOCK
 
 REPORT = "report.html"
 FACTS = "comparison.json"
@@ -83,7 +86,13 @@ def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
         versions=versions(),
         notes=(*_notes(opened), *comparison.notes, *([PAPER] if asked.paper else [])),
     )
-    return Compared(comparison, folder, _write(folder, comparison, _pictures(opened, scene), meshes, session))
+    _make_folder(folder)
+    with alone(folder, "--out"):
+        _require_free(folder, output)  # nobody has written there meanwhile
+        files = _write(folder, comparison, _pictures(opened, scene), meshes, session)
+        with contextlib.suppress(OSError):  # what is mailed holds no lock; Windows keeps it
+            (folder / LOCK).unlink()
+    return Compared(comparison, folder, files)
 
 
 def _folder(asked: Asked) -> Path:
@@ -212,12 +221,7 @@ def _write(
     folder: Path, comparison: Comparison, pictures: GridPictures, meshes: tuple[ShownMesh, ...], session: Session
 ) -> tuple[Path, ...]:
     """Write the tables, the facts and the report."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        (folder / REPORT).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); name another --out") from error
+    _sweep(folder)
     session.reporter.begin("report", 1)
     write_json(folder / FACTS, _facts(comparison))  # first: with it, and without a report, the rest is unfinished
     for name, table in comparison.tables().items():
@@ -232,8 +236,19 @@ def _names() -> tuple[str, ...]:
     return (*(f"{table}.csv" for table in COLUMNS), FACTS, REPORT)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the folder where it is missing, and see that it can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); name another --out") from error
+
+
 def _sweep(folder: Path) -> None:
-    """Remove what a killed comparison left; the folder may be one of the user's, of which nothing else is touched."""
+    """Remove the report, and what a killed comparison left; nothing else of a folder that may be the user's."""
+    (folder / REPORT).unlink(missing_ok=True)
     for name in _names():
         for left in folder.glob(f".{name}.*{PARTIAL_SUFFIX}*"):
             left.unlink(missing_ok=True)

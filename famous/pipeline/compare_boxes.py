@@ -26,7 +26,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def box_scene(opened: Opened, asked: Asked) -> tuple[Scene, Counts, Mapping[str, Mapping[int, float]]]:
-    """Count boxes as the first pass counts voxels, in the slices in which every truth has a box.
+    """Count boxes as the first pass counts voxels, in the slices that every truth speaks of.
 
     Returns
     -------
@@ -47,9 +47,12 @@ def box_scene(opened: Opened, asked: Asked) -> tuple[Scene, Counts, Mapping[str,
     slices = {z + low[0] for z in known}
     for truth in opened.truths[1:]:
         if truth.boxes is not None:
-            slices &= set(truth.boxes["z"].tolist())
+            slices &= truth.known
     if not slices:
-        raise InputError("found no slice in which every truth has boxes, expected one at least")
+        raise InputError(
+            "found no slice that every truth speaks of, expected one at least: one that is done, or has boxes where "
+            "none is declared done"
+        )
     tables = {truth.name: boxes_of(truth, opened, sorted(slices)) for truth in opened.truths}
     names = _classes(tables, asked)
     volumes = {source: {name: BoxVolume(table, name, shape) for name in names} for source, table in tables.items()}

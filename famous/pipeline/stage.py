@@ -18,6 +18,7 @@ from famous.parallel import map_in_order, open_executor, usable_threads
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
 from famous.pipeline.project import Project
+from famous.scratch import LOCK
 
 
 class Reporter(Protocol):
@@ -144,16 +145,16 @@ class Stage:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system takes back when a process dies."""
+def alone(folder: Path, option: str = "--folder") -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back when a process dies; `option` names another folder."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         with lock:
             yield
     except Timeout as error:
-        raise InputError(f"{folder}: another famous is at work here; wait for it, or name another --folder") from error
+        raise InputError(f"{folder}: another famous is at work here; wait for it, or name another {option}") from error
 
 
 def run_parts(

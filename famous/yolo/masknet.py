@@ -113,9 +113,12 @@ class OpenVinoMaskNet:
 
     def __init__(self, file: Path) -> None:
         core = import_openvino().Core()
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _precision(core)}
-        hints |= {"ENABLE_CPU_PINNING": False}  # pinned threads wait for the stage's own ones
-        options = {"INFERENCE_NUM_THREADS": threads(), **hints}
+        options: dict[str, Any] = {
+            "INFERENCE_NUM_THREADS": threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _precision(core),
+            "ENABLE_CPU_PINNING": False,  # pinned threads wait for the stage's own ones
+        }
         self._own = threading.local()
         try:
             self._network = core.compile_model(core.read_model(str(file)), "CPU", options)
