@@ -24,7 +24,7 @@
       bits: 8, offset: 0, scale: 1},
     classes: server.classes, boxes: [...boxes.values()], done: [...done], proposed: [3, 9, 20], seconds: {},
       ...turn(), presets: server.presets ?? {}, palette: ["#e69f00"],
-    model: server.model, training: server.training, formats: ["yolo"], pyramid: {tile: 512, levels: 1},
+    model: server.model, opening: server.opening ?? false, training: server.training, formats: ["yolo"], pyramid: {tile: 512, levels: 1},
   });
   const turn = () => ({revision: server.revision, undo: server.history.at(-1)?.label ?? null,
     redo: server.undone.at(-1)?.label ?? null});
@@ -39,7 +39,8 @@
   };
   const routes = {
     "/api/state": () => reply(200, server.state()),
-    "/api/pulse": () => reply(200, {revision: server.revision, training: server.training, model: server.model}),
+    "/api/pulse": () => reply(200, {revision: server.revision, training: server.training,
+      model: server.model, opening: server.opening ?? false}),
     "/api/edits": ({base, edits}) => {
       const isKnown = edits.every(({id}) => ids.has(id));
       if (base !== server.revision && !isKnown) return reply(409, {error: "stale", revision: server.revision});

@@ -87,6 +87,52 @@ def test_a_box_just_drawn_has_handles_but_keys_mean_the_next_one(hands: Hands) -
     assert hands.boxes() == []
 
 
+def test_a_box_just_drawn_is_selected_once_its_handle_is_gripped(hands: Hands) -> None:
+    """From then on keys mean it; a press on the handle is enough."""
+    hands.drag((100, 120), (220, 250))
+    hands.drag((220, 250), (240, 280))
+    assert hands.selected == 1
+    hands.press("2")
+    hands.press("ArrowLeft")
+    assert hands.boxes() == [[120, 99, 280, 239, NUCLEUS]]
+    hands.press("Delete")
+    assert hands.boxes() == []
+    hands.drag((300, 320), (420, 450))
+    hands.click(420, 450)
+    assert hands.selected == 1
+
+
+@pytest.mark.parametrize("key", ["Delete", "Backspace"])
+def test_a_box_just_drawn_is_deleted_while_nothing_else_is_selected(hands: Hands, key: str) -> None:
+    (other,) = hands.add((400, 400, 500, 500))
+    hands.drag((100, 120), (220, 250))
+    hands.press(key)
+    assert hands.ask("() => famous.store.boxesOn(2).map(({ id }) => id)") == [other]
+    hands.drag((100, 120), (220, 250))
+    hands.press("PageDown")
+    hands.press(key)
+    assert len(hands.boxes(2)) == 2, "it is another slice's now"
+
+
+def test_a_box_just_drawn_does_not_look_selected(hands: Hands) -> None:
+    """White handles and a white line are what is selected; a corner's handle and the line beside it are looked at."""
+    look = """([x, y]) => {
+      const { view } = famous;
+      const [px, py] = view.toScreen(x, y).map(Math.round);
+      const across = (dy) => view.overContext.getImageData(px - 4, py + dy, 9, 1).data;
+      const isWhite = (data, at) => data.slice(4 * at, 4 * at + 4).every((value) => value > 230);
+      return [0, 30].map((dy) => [...Array(9).keys()].some((at) => isWhite(across(dy), at)));
+    }"""
+    hands.drag((100, 120), (220, 250))
+    hands.mouse.move(5, 5)
+    hands.until("famous.view.asked === 0")
+    assert hands.ask(look, [100, 120]) == [False, False]
+    hands.click(100, 120)
+    hands.mouse.move(5, 5)
+    hands.until("famous.view.asked === 0")
+    assert hands.ask(look, [100, 120]) == [True, True]
+
+
 def test_boxes_are_drawn_inside_boxes(hands: Hands) -> None:
     hands.drag((100, 100), (400, 400))
     hands.drag((200, 200), (260, 250))
@@ -186,17 +232,38 @@ def test_the_smallest_box_is_selected_and_shift_takes_more(hands: Hands) -> None
     assert [box[0] for box in hands.boxes()] == [70, 170, 470], "all move together"
 
 
-def test_tab_walks_through_boxes_and_then_leaves_the_canvas(hands: Hands) -> None:
+FOCUSED = "document.activeElement.id"
+
+
+def test_tab_walks_round_the_boxes_and_keeps_the_focus(hands: Hands) -> None:
     below, above = hands.add((500, 100, 540, 140), (100, 100, 140, 140))
-    for expected in above, below:
-        hands.press("Tab")
+    for key, expected in (("Tab", above), ("Tab", below), ("Tab", above), ("Shift+Tab", below), ("Shift+Tab", above)):
+        hands.press(key)
         assert hands.ask("() => [...famous.store.selection]") == [expected]
-    hands.press("Shift+Tab")
-    assert hands.ask("() => [...famous.store.selection]") == [above]
+        assert hands.ask(f"() => {FOCUSED}") == "canvas"
+
+
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+def test_nobody_is_trapped_on_the_slice(hands: Hands, key: str) -> None:
+    """Escape selects nothing; after a second one Tab goes on through the page, until the slice has the focus again."""
+    hands.add((500, 100, 540, 140), (100, 100, 140, 140))
     hands.press("Tab")
-    hands.press("Tab")
+    hands.press("Escape")
     assert hands.selected == 0
-    assert hands.ask("() => document.activeElement.id") != "canvas"
+    hands.press(key)
+    assert (hands.selected, hands.ask(f"() => {FOCUSED}")) == (1, "canvas"), "one is not enough"
+    hands.press("Escape")
+    hands.press("Escape")
+    hands.press(key)
+    assert (hands.selected, hands.ask(f"() => {FOCUSED} === 'canvas'")) == (0, False)
+    hands.ask("() => famous.view.canvas.focus()")
+    hands.press(key)
+    assert (hands.selected, hands.ask(f"() => {FOCUSED}")) == (1, "canvas")
+
+
+def test_an_empty_slice_lets_tab_go_on(hands: Hands) -> None:
+    hands.press("Tab")
+    assert hands.ask(f"() => {FOCUSED}") != "canvas"
 
 
 def test_a_box_is_made_with_keys_only(hands: Hands) -> None:
@@ -208,6 +275,33 @@ def test_a_box_is_made_with_keys_only(hands: Hands) -> None:
     hands.press("Shift+ArrowLeft")
     hands.press("Alt+ArrowDown")
     assert hands.boxes() == [[box[0], box[1] - 10, box[2] + 1, box[3] - 10, MITO]]
+
+
+def test_a_box_is_never_made_exactly_where_one_of_its_class_is(hands: Hands) -> None:
+    hands.ask("() => famous.view.setPointer(null)")
+    for _ in range(3):
+        hands.press("b")
+        hands.ask("() => famous.view.setPointer(null)")
+    (y0, x0, y1, x1, _), *others = hands.boxes()
+    assert others == [[y0 + far, x0 + far, y1 + far, x1 + far, MITO] for far in (10, 20)]
+    hands.press("Escape")
+    hands.press("2")
+    hands.press("b")
+    assert hands.boxes()[3] == [y0, x0, y1, x1, NUCLEUS], "of another class it may"
+
+
+def test_a_duplicate_lies_on_no_other(hands: Hands) -> None:
+    first, second = hands.add((200, 200, 230, 240), (210, 210, 240, 250))
+    hands.ask("(id) => famous.store.select([id])", first)
+    hands.press("Control+d")
+    assert hands.boxes()[2] == [220, 220, 250, 260, MITO]
+    hands.ask("(ids) => famous.store.removeBoxes('clear', ids)", [first, second])
+    hands.press("Delete")
+    hands.add((0, 0, SHAPE[1], SHAPE[2]))
+    hands.press("Control+a")
+    hands.press("Control+d")
+    assert len(hands.boxes()) == 1
+    assert hands.said == "There is no room beside for a duplicate."
 
 
 def test_keys_are_left_alone_while_one_types_or_answers_a_dialog(hands: Hands) -> None:
@@ -254,9 +348,18 @@ def test_boxes_are_copied_from_the_last_labelled_slice(hands: Hands) -> None:
     assert hands.boxes() == [[10, 10, 30, 30, MITO]], "the nearest below"
     hands.press("c")
     assert len(hands.boxes()) == 1, "not twice"
+    assert hands.said == "All boxes of slice 1 are here already."
     hands.ask("() => famous.store.goTo(0)")
     hands.press("c")
     assert hands.boxes() == [[90, 90, 99, 99, MITO], [10, 10, 30, 30, MITO]], "else from above, beside what is there"
+
+
+def test_copies_that_would_repeat_a_box_are_left_out_and_counted(hands: Hands) -> None:
+    hands.add((10, 10, 30, 30), (40, 40, 60, 60), (70, 70, 90, 90), z=1)
+    hands.add((10, 10, 30, 30), (70, 70, 90, 90))
+    hands.press("c")
+    assert hands.boxes() == [[a, a, a + 20, a + 20, MITO] for a in (10, 70, 40)]
+    assert hands.said == "Copied one box from slice 1; 2 boxes were here already."
 
 
 def test_boxes_are_interpolated_between_two_key_slices(hands: Hands) -> None:
@@ -283,6 +386,16 @@ def test_loose_boxes_snap_and_those_without_an_edge_stay(hands: Hands) -> None:
     hands.until("famous.store.boxesOn(2)[0].x1", 190)
     assert hands.boxes() == [[110, 120, 180, 190, MITO], [300, 300, 400, 400, MITO]]
     assert hands.said == "one box left as drawn: there is no clear edge"
+
+
+@pytest.mark.parametrize("hand", ["key", "button"])
+def test_why_the_next_slice_is_next_stays_on_the_page(hands: Hands, hand: str) -> None:
+    hands.ask("() => { document.getElementById('suggest-reason').textContent = '' }")
+    hands.press("n") if hand == "key" else hands.page.click("#suggest-slice")
+    hands.until("document.getElementById('suggest-reason').innerText", "Slice 1: it is drawn")
+    assert hands.z == 1
+    hands.until("document.getElementById('suggest-slice').disabled", expected=False)
+    assert hands.said == ("Slice 1: it is drawn" if hand == "key" else "")
 
 
 def test_done_is_said_by_key(hands: Hands) -> None:

@@ -53,6 +53,25 @@ def box(y0: float, x0: float, y1: float, x1: float, **more: Any) -> dict[str, An
     return {"y0": y0, "x0": x0, "y1": y1, "x1": x1, **more}
 
 
+# ---------------------------------------------------------------- boxes that repeat none
+
+
+def test_boxes_move_apart_until_they_repeat_none(call: Call) -> None:
+    one = box(20, 30, 60, 80, **{"class": "a"})
+    at = [one | box(20 + far, 30 + far, 60 + far, 80 + far) for far in (0, 10, 20)]
+    assert call("geometry", "apart", [one], [], SLICE, {"mayStay": True}) == [one]
+    assert call("geometry", "apart", [one], [], SLICE) == [at[1]]
+    assert call("geometry", "apart", [one], at[:2], SLICE) == [at[2]]
+    assert call("geometry", "apart", [one], [at[0], at[1] | {"class": "b"}], SLICE) == [at[1]]
+
+
+def test_at_the_lower_right_they_move_apart_the_other_way_and_stay_in_the_slice(call: Call) -> None:
+    corner = box(360, 550, 400, 600, **{"class": "a"})
+    assert call("geometry", "apart", [corner], [corner], SLICE) == [corner | box(350, 540, 390, 590)]
+    whole = box(0, 0, 400, 600, **{"class": "a"})
+    assert call("geometry", "apart", [whole], [whole], SLICE) is None
+
+
 # ---------------------------------------------------------------- frames
 
 

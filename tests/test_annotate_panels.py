@@ -39,10 +39,22 @@ def test_the_first_start_asks_for_classes_and_voxel_size(app: Any) -> None:
     assert app.inner_text("#setup-dialog [role=alert]") == "Name at least one class."
     app.click("[data-preset=Yeast]")
     app.click("#begin")
-    assert "Three numbers" in app.inner_text("#setup-dialog [role=alert]")
+    told = app.inner_text("#setup-dialog [role=alert]")
+    assert told.startswith("The voxel size is missing: give three numbers in nm, z, y and x. The microscope's log")
+    invalid = "[...document.querySelectorAll('[aria-invalid=true]')].map(({id}) => id)"
+    assert app.evaluate(invalid) == ["voxel-z", "voxel-y", "voxel-x"]
+    assert app.evaluate("document.activeElement.id") == "voxel-z"
     app.fill("#voxel-z", "40")
+    app.wait_for_selector("#setup-dialog [role=alert]", state="hidden")
+    assert app.evaluate(invalid) == []
+    app.fill("#voxel-x", "0")
+    app.click("#begin")
+    assert app.evaluate(invalid) == ["voxel-y", "voxel-x"]
+    assert app.evaluate("document.activeElement.id") == "voxel-y"
     app.fill("#voxel-y", "5")
-    assert app.input_value("#voxel-x") == "5"
+    app.click("#begin")
+    assert app.inner_text("#setup-dialog [role=alert]") == "The voxel size is wrong. Each is larger than 0."
+    app.fill("#voxel-x", "5")
     app.click("#add-row")
     app.keyboard.type("axon")
     app.click("#begin")
@@ -135,6 +147,28 @@ def test_undo_is_named_and_goes_by_button(app: Any) -> None:
     assert app.evaluate("famous.store.boxes.size") == 0
 
 
+def test_undo_and_redo_are_written_out_where_there_is_room(app: Any) -> None:
+    """Cut only in a narrow window, and then the header still holds everything."""
+    app.begin()
+    app.evaluate(
+        """for (const [x0, word] of ["mark", "remark"].entries()) {
+          const box = { z: 3, y0: 1, x0, y1: 9, x1: 9, class: "mito" };
+          famous.store.addBoxes(`${word} the mitochondrion of slice 3`, [box]);
+        }"""
+    )
+    app.wait_for_function("document.querySelector('#saved').dataset.state === 'saved'")
+    app.click("#undo")
+    app.wait_for_function("document.querySelector('#redo').innerText.includes('remark')")
+    cut = """() => ["#undo span", "#redo span"].map((one) => document.querySelector(one))
+      .map(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)"""
+    app.set_viewport_size({"width": 1920, "height": 1000})
+    assert app.evaluate(cut) == [False, False]
+    app.set_viewport_size({"width": 900, "height": 700})
+    assert app.evaluate(cut) == [True, True]
+    wide, shown = app.eval_on_selector("#top", "(top) => [top.scrollWidth, top.clientWidth]")
+    assert wide <= shown
+
+
 def test_the_page_says_that_the_server_is_away(app: Any) -> None:
     app.begin()
     app.evaluate("server.away = true")
@@ -160,6 +194,19 @@ def test_the_contrast_ends_are_dragged_typed_and_set_by_themselves(app: Any) -> 
     app.click("#invert")
     app.wait_for_selector("#invert[aria-pressed=true]")
     app.wait_for_function("server.window?.inverted === true")
+
+
+def test_a_model_that_is_being_opened_is_not_none(app: Any) -> None:
+    app.begin("server.opening = true;")
+    app.wait_for_function("document.querySelector('#model-none').innerText === 'Opening the model …'")
+    app.focus("#canvas")
+    app.keyboard.press("p")
+    assert app.inner_text(".toast span") == "The model is still being opened: ask again in a moment."
+    app.evaluate("server.opening = false")
+    app.wait_for_function("document.querySelector('#model-none').innerText.startsWith('None yet.')")
+    app.evaluate("server.model = {version: 'v', kind: 'trained', classes: ['mito']}")
+    app.wait_for_selector("#model-use:not([hidden])")
+    assert app.locator("#model-none").is_hidden()
 
 
 def test_a_class_that_only_the_model_knows_is_offered(app: Any) -> None:
@@ -266,6 +313,19 @@ def test_the_help_lists_every_key_of_the_table(app: Any) -> None:
     app.keyboard.press("Escape")
     app.wait_for_selector("dialog", state="detached")
     assert app.evaluate("document.activeElement.id") == "open-help"
+
+
+def test_a_group_of_keys_stays_together_and_all_are_seen(app: Any) -> None:
+    app.begin()
+    app.click("#open-help")
+    columns = app.eval_on_selector_all(
+        ".key-group",
+        "(groups) => groups.map((group) => new Set([...group.querySelectorAll('h3, dl > div')]"
+        ".map((part) => Math.round(part.getBoundingClientRect().left))).size)",
+    )
+    assert columns == [1] * 5
+    high, shown = app.eval_on_selector("#help-dialog .dialog-body", "(body) => [body.scrollHeight, body.clientHeight]")
+    assert high <= shown
 
 
 def test_every_button_has_a_name_and_every_field_a_label(app: Any) -> None:

@@ -226,6 +226,26 @@ def test_the_hosts_of_a_server_that_listens_elsewhere():
     assert not everywhere.is_host("evil.example:8000")
 
 
+def test_the_addresses_at_which_others_reach_this_machine(monkeypatch):
+    """What is printed is answered; loopback and link-local lead nobody here."""
+    names = ["127.0.1.1", "10.0.0.7", "192.168.1.5", "fe80::1%eth0", "fd00::2", "::1"]
+    entries = [(socket.AF_INET6 if ":" in name else socket.AF_INET, None, None, "", (name, 0)) for name in names]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: entries)
+    monkeypatch.setattr(security, "_route", lambda family: "192.168.1.5" if family == socket.AF_INET else "")
+    assert security.addresses("0.0.0.0") == ("192.168.1.5", "10.0.0.7")
+    assert security.addresses("::") == ("192.168.1.5", "10.0.0.7", "fd00::2")
+    monkeypatch.setattr(security, "_route", lambda _: "")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(socket.gaierror("no such name")))
+    assert security.addresses("0.0.0.0") == (socket.gethostname().lower(),)
+    for name in ("192.168.1.5", "[fd00::2]", socket.gethostname()):
+        assert Policy(TOKEN, "::").is_host(f"{name}:8000")
+
+
+def test_the_own_address_is_found_without_a_name():
+    assert all(security.addresses("0.0.0.0"))
+    assert security._route(socket.AF_INET) in ("", *security.addresses("0.0.0.0"))
+
+
 def test_names_of_hosts():
     assert host_name("Example.org:80") == "example.org"
     assert host_name("[::1]:80") == "::1"

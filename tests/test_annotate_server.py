@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from famous.annotate import room as rooms
-from famous.annotate.desk import MissingWeights
+from famous.annotate.desk import MissingWeights, Model
 from famous.annotate.first import KINDS, Page, web_files
 from famous.annotate.records import Box
 from famous.annotate.state import Snapshot
@@ -77,10 +77,23 @@ def test_the_state_is_what_the_page_needs_to_begin(browser):
         "presets": {"a cell": [MITO.plain()]},
         "palette": ["#e69f00"],
         "model": {"version": "v1", "kind": "packaged", "classes": ["mitochondrion"]},
+        "opening": False,
         "training": {"state": "idle", "loss": None, "epoch": 3},
         "formats": ["csv", "coco"],
         "pyramid": {"tile": 512, "levels": 2},
     }
+
+
+@pytest.mark.parametrize("question", ["state", "pulse"])
+def test_a_model_that_is_being_opened_is_told_from_none(question, tmp_path):
+    model, asked = None, []
+    desk = make_desk(tmp_path, model=lambda: (asked.append(1), model)[1], is_opening=lambda: bool(asked) and not model)
+    with room_of(desk) as room:
+        found = getattr(room, question)()
+        assert (found["model"], found["opening"]) == (None, True)
+        model = Model("v1", "packaged", ("mitochondrion",))
+        found = getattr(room, question)()
+        assert (found["model"]["version"], found["opening"]) == ("v1", False)
 
 
 def test_an_edit_is_in_the_tables_when_it_is_answered(started, tables):

@@ -124,4 +124,5 @@ class Desk:
     training: Training
     export: Callable[[str, Snapshot], Download]  # format, labelling
     take: Callable[[str, bytes, str | None], Taken]  # file name, its bytes, format (None: found out)
+    is_opening: Callable[[], bool] = lambda: False  # whether a model is being opened, which `model` gives only later
     close: Callable[[], None] = lambda: None  # ends what runs in the background

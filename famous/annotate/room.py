@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from famous import boxes as box_table
 from famous.annotate import bodies
 from famous.annotate.between import interpolate
-from famous.annotate.desk import Desk, Download, Model
+from famous.annotate.desk import Desk, Download
 from famous.annotate.edits import Labelling
 from famous.annotate.images import TILE_PX, Images
 from famous.annotate.records import Box
@@ -62,7 +62,7 @@ class Room:
             **turn,
             "presets": {name: [entry.plain() for entry in classes] for name, classes in desk.presets.items()},
             "palette": list(desk.palette),
-            "model": _model(desk.model()),
+            **self._model_facts(),
             "training": desk.training.state(),
             "formats": list(desk.formats),
             "pyramid": {"tile": TILE_PX, "levels": self.images.levels},
@@ -89,7 +89,7 @@ class Room:
         return {
             "revision": self.labelling.revision,
             "training": self.desk.training.state(),
-            "model": _model(self.desk.model()),
+            **self._model_facts(),
         }
 
     def edit(self, body: bodies.Edits) -> dict[str, Any]:
@@ -276,13 +276,16 @@ class Room:
             "scale": images.scale,
         }
 
+    def _model_facts(self) -> dict[str, Any]:
+        model = self.desk.model()  # asked first: this may be what has a model opened
+        if model is None:
+            return {"model": None, "opening": self.desk.is_opening()}
+        facts = {"version": model.version, "kind": model.kind, "classes": list(model.class_names)}
+        return {"model": facts, "opening": False}
+
     def _require_slice(self, z: int) -> None:
         if z >= len(self._stack):
             raise EditError(f"there is no slice {z}, the stack has {len(self._stack)}")
-
-
-def _model(model: Model | None) -> dict[str, Any] | None:
-    return None if model is None else {"version": model.version, "kind": model.kind, "classes": list(model.class_names)}
 
 
 def _table(boxes: list[Box]) -> Any:

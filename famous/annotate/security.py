@@ -5,6 +5,7 @@ machine. So every request needs the token (once in the address, from then on as 
 must name a host that no attacker's name server can point here, and must come from a page of that same host.
 """
 
+import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -81,6 +82,22 @@ def is_wildcard(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_unspecified
     except ValueError:
         return not host
+
+
+def addresses(host: str) -> tuple[str, ...]:
+    """Find what other machines call this one, where a server listens on every address of the kind of `host`.
+
+    Returns
+    -------
+    tuple
+        Its addresses that are neither loopback nor link-local, that of the usual route first; where there is none, its
+        name.
+    """
+    families = (socket.AF_INET, socket.AF_INET6) if ":" in host else (socket.AF_INET,)
+    found = [_route(family) for family in families]
+    with contextlib.suppress(OSError):
+        found += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None) if entry[0] in families]
+    return tuple(dict.fromkeys(filter(_is_reachable, found))) or (socket.gethostname().lower(),)
 
 
 def host_name(value: str) -> str | None:
@@ -221,6 +238,25 @@ def _dressing(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return dressed
+
+
+def _route(family: socket.AddressFamily) -> str:
+    """Return the address that this machine would send from to one far away; empty where there is no way. Sends none."""
+    far = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8::1"}[family]  # for documentation only: nobody's
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as way:
+            way.connect((far, 9))
+            return str(way.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def _is_reachable(name: str) -> bool:
+    """Tell whether this is an address at which another machine may reach this one."""
+    if not _is_address(name):
+        return False
+    address = ipaddress.ip_address(name)
+    return not (address.is_loopback or address.is_link_local or address.is_unspecified)
 
 
 def _is_address(name: str) -> bool:

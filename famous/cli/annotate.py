@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import webbrowser
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,7 @@ def annotate(
 
     Example: famous annotate cell.tif
     """
+    from famous.annotate.security import is_loopback
     from famous.pipeline.annotate import Door, run_annotate
 
     project = options.Common(voxel_size, invert, config, folder).open(stack)
@@ -45,12 +47,16 @@ def annotate(
     def on_start(address: "Address") -> None:
         if address.warning:
             note([address.warning])
-        lines = [f"label {project.stack.name} at  {address.url}", "everything is saved at once; Ctrl-C ends the server"]
-        if "SSH_CONNECTION" in os.environ:
+        urls = seen_from_elsewhere(address)
+        lines = [f"label {project.stack.name} at  {urls[0]}"]
+        lines += [f"or at  {url}" for url in urls[1:]]
+        lines.append("everything is saved at once; Ctrl-C ends the server")
+        if "SSH_CONNECTION" in os.environ and is_loopback(address.host):
             lines.insert(
                 1, f"from your own machine first: ssh -N -L {address.port}:127.0.0.1:{address.port} <this machine>"
             )
-        data = {"folder": project.folder, "url": address.url, "host": address.host, "port": address.port}
+        facts = {"url": address.url, "urls": urls, "host": address.host, "port": address.port}
+        data = {"folder": project.folder, **facts}
         Answer(data, tuple(lines)).say(as_json)
         sys.stdout.flush()
         if not no_browser and has_browser():
@@ -58,6 +64,15 @@ def annotate(
 
     run_annotate(project, Door(host, port), on_start)
     err.print("the server has ended; everything is saved")
+
+
+def seen_from_elsewhere(address: "Address") -> list[str]:
+    """List what to open: where the server listens on every address, those at which other machines reach it."""
+    from famous.annotate.security import addresses, is_wildcard
+
+    if not is_wildcard(address.host):
+        return [address.url]
+    return [replace(address, host=host).url for host in addresses(address.host)]
 
 
 def has_browser() -> bool:

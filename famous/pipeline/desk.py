@@ -52,6 +52,7 @@ def make_desk(project: Project) -> Desk:
         stamp=work.stamp,
         recipe=work.recipe,
         model=work.model,
+        is_opening=work.is_opening,
         propose=work.propose,
         advise=work.advise,
         training=work.training,
@@ -181,6 +182,11 @@ class _Work:
                 self._opening = threading.Thread(target=self._open_model, name="famous model", daemon=False)
                 self._opening.start()
             return self._model
+
+    def is_opening(self) -> bool:
+        """Whether a model is being opened, which takes seconds."""
+        with self._lock:
+            return self._opening is not None and self._opening.is_alive()
 
     def _open_model(self) -> None:
         found = self._proposer.model()

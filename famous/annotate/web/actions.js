@@ -5,7 +5,6 @@ import * as geometry from "./geometry.js";
 
 const DROPPED_PX = 48; // side on the screen of a box made by key when none was drawn before
 const SAVING_MS = 3000; // patience with edits that are on their way
-const DUPLICATE_PX = 10; // how far a duplicate lies from its original
 
 const HINTS = {
   hand: "Hand: drag moves the slice. H or Esc: draw again",
@@ -25,7 +24,9 @@ export class Actions {
     this.lastSize = null;
     this.pending = null;
     this.busy = new Set();
+    this.letsGo = false; // Tab goes on to the rest of the page
     store.on("selection", () => {
+      this.letsGo = false;
       if (store.selection.size) view.fresh = view.proposalKey = null;
     });
   }
@@ -78,7 +79,7 @@ export class Actions {
     return null;
   }
 
-  /** Make a box without the mouse: at the cursor, else in the middle of the screen. */
+  /** Make a box without the mouse: at the cursor, else in the middle of the screen; beside one that is there already. */
   drop() {
     const { view, store } = this;
     const { px, py } = view.pointer ?? { px: view.screen.width / 2, py: view.screen.height / 2 };
@@ -86,8 +87,16 @@ export class Actions {
     const side = Math.max(Math.round(DROPPED_PX / view.frame.scale), geometry.MIN_SIDE_PX);
     const size = this.lastSize ?? { height: side, width: side };
     const [x0, y0] = [Math.round(x - size.width / 2), Math.round(y - size.height / 2)];
-    const id = this.add({ y0, x0, y1: y0 + size.height, x1: x0 + size.width });
-    if (id) store.select([id]);
+    const box = geometry.clipped({ y0, x0, y1: y0 + size.height, x1: x0 + size.width }, view.slice);
+    const [placed] = this.beside([{ ...box, class: store.className }], { mayStay: true }) ?? [];
+    if (!placed) return this.refuse("There is a box of this class here already.");
+    const id = this.add(placed);
+    return id && store.select([id]);
+  }
+
+  /** Boxes moved until none repeats one that is on the slice, or null. @param {{mayStay?: boolean}} [how] */
+  beside(boxes, how) {
+    return geometry.apart(boxes, this.store.boxesOn(this.store.z), this.view.slice, how);
   }
 
   remove() {
@@ -100,13 +109,11 @@ export class Actions {
 
   duplicate() {
     const boxes = this.meant();
-    if (!boxes.length) return;
-    const { slice } = this.view;
-    const way = (step) => geometry.movedTogether(boxes, step, step, slice);
-    const right = way(DUPLICATE_PX);
-    const placed = geometry.sameBox(right[0], boxes[0]) ? way(-DUPLICATE_PX) : right;
-    const copies = placed.map((box, i) => ({ z: this.store.z, ...box, class: boxes[i].class }));
-    this.store.select(this.store.addBoxes(`duplicate ${count(boxes.length)}`, copies));
+    if (!boxes.length) return null;
+    const placed = this.beside(boxes);
+    if (!placed) return this.refuse("There is no room beside for a duplicate.");
+    const copies = placed.map((box) => ({ z: this.store.z, ...box }));
+    return this.store.select(this.store.addBoxes(`duplicate ${count(boxes.length)}`, copies));
   }
 
   selectAll() {
@@ -165,16 +172,17 @@ export class Actions {
 
   // ------------------------------------------------------------------ walking
 
-  /** Go to the next (or previous) box, then proposal. @returns {boolean} false past the last: the focus may move on */
+  /** Go to the next (or previous) box, then proposal, and round. @returns {boolean} false: the focus may move on */
   walk(step) {
     const { store, view } = this;
     const boxes = geometry.readingOrder(store.boxesOn(store.z), view.slice);
     const stops = [...boxes, ...geometry.readingOrder(store.proposals, view.slice)];
     const now = stops.findIndex((stop) => (stop.key ? stop.key === view.proposalKey : store.selection.has(stop.id)));
-    const next = stops[now < 0 ? (step > 0 ? 0 : stops.length - 1) : now + step];
-    store.select(next && !next.key ? [next.id] : []);
-    this.focusProposal(next?.key ?? null);
-    if (!next) return false;
+    if (this.letsGo || !stops.length) return false;
+    const next = stops[now < 0 ? (step > 0 ? 0 : stops.length - 1) : (now + step + stops.length) % stops.length];
+    store.select(next.key ? [] : [next.id]);
+    this.focusProposal(next.key ?? null);
+    view.canvas.focus({ preventScroll: true });
     view.reveal(next);
     view.lookAt((next.x0 + next.x1) / 2, (next.y0 + next.y1) / 2);
     return true;
@@ -216,12 +224,13 @@ export class Actions {
     this.store.emit("tool", this.tool);
   }
 
-  /** One step back: out of the drag, the tool, the selection. */
+  /** One step back: out of the drag, the tool, the selection; then Tab may leave the slice. */
   escape() {
     const { view, store } = this;
     if (this.cancelGesture?.()) return;
     if (this.tool !== "draw") this.use(this.tool);
     else if (store.selection.size) store.select([]);
+    else this.letsGo = !view.fresh && !view.proposalKey;
     view.fresh = view.proposalKey = null;
     view.invalidate("overlay");
   }
@@ -258,12 +267,14 @@ export class Actions {
     const slices = this.labelled();
     const from = slices.filter((z) => z < store.z).at(-1) ?? slices[0];
     if (from === undefined) return this.refuse("No other slice has boxes to copy.");
-    const here = store.boxesOn(store.z);
-    const fresh = store.boxesOn(from).filter((box) => !here.some((own) => own.class === box.class && geometry.sameBox(own, box)));
+    const there = store.boxesOn(from);
+    const fresh = there.filter((box) => !geometry.isRepeated(box, store.boxesOn(store.z)));
     if (!fresh.length) return this.refuse(`All boxes of slice ${from} are here already.`);
     const copies = fresh.map(({ id, ...box }) => ({ ...box, z: store.z }));
     store.addBoxes(`copy ${count(fresh.length)} from slice ${from}`, copies);
-    return store.say(`Copied ${count(fresh.length)} from slice ${from}.`);
+    const left = there.length - fresh.length;
+    const known = left ? `; ${count(left)} ${left === 1 ? "was" : "were"} here already` : "";
+    return store.say(`Copied ${count(fresh.length)} from slice ${from}${known}.`);
   }
 
   /** Fill the slices between this one and the nearest labelled one; on an empty slice, between its two neighbours. */
@@ -359,12 +370,14 @@ export class Actions {
     return this.store.acceptProposals(keys);
   }
 
-  /** Go to the slice where labels would teach most. */
-  nextSlice() {
+  /** Go to the slice where labels would teach most. @param {{aloud?: boolean}} [how] aloud: say why on the slice too */
+  nextSlice({ aloud = false } = {}) {
     return this.once("next", async () => {
       const { z, reason } = await api.next(this.store.z);
       if (z !== null) this.store.goTo(z);
-      if (reason) this.store.say(z === null ? reason : `Slice ${z}: ${reason}`);
+      const why = reason && z !== null ? `Slice ${z}: ${reason}` : (reason ?? "");
+      this.store.emit("advice", why);
+      if (why && aloud) this.store.say(why);
     });
   }
 

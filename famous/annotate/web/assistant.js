@@ -5,6 +5,8 @@ import { recall, remember } from "./memory.js";
 import { Proposals } from "./proposals.js";
 
 const SETTLE_MS = 350; // on a slice, before proposals come by themselves
+const NONE = "There is no model yet: label some slices, then train one.";
+const OPENING = "The model is still being opened: ask again in a moment.";
 
 /** @typedef {{name: string, folder: string, variable: string, source: string, megabytes: number|null}} MissingWeights */
 
@@ -14,6 +16,7 @@ export class Assistant {
     this.store = store;
     this.pile = new Proposals();
     this.model = null;
+    this.opening = false; // there is a model, but which one is not known yet
     this.training = { state: "idle" };
     this.threshold = 0.25;
     this.automatic = false; // propose on every slice that is opened
@@ -40,12 +43,16 @@ export class Assistant {
   }
 
   /** Take news of the model and of the training. */
-  hear({ model, training }) {
+  hear({ model, opening = false, training }) {
     if (training && JSON.stringify(training) !== JSON.stringify(this.training)) {
       const before = this.training.state;
       this.training = training;
       this.store.emit("training");
       if (before === "running") this.tellEnd(training);
+    }
+    if (opening !== this.opening) {
+      this.opening = opening;
+      this.store.emit("model");
     }
     if (JSON.stringify(model) === JSON.stringify(this.model) || model === undefined) return;
     const isNew = model && (this.model ? model.version !== this.model.version : this.awaited);
@@ -69,7 +76,7 @@ export class Assistant {
   async propose({ quiet = false } = {}) {
     const { store } = this;
     const z = store.z;
-    if (!this.model) return quiet || store.say("There is no model yet: label some slices, then train one.", "warn");
+    if (!this.model) return quiet || store.say(this.opening ? OPENING : NONE, "warn");
     if (this.asking === z) return;
     this.asking = z;
     store.emit("proposals");

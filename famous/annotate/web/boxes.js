@@ -1,6 +1,7 @@
 /**
  * Boxes on the canvas. Each line is drawn in its class's colour on a wider dark one, so that it is seen on any grey; what
- * is selected has a white line outside and handles as well, so that no colour is needed to tell.
+ * is selected has a white line outside and white handles as well, so that no colour is needed to tell. The handles of a
+ * box just drawn are dark: it can be pulled, but keys do not mean it.
  */
 
 import { handleSpots, onScreen } from "./geometry.js";
@@ -54,13 +55,14 @@ function line(context, x, y, wide, high, style, thick, dashes = []) {
   context.setLineDash([]);
 }
 
-/** The eight handles of a box. */
-export function drawHandles(context, box, frame, color) {
+/** The eight handles of a box: white with its colour inside, or dark with its colour round them. */
+export function drawHandles(context, box, frame, { color, isSelected }) {
   for (const { x, y } of handleSpots(box, frame)) {
     const [left, top] = [Math.round(x - HANDLE_PX / 2) + 0.5, Math.round(y - HANDLE_PX / 2) + 0.5];
-    context.fillStyle = "#fff";
+    context.fillStyle = isSelected ? "#fff" : "#16181c";
     context.fillRect(left, top, HANDLE_PX, HANDLE_PX);
-    line(context, left, top, HANDLE_PX, HANDLE_PX, "rgba(0,0,0,0.85)", 1);
+    line(context, left, top, HANDLE_PX, HANDLE_PX, isSelected ? "rgba(0,0,0,0.85)" : color, 1);
+    if (!isSelected) continue;
     context.fillStyle = color;
     context.fillRect(left + 2.5, top + 2.5, HANDLE_PX - 5, HANDLE_PX - 5);
   }

@@ -11,6 +11,7 @@
 
 /** Sides shorter than this are refused. */
 export const MIN_SIDE_PX = 3;
+const BESIDE_PX = 10; // how far a duplicate lies from its original
 /** The eight handles; the letters say which sides they move. */
 export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
@@ -222,4 +223,26 @@ export function readingOrder(boxes, slice) {
 /** Whether two boxes have the same corners. */
 export function sameBox(a, b) {
   return a.y0 === b.y0 && a.x0 === b.x0 && a.y1 === b.y1 && a.x1 === b.x1;
+}
+
+/** Whether a box of the same class has the same corners. */
+export function isRepeated(box, others) {
+  return others.some((other) => other.class === box.class && sameBox(other, box));
+}
+
+/**
+ * Boxes moved together, down to the right, else up to the left, until none repeats another.
+ *
+ * @param {object[]} boxes with their classes
+ * @param {object[]} others that must not be repeated
+ * @param {{mayStay?: boolean}} [how] whether they are left where they are if they repeat none there
+ * @returns {object[]|null} null where there is no such place
+ */
+export function apart(boxes, others, slice, { mayStay = false } = {}) {
+  const ways = Array.from({ length: others.length + 1 }, (_, i) => (i + (mayStay ? 0 : 1)) * BESIDE_PX);
+  for (const way of [...ways, ...ways.map((each) => -each)]) {
+    const placed = movedTogether(boxes, way, way, slice).map((box, i) => ({ ...box, class: boxes[i].class }));
+    if (!placed.some((box) => isRepeated(box, others))) return placed;
+  }
+  return null;
 }

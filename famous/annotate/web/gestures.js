@@ -147,9 +147,10 @@ export function moving(actions, from) {
   });
 }
 
-/** Pull a handle of a box. */
+/** Pull a handle of a box; one just drawn is selected by that. */
 export function resizing(actions, from, box, handle) {
-  const { view } = actions;
+  const { view, store } = actions;
+  if (!store.selection.has(box.id)) store.select([box.id]);
   return changing(actions, from, {
     label: `resize ${box.class}`,
     cursor: `${handle}-resize`,

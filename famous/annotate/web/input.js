@@ -33,6 +33,7 @@ export function attachInput(view, store) {
 
 function attachPointer(view, store, actions) {
   const { canvas } = view;
+  canvas.addEventListener("blur", () => (actions.letsGo = false));
   canvas.style.touchAction = "none"; // fingers are ours
   const pressed = new Map();
   let gesture = null;
@@ -183,6 +184,7 @@ function attachKeys(view, actions) {
     if (!chord || event.isComposing || event.defaultPrevented || !actions.store.stack) return;
     if (document.querySelector("dialog[open]") || isTaken(document.activeElement, chord)) return;
     if (!chord.includes("Arrow") && chord !== "Escape") actions.flush();
+    if (!/Tab|Escape/.test(chord)) actions.letsGo = false;
     for (const { entry } of BY_CHORD.get(chord) ?? []) {
       if (entry.run(actions, event) === false) continue;
       event.preventDefault();

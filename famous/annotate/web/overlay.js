@@ -77,7 +77,8 @@ function boxes(context, view, store, labels) {
     else if (view.showsLabels) labels.offer(box, [text], store.colour(box.class));
   }
   const gripped = view.gripped();
-  if (gripped) draw.drawHandles(context, gripped, view.frame, store.colour(gripped.class));
+  if (!gripped) return;
+  draw.drawHandles(context, gripped, view.frame, { color: store.colour(gripped.class), isSelected: isSelected(gripped) });
 }
 
 function label(box, withSize) {

@@ -25,6 +25,7 @@ const KIND = { trained: "trained on your boxes", packaged: "the one that ships" 
 function show(store) {
   const { model, assistant, z } = store;
   $("model-none").hidden = Boolean(model);
+  write($("model-none"), assistant.opening ? "Opening the model …" : "None yet. Label some slices, then press Train.");
   $("model-use").hidden = !model;
   write($("model-name"), model ? (KIND[model.kind] ?? model.kind) : "");
   set($("model-name"), "title", model ? `Version ${model.version}; classes: ${(model.classes ?? []).join(", ")}` : null);

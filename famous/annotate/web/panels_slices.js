@@ -1,6 +1,5 @@
 /** The list of slices to label: those proposed, those with boxes, those that the user added. */
 
-import { api } from "./api.js";
 import { $, el, icon, oncePerFrame, set, write } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { duration, plural } from "./words.js";
@@ -21,20 +20,22 @@ export function markOf(store, z) {
 
 /** @param {import("./store.js").Store} store @param {import("./actions.js").Actions} actions */
 export function attachSlices(store, actions) {
-  const panel = new SliceList(store);
+  const panel = new SliceList(store, actions);
   const draw = oncePerFrame(() => panel.show());
   for (const event of ["state", "boxes", "slice", "time"]) store.on(event, draw);
   $("add-slice").addEventListener("click", () => panel.addHere());
   $("suggest-slice").addEventListener("click", () => panel.suggest());
+  store.on("advice", (why) => write($("suggest-reason"), why));
   $("copy-boxes").addEventListener("click", () => actions.copyFromLabelled());
   $("interpolate").addEventListener("click", () => actions.interpolate());
   panel.show();
 }
 
 class SliceList {
-  /** @param {import("./store.js").Store} store */
-  constructor(store) {
+  /** @param {import("./store.js").Store} store @param {import("./actions.js").Actions} actions */
+  constructor(store, actions) {
     this.store = store;
+    this.actions = actions;
     this.list = $("slices");
     /** @type {Map<number, HTMLElement>} */
     this.rows = new Map();
@@ -69,18 +70,9 @@ class SliceList {
   }
 
   async suggest() {
-    const { store } = this;
-    const button = $("suggest-slice");
-    button.disabled = true;
-    try {
-      const { z, reason } = await api.next(store.z);
-      if (z !== null) store.goTo(z);
-      write($("suggest-reason"), reason && z !== null ? `Slice ${z}: ${reason}` : (reason ?? ""));
-    } catch (error) {
-      store.say(error.message, "warn");
-    } finally {
-      button.disabled = false;
-    }
+    $("suggest-slice").disabled = true;
+    await this.actions.nextSlice();
+    $("suggest-slice").disabled = false;
   }
 
   show() {

@@ -3,8 +3,10 @@
 import { api } from "./api.js";
 import { freeColour, nameFault } from "./classes.js";
 import { onEnter, openDialog } from "./dialogs.js";
-import { $, el, icon } from "./dom.js";
+import { $, el, icon, set } from "./dom.js";
 import { plural } from "./words.js";
+
+const WHENCE = "The microscope's log or your colleague knows them.";
 
 /** @param {import("./store.js").Store} store @returns {boolean} whether something has to be asked */
 export function needsSetup(store) {
@@ -17,7 +19,7 @@ export function needsSetup(store) {
  * @returns {{fault: boolean, text: string}}
  */
 export function voxelHint([z, y, x]) {
-  if (![z, y, x].every((size) => Number.isFinite(size))) return { fault: true, text: "Three numbers, in nm. The microscope's log or your colleague knows them." };
+  if (![z, y, x].every((size) => Number.isFinite(size))) return { fault: true, text: `Three numbers, in nm. ${WHENCE}` };
   if (![z, y, x].every((size) => size > 0)) return { fault: true, text: "Each is larger than 0." };
   if (Math.min(z, y, x) < 0.5) return { fault: false, text: "Less than half a nm: are these µm? 1 µm is 1000 nm." };
   if (Math.max(y, x) > 200 || z > 1000) return { fault: false, text: "That is coarse for electron microscopy: are these really nm?" };
@@ -36,7 +38,7 @@ export function openSetup(store, { only } = {}) {
   const voxels = asksVoxels ? new VoxelFields(store.stack.voxel_size_nm) : null;
   const fault = el("p", { class: "note error", role: "alert", hidden: true });
   const begin = async () => {
-    const wrong = classes?.fault() || voxels?.fault() || "";
+    const wrong = classes?.fault() || voxels?.refuse() || "";
     fault.textContent = wrong;
     fault.hidden = !wrong;
     if (wrong || !(await send(store, fault, classes, voxels))) return;
@@ -47,6 +49,7 @@ export function openSetup(store, { only } = {}) {
   const later = el("button", { class: "quiet", text: asksClasses ? "Look around first" : "Later", on: { click: () => dialog.close() } });
   const main = el("button", { class: "main", id: "begin", text: asksClasses ? "Begin" : "Keep", on: { click: begin } });
   const dialog = openDialog(asksClasses ? "What do you want to label?" : "Voxel size", parts, { id: "setup-dialog", buttons: only ? [main] : [later, main] });
+  dialog.addEventListener("input", () => (fault.hidden = true));
   for (const field of voxels?.fields ?? []) onEnter(field, begin);
 }
 
@@ -94,11 +97,19 @@ class VoxelFields {
 
   tell() {
     this.hint.textContent = voxelHint(this.value()).text;
+    for (const field of this.fields) set(field, "aria-invalid", null);
   }
 
-  fault() {
+  /** Mark what is missing or wrong, and go there. @returns {string} what it is; empty where nothing is */
+  refuse() {
     const { fault, text } = voxelHint(this.value());
-    return fault ? `Voxel size: ${text}` : "";
+    if (!fault) return "";
+    const wrong = this.fields.filter(({ valueAsNumber: size }) => !(size > 0));
+    for (const field of wrong) set(field, "aria-invalid", "true");
+    wrong[0].focus();
+    this.hint.textContent = ""; // it is said below
+    const isMissing = wrong.some(({ valueAsNumber: size }) => !Number.isFinite(size));
+    return isMissing ? `The voxel size is missing: give three numbers in nm, z, y and x. ${WHENCE}` : `The voxel size is wrong. ${text}`;
   }
 }
 
