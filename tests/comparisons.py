@@ -234,8 +234,8 @@ def _objects(cell: Cell, source: str) -> list[dict[str, Any]]:
                 {"source": source, "class": name, "id": number, "voxels": len(at), "volume_um3": len(at) * voxel}
                 | {"area_um2": 4.84 * (len(at) * voxel) ** (2 / 3), "touches_border": touches}
                 | {f"centroid_{axis}_um": float(value) for axis, value in zip("zyx", middle, strict=True)}
-                | {f"low_{axis}": int(value) for axis, value in zip("zyx", low, strict=True)}
-                | {f"high_{axis}": int(value) for axis, value in zip("zyx", high, strict=True)}
+                | {f"low_{axis}_voxel": int(value) for axis, value in zip("zyx", low, strict=True)}
+                | {f"high_{axis}_voxel": int(value) for axis, value in zip("zyx", high, strict=True)}
                 | {"score": 0.9 if source == "automatic" else np.nan}
             )
     return rows
@@ -309,7 +309,7 @@ def _pair(cell: Cell, pair: tuple[str, str], name: str, objects: pd.DataFrame) -
     for other in CLASSES:
         if other != name:
             rows += _confused(cell.labels_of(pair[0], other), truth, other, voxel)
-    rows = [key | {"other_class": ""} | row for row in rows]
+    rows = [key | {"other_class": "", "cost_voxels": round(row["cost_um3"] / voxel)} | row for row in rows]
     detection = [_detection(key, t, len(matched[t]), ids, [iou[m] for m in matched[t]], rows) for t in THRESHOLDS]
     mean = {
         column: np.mean([row[column] for row in detection[1:]]) for column in ("precision", "recall", "f1", "jaccard")
@@ -390,7 +390,8 @@ def _agreement(key: dict[str, str], pred: NDArray[Any], truth: NDArray[Any], vox
     share = both / either if either else np.nan
     return key | {
         "volume_overlap_percent": 100 * share, "union_um3": either * voxel, "intersection_um3": both * voxel,
-        "iou": share, "dice": 2 * share / (1 + share), "vi_split": 0.21, "vi_merge": 0.13, "adapted_rand_error": 0.08,
+        "iou": share, "dice": 2 * share / (1 + share), "adapted_rand_error": 0.08,
+        "vi_split_bits": 0.21, "vi_merge_bits": 0.13,
         "surface_mean_nm": 9.4 if both else np.nan, "surface_p95_nm": 31.0 if both else np.nan,
         "surface_hausdorff_nm": 88.0 if both else np.nan, "note": "" if both else "no surface in both",
     }  # fmt: skip
@@ -401,9 +402,9 @@ def _slice(key: dict[str, str], z: int, pred: NDArray[Any], truth: NDArray[Any])
     share = both / either if either else np.nan
     return key | {
         "z": z,
-        "tp": both,
-        "fp": int(pred.sum()) - both,
-        "fn": int(truth.sum()) - both,
+        "tp_px": both,
+        "fp_px": int(pred.sum()) - both,
+        "fn_px": int(truth.sum()) - both,
         "f1": 2 * share / (1 + share),
         "iou": share,
     }

@@ -109,6 +109,12 @@ def test_a_wrong_value_is_exit_code_2(wrong, asked):
     assert asked == []
 
 
+def test_slices_that_run_backwards_are_told(asked):
+    said = " ".join(call("compare", "a.tif", "--truth", "b.tif", "--slices", "3,9-5", code=2).output.split())
+    assert "9-5 is backwards" in said
+    assert asked == []
+
+
 def test_a_fault_of_the_input_is_exit_code_1(run, tmp_path):
     stack, drawn = run
     for arguments in (

@@ -32,6 +32,14 @@ def test_an_empty_table_has_all_columns_of_their_types(name):
     assert [str(kind) for kind in as_table(name, []).dtypes] == [str(kind) for kind in table.dtypes]
 
 
+def test_what_has_a_unit_has_it_in_its_name():
+    assert {"vi_split_bits", "vi_merge_bits"} <= set(COLUMNS["agreement"])
+    assert {"tp_px", "fp_px", "fn_px"} <= set(COLUMNS["slices"])
+    ends = {name for name in COLUMNS["objects"] if name.startswith(("low", "high"))}
+    assert ends == {f"{end}_{axis}_voxel" for end in ("low", "high") for axis in "zyx"}
+    assert {"cost_um3", "cost_voxels"} <= set(COLUMNS["matches"])
+
+
 def test_an_empty_comparison_has_every_table():
     comparison = Comparison.empty()
     assert set(comparison.tables()) == set(COLUMNS)
@@ -42,7 +50,7 @@ def test_an_empty_comparison_has_every_table():
 
 def test_rows_become_a_table_with_what_they_leave_out_undefined():
     row = {"pred": "a", "truth": "b", "class": "c", "kind": "missed", "pred_id": pd.NA, "truth_id": 2**63 + 5}
-    table = as_table("matches", [{**row, "overlap_voxels": 0}])
+    table = as_table("matches", [{**row, "overlap_voxels": 0, "cost_voxels": 0}])
     assert list(table.columns) == list(COLUMNS["matches"])
     assert pd.isna(table.loc[0, "pred_id"])
     assert int(table.loc[0, "truth_id"]) == 2**63 + 5

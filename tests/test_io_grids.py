@@ -217,3 +217,46 @@ def test_a_grid_says_where_it_lies():
     assert part == Grid((2, 5, 4), grid.voxel_size, (1100.0, 0.0, 70.0), ("b", "c"))
     assert not part.is_close(grid)
     assert grid.is_close(replace(grid, origin_nm=(1000.05, 0.0, 50.0)))
+
+
+BIG = np.zeros((10, 100, 100), np.uint8)
+
+
+def test_most_of_it_outside_is_not_meant():
+    """Of 8 slices 3 are common: more than half lies outside; of 4 it is half, which is told."""
+    first = truth("A", LABELS)
+    outside = truth("B", LABELS, origin=(150.0, 0.0, 0.0), is_placed=True)
+    with pytest.raises(InputError, match=r"62 % of the first lies outside of the second.*give the offset") as fault:
+        bring_together([first, outside])
+    assert str(outside.grid) in str(fault.value)
+    assert str(first.grid) in str(fault.value)
+    _, grid, notes = bring_together([first, replace(outside, origin_nm=(120.0, 0.0, 0.0))])
+    assert grid.shape == (4, 10, 12)
+    assert "B: 50 % of its extent lies outside of A; it is cut there" in notes
+
+
+def test_a_truth_round_the_first_one_must_be_placed():
+    first = truth("A", LABELS[:3])
+    with pytest.raises(InputError, match="62 % of the first lies outside"):
+        bring_together([first, truth("B", LABELS)])
+    (_, two), _, _ = bring_together([first, truth("B", LABELS, is_placed=True)])
+    assert np.array_equal(read(two), LABELS[:3])
+    (_, two), _, _ = bring_together([first, truth("B", LABELS, origin=(-60.0, 0.0, 0.0))])
+    assert np.array_equal(read(two), LABELS[2:5])
+
+
+def test_a_small_part_lies_where_it_was_placed_and_not_at_the_corner():
+    first, part = truth("A", BIG), truth("B", BIG[:5, :10, :10])
+    with pytest.raises(InputError, match=r"covers 0\.5 % of the second, at its corner") as fault:
+        bring_together([first, part])
+    assert str(part.grid) in str(fault.value)
+    assert str(first.grid) in str(fault.value)
+    assert bring_together([first, part], is_partial=True)[1].shape == (5, 10, 10)
+    for placed in (replace(part, is_placed=True), replace(part, origin_nm=(30.0, 40.0, 0.0))):
+        assert bring_together([first, placed])[1].shape == (5, 10, 10)
+    assert bring_together([first, truth("B", BIG[:5, :20, :10])])[1].shape == (5, 20, 10)  # 1 %
+
+
+def test_boxes_may_reach_beyond():
+    drawn = Truth("B", {}, VoxelSize(60, 8, 10), LABELS.shape, boxes=box_table.empty(), is_placed=True)
+    assert bring_together([truth("A", LABELS), drawn])[1].shape == LABELS.shape

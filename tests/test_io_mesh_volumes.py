@@ -194,3 +194,60 @@ def read(path):
 def test_damaged_files(files, damage):
     for path in files:
         survive(read, path, damage)
+
+
+def test_most_of_them_outside_is_not_meant(tmp_path):
+    """The ball's middle lies 30 nm before the stack's first slice, of a radius of 90: a third of its box is inside."""
+    write_mesh(tmp_path / "a.ply", BALLS[0].translated((270 - PLACES[0][0], 0, 0)))
+    with pytest.raises(InputError, match=r"span z 0\.18 … 0\.36.*cannot be meant.*24 × 60 × 80 voxels"):
+        open_meshes(tmp_path, GRID, "um")
+
+
+def test_what_holds_the_whole_stack_may_reach_beyond(tmp_path):
+    """A fifth of the ball's box is the stack."""
+    write_mesh(tmp_path / "cell.ply", ball_mesh(590.0, (660.0, 400.0, 400.0)))
+    _, classes = open_meshes(tmp_path, GRID, "um")
+    assert every_slice(classes.volumes["cell"]).mean() > 0.9
+    assert any("beyond the stack" in note for note in classes.notes)
+
+
+def test_meshes_that_would_fit_in_another_unit_are_not_a_speck_at_the_corner(tmp_path):
+    """In mm, of a stack of so many voxels that a thousandth of it still spans a few."""
+    fine = Grid((3000, 3000, 3000), VoxelSize(1, 1, 1))
+    write_mesh(tmp_path / "a1.ply", in_unit(ball_mesh(1400.0, (1500, 1500, 1500)), 1e6))
+    with pytest.raises(InputError, match=r"they would fit in mm"):
+        open_meshes(tmp_path, fine)
+    assert open_meshes(tmp_path, fine, "um")[0] == fine  # who says so
+
+
+def as_text(path, mesh):
+    """Write a mesh as others do: PLY in text."""
+    corners = (mesh.vertices[:, ::-1] / 1000).tolist()
+    lines = ["ply", "format ascii 1.0", f"element vertex {len(corners)}", *(f"property float {axis}" for axis in "xyz")]
+    lines += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header"]
+    lines += [" ".join(f"{value:.6f}" for value in row) for row in corners]
+    lines += [f"3 {a} {b} {c}" for a, b, c in mesh.faces[:, ::-1].tolist()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.8, 0.99])
+def test_a_file_that_is_cut_short_says_so(share, tmp_path):
+    as_text(tmp_path / "a.ply", BALLS[0])
+    agree(np.minimum(every_slice(open_meshes(tmp_path, GRID, "um")[1].volumes["a"]), 1), truth_of(PLACES[:1]))
+    content = (tmp_path / "a.ply").read_bytes()
+    (tmp_path / "a.ply").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"a\.ply: found .*the file is cut short"):
+        open_meshes(tmp_path, GRID, "um")
+
+
+def test_a_binary_file_of_others_that_is_cut_short_says_so(tmp_path):
+    import trimesh
+
+    mesh = trimesh.Trimesh(BALLS[0].vertices[:, ::-1] / 1000, BALLS[0].faces[:, ::-1], process=False)
+    mesh.visual.face_colors = [1, 2, 3, 255]
+    content = mesh.export(file_type="ply")
+    (tmp_path / "a.ply").write_bytes(content)
+    assert open_meshes(tmp_path, GRID, "um")[0] == GRID
+    (tmp_path / "a.ply").write_bytes(content[:-7])
+    with pytest.raises(InputError, match=r"found \d+ bytes after the header, expected at least \d+; the file is cut"):
+        open_meshes(tmp_path, GRID, "um")

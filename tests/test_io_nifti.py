@@ -149,6 +149,9 @@ def patched(path, at, pattern, *values):
         (40, "<8h", (4, 6, 5, 4, 3, 1, 1, 1), "expected three"),
         (40, "<8h", (3, 0, 5, 4, 1, 1, 1, 1), "expected at least one"),
         (40, "<8h", (3, -6, 5, 4, 1, 1, 1, 1), "expected"),
+        (40, "<8h", (0, 6, 5, 4, 1, 1, 1, 1), "found 0 axes in the header, expected three; the header is damaged"),
+        (280, "<12f", (5.7e-41, 0, 0, 0, 0, 5.7e-41, 0, 0, 0, 0, 5.7e-41, 0), "the header is damaged"),
+        (280, "<12f", (1e20, 0, 0, 0, 0, 1e20, 0, 0, 0, 0, 1e20, 0), "the header is damaged"),
         (40, "<8h", (3, 600, 5, 4, 1, 1, 1, 1), "truncated"),
         (40, "<8h", (3, 32767, 32767, 32767, 1, 1, 1, 1), "expected at least"),
         (70, "<h", (77,), "makes no sense|cannot be read"),
@@ -192,3 +195,12 @@ def files(tmp_path_factory):
 def test_damaged_files(files, damage):
     for path in files:
         survive(lambda copy: every_slice(open_nifti(copy).volume), path, damage)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_file_that_is_much_longer_than_its_axes_need(name, tmp_path):
+    labels = np.zeros((10, 20, 30), np.uint16)
+    content = patched(write(tmp_path / "a.nii", labels), 40, "<8h", 3, 1, 1, 1, 1, 1, 1, 1).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError, match=r"found 12,352 bytes, expected 354 for the 1 × 1 × 1 voxels.*damaged"):
+        open_nifti(tmp_path / name)

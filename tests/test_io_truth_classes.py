@@ -212,3 +212,12 @@ def test_damaged_tables(tmp_path_factory, damage):
     path = tmp_path_factory.mktemp("tables") / "a.csv"
     path.write_text("id,class\n0,background\n3,Mito\n5,ER\n" * 1)
     survive(read_table, path, damage)
+
+
+def test_ids_that_a_table_does_not_name_are_told():
+    labels = two_boxes(1, 2)
+    labels[0, 0, :7] = range(10, 17)
+    classes = by_names(labels, {1: "a 1", 2: "a 2"}, None)
+    assert classes.notes == ("7 ids that the class table does not name (10, 11, 12, 13, 14 …) are taken as background",)
+    assert not (whole(classes.volumes["a"]) > 2).any()
+    assert by_names(labels, dict.fromkeys(range(1, 16), "a 1"), None, ignore=16).notes == ()

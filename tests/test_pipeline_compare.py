@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from famous.compare.comparison import COLUMNS
+from famous.compare.uncertainty import BootstrapParams
 from famous.errors import InputError
 from famous.pipeline import compare as module
 from famous.pipeline.compare import FACTS, REPORT, Output, run_compare
@@ -218,14 +219,14 @@ def test_a_region_is_compared_as_if_there_were_nothing_else(run, tmp_path, quick
     assert made.region == ((0, 16), (0, 34), (0, 80))
     objects = made.objects[(made.objects["source"] == "M1") & (made.objects["class"] == "mito")]
     assert objects["id"].tolist() == [1, 2, 4, 5]
-    assert objects["low_y"].tolist() == [MITOS[n][1][0] for n in (1, 2, 4, 5)]
+    assert objects["low_y_voxel"].tolist() == [MITOS[n][1][0] for n in (1, 2, 4, 5)]
 
 
 def test_meshes_and_places_of_a_region_are_those_of_the_grid(run, tmp_path, quick):
     region = ((1, 14), (30, 60), (2, 40))
     made = run_compare(ask(run, "M1", region=region), Output(tmp_path), Session()).comparison
     row = made.objects[(made.objects["source"] == "M1") & (made.objects["id"] == 3)].iloc[0]
-    assert [row["low_z"], row["low_y"], row["low_x"]] == [side[0] for side in MITOS[3]]
+    assert [row["low_z_voxel"], row["low_y_voxel"], row["low_x_voxel"]] == [side[0] for side in MITOS[3]]
     mesh = next(mesh for source, name, number, mesh in quick["meshes"] if (source, name, number) == ("M1", "mito", 3))
     middle = np.array([sum(side) / 2 for side in MITOS[3]]) * SIZE.zyx
     assert mesh.bounds.mean(axis=0) == pytest.approx(middle, abs=8)
@@ -291,10 +292,30 @@ def test_boxes_are_scored_in_2d_only(run, tmp_path, quick):
     assert len(made.agreement) == len(made.components) == 0
     assert made.objects["volume_um3"].isna().all()
     assert made.totals["volume_um3"].isna().all()
+    assert made.matches["cost_um3"].isna().all()
+    invented = made.matches[made.matches["kind"] == "invented"].iloc[0]
+    box = made.objects[(made.objects["source"] == "automatic") & (made.objects["id"] == invented["pred_id"])].iloc[0]
+    assert invented["cost_voxels"] == box["voxels"] > 0
     assert len(made.detection) > 0
     assert any("2D" in note for note in made.notes)
     assert any("2D" in note for note in listener.notes)
     assert quick["pictures"].labels("M1", "mito", "z", 5, (0, 60, 0, 80)).any()
+
+
+def test_what_nobody_is_judged_by_is_told(run, tmp_path, quick):
+    listener = Listener()
+    asked = ask(run, "M1", ignore=99, boundary_nm=12.5)
+    made = run_compare(asked, Output(tmp_path), Session(listener)).comparison
+    for notes in (made.notes, listener.notes):
+        assert any("the ignore label 99 does not occur" in note for note in notes)
+        assert any("12.5 nm" in note and "within the slices" in note and "%" in note for note in notes)
+
+
+def test_bootstrap_and_margin_are_those_that_are_told(run, tmp_path, quick):
+    asked = ask(run, "M1", "M2", bootstrap=BootstrapParams(level=0.5, rounds=200))
+    made = run_compare(asked, Output(tmp_path), Session()).comparison
+    assert set(made.intervals["level"]) == {0.5}
+    assert made.parameters["bootstrap"]["rounds"] == 200
 
 
 def test_three_label_volumes_without_a_run(run, tmp_path, quick):

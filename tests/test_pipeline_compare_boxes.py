@@ -11,7 +11,7 @@ from famous.compare.matching import match
 from famous.errors import InputError
 from famous.pipeline.compare_boxes import BoxVolume, box_scene, boxes_of, overlaps_of
 from famous.pipeline.compare_sources import Asked, open_sources
-from tests.compare_scenes import CLASSES, SHAPE, sources, write_coco, write_run, write_sources
+from tests.compare_scenes import CLASSES, SHAPE, sources, write_coco, write_labels, write_run, write_sources
 
 
 def table(*rows):
@@ -60,7 +60,8 @@ def test_the_boxes_of_a_run_are_compared_with_those_of_an_expert(run):
     truth = write_coco(folder / "M1.json")
     asked = Asked((str(stack),), (str(truth),))
     opened = open_sources(asked)
-    scene, counts, scores = box_scene(opened, asked)
+    boxed = box_scene(opened, asked)
+    scene, counts, scores = boxed.scene, boxed.counts, boxed.scores
     assert set(scene.slices) == set(opened.truths[1].boxes["z"])
     own = counts.overlaps[("automatic", "M1"), "mito", "mito"]
     expected = sum(len(np.unique(image[image > 0])) for image in sources()["M1"]["mito"])
@@ -79,7 +80,8 @@ def test_a_done_slice_without_a_box_counts(run):
         image["done"] = True
     truth.write_text(json.dumps({**said, "images": [*said["images"], empty]}))
     asked = Asked((str(stack),), (str(truth),))
-    scene, counts, _ = box_scene(open_sources(asked), asked)
+    boxed = box_scene(open_sources(asked), asked)
+    scene, counts = boxed.scene, boxed.counts
     assert scene.slices == (3, 4, 8)
     found = [row for row in counts.slices if row["z"] == 8]
     assert sum(row["fp"] for row in found) > 0
@@ -93,16 +95,16 @@ def test_a_slice_with_boxes_that_is_not_done_does_not_count_where_others_are(run
     said["images"][0]["done"], said["images"][1]["done"] = False, True
     truth.write_text(json.dumps(said))
     asked = Asked((str(stack),), (str(truth),))
-    assert box_scene(open_sources(asked), asked)[0].slices == (4,)
+    assert box_scene(open_sources(asked), asked).scene.slices == (4,)
 
 
 def test_only_slices_that_every_expert_labelled_count(run):
     stack, _, folder = run
     one, other = write_coco(folder / "a.json", slices=[3, 4, 5]), write_coco(folder / "b.json", "M2", slices=[4, 5, 6])
     asked = Asked((str(stack),), (str(one), str(other)))
-    assert box_scene(open_sources(asked), asked)[0].slices == (4, 5)
+    assert box_scene(open_sources(asked), asked).scene.slices == (4, 5)
     asked = Asked((str(stack),), (str(one), str(other)), slices=(5, 6))
-    assert box_scene(open_sources(asked), asked)[0].slices == (5,)
+    assert box_scene(open_sources(asked), asked).scene.slices == (5,)
     third = write_coco(folder / "c.json", slices=[9])
     asked = Asked((str(stack),), (str(one), str(third)))
     with pytest.raises(InputError, match="no slice"):
@@ -113,7 +115,8 @@ def test_labels_beside_boxes_are_boxed_slice_by_slice(run):
     stack, drawn, folder = run
     asked = Asked((str(stack),), (str(drawn["M1"]), str(write_coco(folder / "M1.json"))))
     opened = open_sources(asked)
-    scene, counts, _ = box_scene(opened, asked)
+    boxed = box_scene(opened, asked)
+    scene, counts = boxed.scene, boxed.counts
     own = counts.overlaps[("M2", "M1"), "mito", "mito"]
     assert match(own, 1.0).counts == (len(own.truth_ids), 0, 0)
     assert len(boxes_of(opened.truths[1], opened, scene.slices)) == len(
@@ -156,3 +159,30 @@ def test_every_box_has_an_id_of_its_own(run):
     found = boxes_of(opened.truths[0], opened, range(SHAPE[0]))
     assert found["id"].is_unique
     assert isinstance(found, pd.DataFrame)
+
+
+def test_ignored_labels_are_no_box(run, tmp_path):
+    stack, _, folder = run
+    labels = sources()["M1"]["mito"].copy()
+    labels[4:6, :8] = 99
+    path = write_labels(tmp_path / "mito.tif", labels)
+    asked = Asked((str(stack),), (str(path), str(write_coco(folder / "M1.json"))), ignore=99, boundary_nm=20)
+    boxed = box_scene(open_sources(asked), asked)
+    assert 8 not in boxed.counts.objects["M1", "mito"].high[:, 1]
+    assert any("99" in note for note in boxed.notes)
+    assert any("no zone" in note for note in boxed.notes)
+
+
+def test_what_becomes_of_ids_and_of_classes_is_told(run):
+    stack, _, folder = run
+    path = write_coco(folder / "other.json")
+    path.write_text(path.read_text().replace('"vesicle"', '"spindle"'))
+    asked = Asked((str(stack),), (str(path),))
+    opened = open_sources(asked)
+    boxed = box_scene(opened, asked)
+    assert "numbered anew" in boxed.notes[0]
+    assert boxed.notes[1:] == (
+        "automatic has vesicle, which M1 does not have: it is left out",
+        "spindle is in M1 only, so that all of its objects count as missed by automatic",
+    )
+    assert not any("--" in note for note in opened.facts[1].notes)

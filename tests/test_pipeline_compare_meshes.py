@@ -30,7 +30,7 @@ def test_all_are_shown_where_there_is_room(counts):
 
 def test_else_the_largest_half_and_the_worst_half(counts):
     row = {"pred": "M2", "truth": "M1", "class": "vesicle", "kind": "missed", "overlap_voxels": 0, "pred_id": None}
-    worst = as_table("matches", [{**row, "truth_id": 2, "cost_um3": 5.0}])
+    worst = as_table("matches", [{**row, "truth_id": 2, "cost_um3": 5.0, "cost_voxels": 50}])
     chosen = choose(counts, worst, MeshBudget(objects=4))
     assert chosen_of(chosen, "M1") > {("mito", 3), ("vesicle", 2)}
     assert all(len(chosen_of(chosen, source)) == 4 for source in ("automatic", "M1", "M2"))
@@ -40,8 +40,8 @@ def test_what_is_confused_is_paid_for_once(counts):
     """A confusion stands beside the missed object that it is; it is not counted again."""
     row = {"pred": "M2", "truth": "M1", "class": "vesicle", "overlap_voxels": 0, "pred_id": None}
     rows = [
-        {**row, "kind": "confused", "truth_id": 1, "cost_um3": 9.0, "other_class": "mito"},
-        {**row, "kind": "missed", "truth_id": 2, "cost_um3": 5.0},
+        {**row, "kind": "confused", "truth_id": 1, "cost_um3": 9.0, "cost_voxels": 90, "other_class": "mito"},
+        {**row, "kind": "missed", "truth_id": 2, "cost_um3": 5.0, "cost_voxels": 50},
     ]
     chosen = choose(counts, as_table("matches", rows), MeshBudget(objects=2))
     assert ("vesicle", 2) in chosen_of(chosen, "M1")

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from famous.errors import InputError
+from famous.io.meshes import write_mesh
 from famous.io.truths import Placing
 from famous.pipeline.compare_sources import Asked, Blank, Cropped, fingerprint, open_sources, settle_region
 from famous.voxels import VoxelSize
+from tests.amira_files import write_amira
 from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_labels, write_run, write_sources
+from tests.damage import every_slice
+from tests.solids import ball_mesh
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +99,15 @@ def test_a_class_that_pred_never_found_is_missed_and_one_that_nobody_drew_left_o
     (tmp_path / "M1").mkdir()
     for name in ("mito", "golgi"):
         write_labels(tmp_path / "M1" / f"{name}.tif", sources()["M1"]["mito"])
-    pred, truth = open_sources(asked(stack, tmp_path / "M1")).truths
+    opened = open_sources(asked(stack, tmp_path / "M1"))
+    pred, truth = opened.truths
     assert list(pred.classes) == ["mito", "golgi"]
     assert not np.asarray(pred.classes["golgi"][4]).any()
     assert set(truth.classes) == {"mito", "golgi"}
+    assert opened.notes == (
+        "automatic has vesicle, which M1 does not have: it is left out",
+        "golgi is in M1 only, so that all of its objects count as missed by automatic",
+    )
 
 
 def test_only_the_classes_asked_for_are_compared(run):
@@ -140,7 +149,9 @@ def test_a_mask_becomes_objects_and_says_so(run, tmp_path):
     opened = open_sources(asked(stack, path))
     volume = opened.truths[1].classes["mito"]
     assert len(np.unique([np.asarray(volume[z]) for z in range(SHAPE[0])])) == 1 + 6
-    assert any("connected" in note for note in opened.facts[1].notes)
+    assert [note for note in opened.facts[1].notes if "mask" in note] == [
+        "mito: a mask, not ids; its 6 connected pieces are taken as objects"
+    ]
 
 
 def test_other_voxels_are_brought_to_one_grid_with_a_word(run, tmp_path):
@@ -167,6 +178,7 @@ def test_extents_that_cannot_be_meant_are_printed(run, tmp_path):
         ("nothing.tif", ["M1"], "nothing.tif: found nothing there"),
         ("cell.tif", ["nothing"], "nothing"),
         ("plain.tif", ["M1"], "found no run of it"),
+        ("plain.tif", ["M1", "M2"], r"`famous compare \S+plain\.tif \S+M1 \S+M2`"),
     ],
 )
 def test_what_is_no_comparison_is_told(run, first, others, said):
@@ -247,3 +259,77 @@ def test_a_part_of_a_volume_is_that_part():
 def test_nothing_drawn_is_a_volume_of_nothing():
     assert not Blank((3, 4, 5))[2].any()
     assert Blank((3, 4, 5))[0].shape == (4, 5)
+
+
+def test_the_offset_is_that_of_the_truth(tmp_path):
+    labels = sources()["M1"]["mito"]
+    whole = write_labels(tmp_path / "m1.tif", labels)
+    crop = write_labels(tmp_path / "crop.tif", np.ascontiguousarray(labels[5:]))
+    opened = open_sources(Asked((str(whole), str(crop)), placing=Placing(offset_nm=(100.0, 0.0, 0.0))))
+    assert opened.grid.shape == (11, 60, 80)
+    assert opened.grid.origin_nm == (100, 0, 0)
+    for truth in opened.truths:
+        (volume,) = truth.classes.values()
+        assert np.array_equal(every_slice(volume), labels[5:])
+
+
+def test_unit_and_offset_of_meshes_are_those_of_the_truth(tmp_path):
+    """The same balls in µm, and in nm 30 nm further down: as voxels they are the same."""
+    for name, nm, down in (("a", 1000.0, 0), ("b", 1.0, 30)):
+        (tmp_path / name).mkdir()
+        for number, place in enumerate([(100, 100, 100), (100, 100, 300)], start=1):
+            mesh = ball_mesh(55.0, place).translated((-down, 0, 0))
+            write_mesh(tmp_path / name / f"mito{number}.ply", replace(mesh, vertices=mesh.vertices * 1000 / nm))
+    paths = str(tmp_path / "a"), str(tmp_path / "b")
+    opened = open_sources(Asked(paths, placing=Placing(VoxelSize(10, 10, 10), "nm", (30.0, 0.0, 0.0))))
+    one, other = (every_slice(truth.classes["mito"]) for truth in opened.truths)
+    assert np.count_nonzero(one) > 1000
+    assert np.count_nonzero(one != other) < 0.01 * np.count_nonzero(one)
+
+
+def test_the_unit_counts_for_the_first_where_its_file_has_none(tmp_path):
+    labels = sources()["M1"]["mito"].astype(np.int32)
+    first = write_amira(tmp_path / "a.am", labels, sizes=(0.02, 0.01, 0.01))
+    second = write_amira(tmp_path / "b.am", labels, sizes=(0.02, 0.01, 0.01))
+    opened = open_sources(Asked((str(first), str(second)), placing=Placing(unit="um")))
+    assert opened.grid.voxel_size.is_close(SIZE)
+    assert "a.am: its numbers are taken as um" in opened.facts[0].notes
+
+
+def test_a_class_table_is_for_the_first_label_set_too(tmp_path):
+    labels = sources()["M1"]["mito"]
+    (tmp_path / "ids.csv").write_text("id,class\n1,a\n2,a\n3,b\n4,b\n6,b\n")
+    paths = [str(write_labels(tmp_path / name, labels)) for name in ("m1.tif", "m2.tif")]
+    opened = open_sources(Asked(tuple(paths), class_table=tmp_path / "ids.csv"))
+    for truth, facts in zip(opened.truths, opened.facts, strict=True):
+        assert list(truth.classes) == ["a", "b"]
+        assert np.unique(every_slice(truth.classes["b"])).tolist() == [0, 3, 4, 6]
+        assert "1 id that the class table does not name (5) is taken as background" in facts.notes
+
+
+def test_a_class_table_does_not_tear_what_is_a_file_a_class(run, tmp_path):
+    _, drawn = run
+    (tmp_path / "ids.csv").write_text("id,class\n1,mito\n2,mito\n")
+    one = write_labels(tmp_path / "m2.tif", sources()["M2"]["mito"])
+    opened = open_sources(Asked((str(drawn["M1"]), str(one)), class_table=tmp_path / "ids.csv"))
+    assert np.unique(every_slice(opened.truths[0].classes["mito"])).tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_corner_of_the_stack_is_no_truth_unless_that_is_said(run, tmp_path):
+    stack, _ = run
+    path = write_labels(tmp_path / "mito.tif", np.ascontiguousarray(sources()["M1"]["mito"][:3, :16, :15]))
+    for changes in (
+        {"slices": (0, 1)},
+        {"region": ((0, 3), (0, 16), (0, 15))},
+        {"placing": Placing(offset_nm=(0, 0, 0))},
+    ):
+        assert open_sources(asked(stack, path, **changes)).grid.shape == (3, 16, 15)
+    with pytest.raises(InputError, match=r"0\.94 %.*at its corner.*3 × 16 × 15 voxels.*16 × 60 × 80 voxels.*offset"):
+        open_sources(asked(stack, path))
+
+
+def test_all_that_decides_over_the_numbers_is_a_parameter():
+    told = asked("a", "b", boundary_nm=5).parameters()
+    assert told["verdict"] == {"margin": 0.05}
+    assert told["bootstrap"] == {"level": 0.95, "rounds": 2000, "seed": 0, "doubt": 0.5}
+    assert told["boundary_nm"] == 5

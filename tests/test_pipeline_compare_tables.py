@@ -42,8 +42,8 @@ def test_objects_have_their_place_and_size(tabulator):
     z, y, x = MITOS[3]
     assert row["voxels"] == 9 * 12 * 20
     assert row["volume_um3"] == pytest.approx(9 * 12 * 20 * UM3)
-    assert [row[f"low_{axis}"] for axis in "zyx"] == [z[0], y[0], x[0]]
-    assert [row[f"high_{axis}"] for axis in "zyx"] == [z[1], y[1], x[1]]
+    assert [row[f"low_{axis}_voxel"] for axis in "zyx"] == [z[0], y[0], x[0]]
+    assert [row[f"high_{axis}_voxel"] for axis in "zyx"] == [z[1], y[1], x[1]]
     assert row["centroid_z_um"] == pytest.approx((3 + 12) / 2 * 0.020)
     assert row["centroid_x_um"] == pytest.approx((6 + 26) / 2 * 0.010)
     assert not row["touches_border"]
@@ -57,7 +57,7 @@ def test_a_region_keeps_the_places_of_the_grid():
     moved = Tabulator(some, count(some, Session()), Placement((100, 20, 30), (200, 200, 200)), {}, bootstrap=QUICK)
     plain = tabulate(some).objects()
     objects = moved.objects()
-    assert (objects["low_z"] - plain["low_z"] == 100).all()
+    assert (objects["low_z_voxel"] - plain["low_z_voxel"] == 100).all()
     assert objects["centroid_x_um"].to_numpy() == pytest.approx(plain["centroid_x_um"] + 0.3)
     assert set(moved.slices()["z"]) == set(range(100, 100 + SHAPE[0]))
 
@@ -151,8 +151,12 @@ def test_intervals_hold_their_values(tabulator):
 
 
 def test_slices_are_in_order(tabulator):
-    z = pick(tabulator.slices(), **ALONE)["z"].tolist()
-    assert z == list(range(SHAPE[0]))
+    own = pick(tabulator.slices(), **ALONE)
+    assert own["z"].tolist() == list(range(SHAPE[0]))
+    truth, pred = ((sources()[name]["mito"] > 0)[4] for name in ("M1", "automatic"))
+    found = own.iloc[4]
+    assert found["tp_px"] == (truth & pred).sum()
+    assert found["fn_px"] == (truth & ~pred).sum()
 
 
 def test_there_is_a_verdict_for_each_class(tabulator):

@@ -162,6 +162,50 @@ def test_parameters_versions_and_the_command_are_told(html: str) -> None:
         assert text in made
 
 
+def test_a_program_is_listed_once_and_a_fingerprint_says_of_what() -> None:
+    comparison = compare(cell())
+    sources = tuple(replace(facts, fingerprint="0a1b") for facts in comparison.sources)
+    page = render_report(
+        replace(comparison, sources=sources, version="0.1.0", versions={"famous": "0.1.0", "numpy": "2.4.6"})
+    )
+    made = page[page.index('<section id="made"') :]
+    assert made.count('<th scope="row">famous</th>') == 1
+    assert made.count("Fingerprint of the names, sizes and times of its files: 0a1b") == 3
+
+
+def test_the_rule_of_the_verdicts_stands_by_them(html: str) -> None:
+    verdict = html[html.index('<section id="verdict"') : html.index('<section id="found"')]
+    assert "two-sided 95 % interval" in verdict
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_boxes_are_told_in_pixels() -> None:
+    comparison = compare(cell())
+    nothing = {"volume_um3": np.nan, "area_um2": np.nan}
+    boxes = replace(
+        comparison,
+        grid=GridFacts(comparison.grid.shape, None),
+        objects=comparison.objects.assign(**nothing),
+        totals=comparison.totals.assign(**nothing),
+        matches=comparison.matches.assign(cost_um3=np.nan),
+        agreement=comparison.agreement.iloc[:0],
+    )
+    page = re.sub(r"<(script|style)\b.*?</\1>", "", render_report(boxes, FakePictures(cell())), flags=re.DOTALL)
+    assert "µm³" not in page
+    assert 'data-sort="volume">pixels<' in page
+    assert "Cost is the number of pixels" in page
+    assert re.search(r"<dt>Costs</dt><dd>[\d,]+ pixels</dd>", page)
+    assert 'aria-label="xz plane' not in page, "a box lies in one slice"
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_merge_names_all_that_it_swallowed(html: str) -> None:
+    card = html[html.index("Merged: several") :]
+    truth = re.search(r"<dt>Truth</dt><dd>([^<]*)</dd>", card)
+    assert truth
+    assert truth.group(1).count("M1 ") == 2
+
+
 @pytest.mark.usefixtures("no_plots")
 def test_a_region_and_known_slices_are_told() -> None:
     page = render_report(replace(compare(cell()), region=((0, 4), (10, 20), (3, 9)), known_slices=(1, 2, 3)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from famous.compare.comparison import Comparison, empty_table
-from famous.report.comparison_errors import ASPECT, ShownParams, choose, window_of
+from famous.report.comparison_errors import ASPECT, ShownParams, _meeting, choose, window_of
 from tests.comparisons import CLASSES, SHAPE, SIZE, cell, compare
 
 
@@ -15,10 +15,10 @@ def test_each_kind_of_error_is_there_the_dearest_first() -> None:
     kinds = [kind for kind, _ in chosen]
     assert set(kinds) == {"missed", "invented", "confused", "merge", "split", "matched", "typical"}
     assert kinds[-1] == "typical"
-    costs = [group[0].cost_um3 for _, group in chosen[:-1]]
+    costs = [group[0].cost for _, group in chosen[:-1]]
     assert costs == sorted(costs, reverse=True)
     for _, group in chosen[:-1]:
-        inside = [shown.cost_um3 for shown in group]
+        inside = [shown.cost for shown in group]
         assert inside == sorted(inside, reverse=True)
 
 
@@ -32,6 +32,35 @@ def test_a_merge_is_one_error_with_all_that_it_swallowed() -> None:
     (merge,) = dict(choose(compare(cell())))["merge"]
     assert merge.pred == (("automatic", "mitochondrion", 3),)
     assert len(merge.truth) == 2
+
+
+@pytest.mark.parametrize(("kind", "whole", "side"), [("merge", "pred_id", "truth"), ("split", "truth_id", "pred")])
+def test_the_part_that_costs_nothing_is_named_too(kind: str, whole: str, side: str) -> None:
+    comparison = compare(cell())
+    matches = comparison.matches
+    is_largest = (matches["kind"] == kind) & ~matches.duplicated(["pred", "truth", "class", "kind", whole])
+    some = matches.assign(cost_um3=matches["cost_um3"].mask(is_largest, 0.0))
+    (one,) = dict(choose(replace(comparison, matches=some)))[kind]
+    assert len(getattr(one, side)) == 2
+    assert one.cost > 0
+
+
+def test_parts_above_each_other_are_met_where_they_overlap() -> None:
+    low, high = np.array([[0, 0, 10], [20, 6, 30]]), np.array([[10, 10, 20], [30, 16, 40]])
+    assert _meeting(low, high, np.array([15, 3, 25])).tolist() == [15, 8, 25]
+    assert _meeting(low[:0], high[:0], np.array([1, 2, 3])).tolist() == [1, 2, 3]
+
+
+def test_boxes_cost_pixels() -> None:
+    comparison = compare(cell())
+    boxes = replace(
+        comparison,
+        objects=comparison.objects.assign(volume_um3=np.nan),
+        matches=comparison.matches.assign(cost_um3=np.nan),
+    )
+    costs = [one.cost for _, group in choose(boxes) for one in group]
+    volumes = [one.cost for _, group in choose(comparison) for one in group]
+    assert costs == pytest.approx([volume / (20 * 8 * 8 / 1e9) for volume in volumes])
 
 
 def test_a_confused_object_has_the_other_class_and_is_not_missed_as_well() -> None:

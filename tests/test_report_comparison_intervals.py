@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from famous.compare.comparison import VERDICT_KINDS, Comparison
-from famous.report.comparison_intervals import MARKS, verdicts
+from famous.report.comparison_intervals import MARKS, rule, verdicts
 from tests.comparisons import CLASSES, cell, compare
 
 
@@ -53,5 +53,20 @@ def test_the_metric_of_the_verdict_is_shown() -> None:
     assert told.lines[0].value == 25
 
 
+def test_the_rule_is_one_sentence_with_its_numbers() -> None:
+    comparison = compare(cell())
+    told = rule(replace(comparison, parameters={"bootstrap": {"rounds": 500}, "verdict": {"margin": 0.07}}))
+    for text in ("two-sided 95 % interval", "500 rounds", "automatic against M1 less M2 against M1", "above −0.07"):
+        assert text in told
+    assert told.count(". ") == 0
+    assert "2,000 rounds" in rule(replace(comparison, parameters={}))
+    assert "90 %" in rule(replace(comparison, intervals=comparison.intervals.assign(level=0.9)))
+
+
+def test_with_one_expert_there_is_nothing_to_decide() -> None:
+    assert "nothing to decide" in rule(compare(cell(), ("automatic", "M1")))
+
+
 def test_no_verdicts() -> None:
     assert verdicts(Comparison.empty()) == []
+    assert rule(Comparison.empty()) == ""

@@ -15,10 +15,9 @@ from famous.report.comparison_numbers import (
     Footnotes,
     Sheet,
     agreement_sheets,
-    at_threshold,
     component_sheets,
     confusion_sheets,
-    detection_sheets,
+    is_flat,
     is_number,
     lines_of,
     percent,
@@ -63,33 +62,6 @@ def texts(sheet: Sheet, name: str) -> list[str]:
     return [cell.text for cell in dict(sheet.rows)[name]]
 
 
-def test_the_papers_tables_follow_from_the_counts() -> None:
-    comparison = compare(cell())
-    ratios, counts, *_ = detection_sheets(comparison)
-    for name in CLASSES:
-        for pair in range(3):
-            tp, fp, fn = (int(text) for text in texts(counts, name)[5 * pair : 5 * pair + 3])
-            told = texts(ratios, name)[4 * pair : 4 * pair + 4]
-            expected = [tp / (tp + fp), tp / (tp + fn), 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)]
-            assert told == [percent(value) for value in expected]
-    assert ratios.groups == (("automatic vs M1", 4), ("automatic vs M2", 4), ("M2 vs M1", 4))
-
-
-def test_only_the_threshold_of_the_comparison() -> None:
-    comparison = compare(cell())
-    assert len(at_threshold(comparison)) == 3 * len(CLASSES)
-    assert set(at_threshold(replace(comparison, threshold=0.75))["threshold"]) == {0.75}
-    assert at_threshold(comparison, "paper").empty
-
-
-def test_the_note_of_the_row_is_the_reason() -> None:
-    comparison = compare(cell())
-    table = comparison.detection.assign(precision=math.nan, note="the program found none")
-    sheet = detection_sheets(replace(comparison, detection=table))[0]
-    assert sheet.footnotes == ("the program found none",)
-    assert texts(sheet, "lysosome")[0] == DASH
-
-
 def test_volume_overlap_has_a_column_for_each_pair() -> None:
     sheet = volume_sheet(compare(cell()))
     assert sheet.columns == ("automatic vs M1", "automatic vs M2", "M2 vs M1")
@@ -123,6 +95,45 @@ def test_totals_of_boxes_are_their_numbers() -> None:
     assert sheet.footnotes == ()
 
 
+def test_the_reasons_under_a_table_are_those_of_its_columns() -> None:
+    comparison = compare(cell())
+    columns = ["volume_overlap_percent", "vi_split_bits", "adapted_rand_error", "surface_mean_nm"]
+    note = "no voxel in truth: variation of information and adapted Rand error are undefined; "
+    note += "no pair matched: surface distances are undefined"
+    bare = replace(comparison, agreement=comparison.agreement.assign(**dict.fromkeys(columns, math.nan), note=note))
+    assert volume_sheet(bare).footnotes == (NO_REASON,)
+    _, information, surface = agreement_sheets(bare)
+    assert information.footnotes == (
+        "no voxel in truth: variation of information and adapted Rand error are undefined",
+    )
+    assert surface.footnotes == ("no pair matched: surface distances are undefined",)
+
+
+def test_surface_distances_say_that_they_are_of_matched_pairs() -> None:
+    surface = agreement_sheets(compare(cell()))[2]
+    assert "matched" in surface.caption
+    assert "missed or invented has no distance" in surface.about
+
+
+def test_slices_are_scored_by_pixels() -> None:
+    sheet = slice_sheet(compare(cell()))
+    assert sheet is not None
+    assert sheet.caption.startswith("Pixels")
+
+
+def test_boxes_are_flat() -> None:
+    comparison = compare(cell())
+    assert not is_flat(comparison)
+    assert not is_flat(Comparison.empty())
+    assert is_flat(replace(comparison, objects=comparison.objects.assign(volume_um3=math.nan)))
+
+
+def test_a_table_is_as_wide_as_its_longest_words() -> None:
+    narrow = Sheet("", ("a_b", "c d"), (("e", ()),))
+    assert narrow.width_em == pytest.approx(0.6 * (2 + 1 + 1) + 3 * 1.3, abs=0.05)
+    assert replace(narrow, columns=("a_b", "c d", "longer")).width_em > narrow.width_em
+
+
 def test_the_matrix_of_classes() -> None:
     first, *_ = sheets = confusion_sheets(compare(cell()))
     assert len(sheets) == 3
@@ -134,7 +145,6 @@ def test_the_matrix_of_classes() -> None:
 
 def test_empty_tables_give_no_sheets() -> None:
     nothing = Comparison.empty()
-    assert detection_sheets(nothing) == []
     assert component_sheets(nothing) == []
     assert confusion_sheets(nothing) == []
     assert slice_sheet(nothing) is None

@@ -54,7 +54,7 @@ def test_what_was_missed_has_no_partner() -> None:
 
 
 def test_matched_wins_over_what_else_is_true() -> None:
-    row = {"pred": "a", "truth": "b", "class": "c", "pred_id": 1, "truth_id": 2, "overlap_voxels": 3}
+    row = {"pred": "a", "truth": "b", "class": "c", "pred_id": 1, "truth_id": 2, "overlap_voxels": 3, "cost_voxels": 1}
     rows = [
         row | {"kind": kind, "iou": iou, "cost_um3": 0.1}
         for kind, iou in (("split", 0.2), ("matched", 0.7), ("merge", 0.1))
@@ -73,7 +73,19 @@ def test_an_object_is_named_with_its_volume() -> None:
     assert describe(comparison, ("M1", "lysosome", 1)).startswith("M1 1 (0.00")
     assert describe(comparison, ("M1", "lysosome", 99)) == "M1 99"
     bare = replace(comparison, objects=comparison.objects.assign(volume_um3=np.nan))
-    assert describe(bare, ("M1", "lysosome", 1)) == "M1 1"
+    pixels = comparison.objects.set_index(["source", "class", "id"]).loc[("M1", "lysosome", 1), "voxels"]
+    assert describe(bare, ("M1", "lysosome", 1)) == f"M1 1 ({pixels:,} pixels)"
+
+
+def test_boxes_have_pixels_and_no_volume() -> None:
+    comparison = compare(cell())
+    told = object_rows(replace(comparison, objects=comparison.objects.assign(volume_um3=np.nan, area_um2=np.nan)))
+    assert told["units"] == {"size": "pixels", "place": "pixels"}
+    assert [row[3] for row in told["rows"]] == comparison.objects["voxels"].tolist()
+    first = comparison.objects.iloc[0]
+    middle = [(first[f"low_{axis}_voxel"] + first[f"high_{axis}_voxel"] - 1) / 2 for axis in "zyx"]
+    assert told["rows"][0][5] == middle
+    assert object_rows(comparison)["units"]["size"] == "µm³"
 
 
 @pytest.mark.parametrize(("value", "kept"), [(0.123456, 0.1235), (np.nan, None), (pd.NA, None), (12, 12.0)])

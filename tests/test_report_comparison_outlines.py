@@ -13,7 +13,7 @@ from PIL import Image
 from famous.compare.comparison import GridFacts
 from famous.report.comparison_errors import choose
 from famous.report.comparison_outlines import LONGEST_PX, as_webp, draw_planes, each, trace
-from tests.comparisons import FakePictures, cell, compare
+from tests.comparisons import CLASSES, SHAPE, Cell, FakePictures, cell, compare
 
 
 def shown_of(kind: str) -> Any:
@@ -85,6 +85,32 @@ def test_a_plane_beside_a_bent_object_is_not_taken() -> None:
     beside = replace(one, centres=np.stack([np.array([0, 0, 0]), one.centres[0]]))
     for plane in draw_planes(beside, comparison, FakePictures(cell())):
         assert plane.index == one.centres[0]["zyx".index(plane.axis)]
+
+
+def test_a_merge_above_each_other_is_cut_where_all_of_it_is_seen() -> None:
+    made = stacked()
+    comparison = compare(made, ("automatic", "M1"))
+    (merge,) = dict(choose(comparison))["merge"]
+    assert merge.centres[0].tolist()[0] == 16, "between the two lies the neck"
+    first, *others = draw_planes(merge, comparison, FakePictures(made))
+    assert (first.name, first.met) == ("xz", 3), "both of the expert's, and the one they became"
+    seen = {outline.source: outline.own for outline in first.outlines}
+    assert seen["M1"].count("M") == 2
+    (flat,) = (plane for plane in others if plane.axis == "z")
+    assert flat.met == 2, "no slice meets both, but none is taken that meets only the neck"
+    assert flat.index != 16
+
+
+def stacked() -> Cell:
+    """Two blocks of the expert above each other, which a neck makes one of the program's."""
+    expert, program = (np.zeros(SHAPE, np.uint32) for _ in range(2))
+    for number, (low, high) in enumerate(((4, 12), (20, 28)), start=1):
+        expert[low:high, 40:70, 60:100] = number
+        program[low:high, 40:70, 60:100] = 1
+    program[12:20, 52:58, 76:84] = 1
+    empty = {name: np.zeros(SHAPE, np.uint32) for name in CLASSES}
+    labels = {"automatic": empty | {CLASSES[0]: program}, "M1": empty | {CLASSES[0]: expert}}
+    return Cell(labels, {"automatic": {}, "M1": {}})
 
 
 def test_one_slice_has_one_plane_in_pixels() -> None:

@@ -49,6 +49,75 @@ def test_nothing_is_wider_than_the_window(opened: Any) -> None:
     assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
+def test_matrices_of_classes_are_seen_whole(opened: Any) -> None:
+    assert opened.viewport_size["width"] == 1280
+    boxes = opened.locator(".beside .scroll")
+    assert boxes.count() == 3
+    for box in boxes.all():
+        assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
+        assert box.locator("thead th").last.inner_text().split() == ["in", "none"]
+
+
+def test_what_is_wider_than_its_place_scrolls_and_says_so(opened: Any) -> None:
+    box = opened.locator(".beside .scroll").first
+    box.evaluate("element => { element.style.width = '200px' }")
+    assert box.evaluate("element => element.scrollWidth > element.clientWidth")
+    style = box.evaluate("element => [getComputedStyle(element).overflowX, getComputedStyle(element).backgroundImage]")
+    assert style[0] == "auto"
+    assert style[1].count("linear-gradient") == 4, "a shadow at each side, and what covers it at the end"
+
+
+def test_a_switch_takes_the_picked_object_along_and_brings_it_back(opened: Any) -> None:
+    see_3d(opened)
+    view, chosen = opened.locator("#view"), opened.locator(f'{ROWS}[aria-selected="true"]')
+    opened.locator(ROWS).nth(4).click()
+    key = view.get_attribute("data-picked")
+    assert key.startswith("0/")
+    for name, value in (("source", "0"), ("class", key.split("/")[1])):
+        switch = opened.locator(f'input[name="{name}"][value="{value}"]')
+        switch.uncheck()
+        assert view.get_attribute("data-picked") == ""
+        assert chosen.count() == 0
+        assert opened.locator("#facts").inner_text() == "No object is picked."
+        switch.check()
+        assert view.get_attribute("data-picked") == key
+        assert chosen.get_attribute("data-key") == key
+
+
+def test_a_row_that_is_picked_is_switched_on(opened: Any) -> None:
+    see_3d(opened)
+    switch = opened.locator('input[name="source"][value="0"]')
+    switch.uncheck()
+    opened.locator(ROWS).nth(2).click()
+    assert switch.is_checked()
+    assert opened.locator("#view").get_attribute("data-picked").startswith("0/")
+    assert opened.locator(f'{ROWS}[aria-selected="true"]').count() == 1
+
+
+def test_the_whole_view_lets_go_of_what_was_picked(opened: Any) -> None:
+    see_3d(opened)
+    opened.locator(ROWS).nth(2).click()
+    opened.locator("#view-reset").click()
+    assert opened.locator(f'{ROWS}[aria-selected="true"]').count() == 0
+    switch = opened.locator('input[name="source"][value="1"]')
+    switch.uncheck()
+    switch.check()
+    assert opened.locator("#view").get_attribute("data-picked") == ""
+
+
+def test_heads_of_what_was_compared_are_not_broken(opened: Any) -> None:
+    heads = opened.locator("#made thead th")
+    assert heads.count() > 6
+    for head in heads.all():
+        assert (
+            head.evaluate(
+                "cell => { const text = document.createRange(); text.selectNodeContents(cell);"
+                " return text.getClientRects().length }"
+            )
+            == 1
+        ), head.inner_text()
+
+
 def test_switches_show_and_hide_sources_and_classes(opened: Any) -> None:
     see_3d(opened)
     view = opened.locator("#view")
@@ -154,6 +223,15 @@ def test_paper_has_the_stills_instead_of_the_3d_view(opened: Any) -> None:
     for still in opened.locator(".stills img").all():
         assert still.is_visible()
         assert still.evaluate("image => image.naturalWidth") == 560
+
+
+def test_no_table_is_wider_than_the_paper(opened: Any) -> None:
+    opened.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins, at 96 to the inch
+    opened.emulate_media(media="print")
+    for box in opened.locator(".sheet .scroll").all():
+        assert box.evaluate("element => element.scrollWidth <= element.clientWidth + 1"), box.get_attribute(
+            "aria-label"
+        )
 
 
 def test_dark_and_light_have_their_own_colours(opened: Any) -> None:

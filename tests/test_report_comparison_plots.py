@@ -9,7 +9,9 @@ import pytest
 
 from famous.compare.comparison import COLUMNS, Comparison, SourceFacts, as_table, empty_table
 from famous.report import comparison_plots
+from famous.report.comparison_axes import whole_numbers
 from famous.report.comparison_plots import Plot, plots
+from famous.report.inline_svg import new_figure
 from tests.comparisons import CLASSES, SIZE, cell, compare
 
 KEYS = ["totals", "distributions", "sizes", "slices", "thresholds"]
@@ -42,6 +44,87 @@ def test_boxes_have_numbers_and_no_volumes() -> None:
     assert drawn["totals"].title == "Number"
     assert "µm³" not in drawn["totals"].svg
     assert ">Number of objects</text>" in drawn["totals"].svg
+
+
+@pytest.fixture(scope="module")
+def with_an_empty_class() -> dict[str, Plot]:
+    """Plots of a comparison of which nobody has a lysosome."""
+    comparison = compare(cell())
+    tables = {
+        name: table[table["class"] != "lysosome"] for name, table in comparison.tables().items() if "class" in table
+    }
+    gone = comparison.slices["class"] == "lysosome"
+    tables["slices"] = comparison.slices.assign(f1=comparison.slices["f1"].mask(gone))
+    gone = comparison.detection["class"] == "lysosome"
+    tables["detection"] = comparison.detection.assign(f1=comparison.detection["f1"].mask(gone))
+    gone = comparison.totals["class"] == "lysosome"
+    tables["totals"] = comparison.totals.assign(
+        count=comparison.totals["count"].mask(gone, 0), volume_um3=comparison.totals["volume_um3"].mask(gone, 0)
+    )
+    return plots(replace(comparison, **tables))
+
+
+@pytest.mark.parametrize(
+    ("key", "reason", "panels"),
+    [
+        ("totals", "no source", 2),
+        ("distributions", "no source has an object of it", 1),
+        ("sizes", "no truth has an object of it", 1),
+        ("slices", "no slice of any source has it", 1),
+        ("thresholds", "no source has an object of it", 1),
+    ],
+)
+def test_an_empty_class_has_words_and_no_axes(
+    drawn: dict[str, Plot], with_an_empty_class: dict[str, Plot], key: str, reason: str, panels: int
+) -> None:
+    assert with_an_empty_class[key].svg.count(f">{reason}</text>") == panels
+    assert f">{reason}</text>" not in drawn[key].svg
+    ticks = [plots[key].svg.count("-xtick_") for plots in (drawn, with_an_empty_class)]
+    assert ticks[1] < ticks[0] if key != "totals" else ticks[1] == ticks[0]
+
+
+@pytest.mark.parametrize("most", [1, 3, 9, 10_000])
+def test_objects_and_slices_are_counted_in_whole_numbers(most: int) -> None:
+    figure = new_figure(3, 2)
+    axes = figure.subplots()
+    axes.set_xlim(-0.5, most + 0.5)
+    axes.set_ylim(0, 1.1 * most)
+    for which, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        whole_numbers(axes, which)
+        assert all(float(tick).is_integer() for tick in axis.get_majorticklocs())
+    assert "." not in axes.yaxis.get_major_formatter()(most)
+
+
+def test_counts_and_slices_have_no_half_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(comparison_plots, "whole_numbers", lambda _, which: asked.append(which))
+    comparison = compare(cell())
+    comparison_plots.totals(comparison)
+    assert asked == ["y"], "of the number, and not of the volume"
+    comparison_plots.slices(comparison)
+    assert asked[1:] == ["x"] * len(CLASSES)
+
+
+def test_the_threshold_promises_no_verdict(drawn: dict[str, Plot]) -> None:
+    plot = drawn["thresholds"]
+    assert "as good" not in plot.caption
+    assert "without their intervals, and so no verdicts" in plot.caption
+    assert "verdict" not in plot.title.lower()
+
+
+def test_slices_are_said_to_be_of_pixels(drawn: dict[str, Plot]) -> None:
+    assert "pixels" in drawn["slices"].title
+    assert ">F1 of pixels</text>" in drawn["slices"].svg
+
+
+def test_a_slice_alone_is_seen() -> None:
+    values = np.array([np.nan, 0.5, np.nan, 0.5, 0.5, np.nan, 0.1])
+    assert np.flatnonzero(comparison_plots._alone(values)).tolist() == [1, 6]
+    comparison = compare(cell())
+    one = comparison.slices[comparison.slices["z"] == 16]
+    plot = comparison_plots.slices(replace(comparison, slices=one))
+    assert plot is not None
+    assert "PathCollection" in plot.svg
 
 
 def test_colours_are_the_pages_own(drawn: dict[str, Plot]) -> None:
@@ -87,7 +170,7 @@ def test_one_class_and_many_classes() -> None:
         "id": 1,
         "voxels": 5,
         "touches_border": False,
-        **{f"{end}_{axis}": 1 for end in ("low", "high") for axis in "zyx"},
+        **{f"{end}_{axis}_voxel": 1 for end in ("low", "high") for axis in "zyx"},
     }
     rows = [row | {"source": source, "class": name, "volume_um3": 0.5} for source in "ab" for name in names]
     drawn = plots(Comparison.empty(facts, objects=as_table("objects", rows)))

@@ -50,8 +50,12 @@ def _slices(text: str | None) -> tuple[int, ...] | None:
             raise typer.BadParameter(
                 f"found {part!r}, expected slices by number, such as 0,10,20-30", param_hint="--slices"
             )
-        first = int(found[1])
-        chosen += range(first, (int(found[2]) if found[2] else first) + 1)
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise typer.BadParameter(
+                f"{part.strip()} is backwards, expected the lower number first: {last}-{first}", param_hint="--slices"
+            )
+        chosen += range(first, last + 1)
     return tuple(sorted(set(chosen)))
 
 
@@ -90,7 +94,7 @@ def compare(
         list[str] | None, typer.Option("--class", metavar="NAME", help="Compare this class only; may be repeated.")
     ] = None,
     class_table: Annotated[
-        Path | None, typer.Option("--class-table", help="CSV with the columns id,class for a truth of one volume.")
+        Path | None, typer.Option("--class-table", help="CSV with the columns id,class for labels of one volume.")
     ] = None,
     voxel_size: options.VoxelSizeOption = None,
     unit: Annotated[

@@ -19,9 +19,10 @@ MATCHINGS = ("one to one", "paper")
 VERDICT_KINDS = ("as good", "worse", "better", "undecided", "no second expert", "undefined")
 
 _PAIR = {"pred": "str", "truth": "str", "class": "str"}
-_LOW_HIGH = {f"{end}_{axis}": "int64" for end in ("low", "high") for axis in "zyx"}
+_LOW_HIGH = {f"{end}_{axis}_voxel": "int64" for end in ("low", "high") for axis in "zyx"}
 
-#: One row an object. `low` and `high` are voxels of the common grid, half-open; `score` is NaN where there is none.
+#: One row an object. `low` and `high` are voxels of the common grid, half-open; `score` is NaN where there is none. Of
+#: boxes `voxels` are pixels, and volume and area are NaN.
 OBJECTS = {
     "source": "str",
     "class": "str",
@@ -34,7 +35,8 @@ OBJECTS = {
     "touches_border": "bool",
     "score": "float64",
 }
-#: One row a match, miss, invention, split part, merge part or confusion. `cost_um3` is the volume in disagreement.
+#: One row a match, miss, invention, split part, merge part or confusion. `cost_um3` is the volume in disagreement,
+#: `cost_voxels` the same in voxels; boxes have none but pixels.
 MATCHES = {
     **_PAIR,
     "kind": "str",
@@ -44,6 +46,7 @@ MATCHES = {
     "overlap_voxels": "int64",
     "iou": "float64",
     "cost_um3": "float64",
+    "cost_voxels": "int64",
 }
 #: One row a pair, class, matching and threshold; NaN as threshold is the mean over 0.5, 0.55 … 0.95.
 DETECTION = {
@@ -61,7 +64,7 @@ AGREEMENT = {
     **_PAIR,
     "volume_overlap_percent": "float64",
     **dict.fromkeys(("union_um3", "intersection_um3", "iou", "dice"), "float64"),
-    **dict.fromkeys(("vi_split", "vi_merge", "adapted_rand_error"), "float64"),
+    **dict.fromkeys(("vi_split_bits", "vi_merge_bits", "adapted_rand_error"), "float64"),
     **dict.fromkeys(("surface_mean_nm", "surface_p95_nm", "surface_hausdorff_nm"), "float64"),
     "note": "str",
 }
@@ -74,10 +77,11 @@ COMPONENTS = {
     **dict.fromkeys(("detected", "under_detected", "missed"), "int64"),
     "note": "str",
 }
+#: One row a pair, class and slice: pixels of both, of pred alone and of truth alone, of all objects together.
 SLICES = {
     **_PAIR,
     "z": "int64",
-    **dict.fromkeys(("tp", "fp", "fn"), "int64"),
+    **dict.fromkeys(("tp_px", "fp_px", "fn_px"), "int64"),
     **dict.fromkeys(("f1", "iou"), "float64"),
 }
 INTERVALS = {

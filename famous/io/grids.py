@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from famous.io.truths import Truth
 
 OBJECT = "object"  # the class of labels that name none
+LEAST_COVERED = 0.01  # of the first label set: what covers less of it at its very corner was not put there by anybody
+LEAST_INSIDE = 0.5  # of a label set: one of which more lies outside of the first is not meant
 COARSEST_RATIO = 32.0  # voxels of two label sets that differ by more than that along an axis are not meant
 SAME_SIZE = 0.01  # relative difference of voxel sizes up to which as many voxels are the same voxels
 SNAP = 1e-6  # of a voxel: rounding that puts no centre into another voxel
@@ -94,8 +96,19 @@ class ResampledVolume:
         return {**self.__dict__, "_kept": None}
 
 
-def bring_together(truths: Sequence["Truth"]) -> tuple[list["Truth"], Grid, tuple[str, ...]]:
+def bring_together(
+    truths: Sequence["Truth"], *, is_partial: bool = False
+) -> tuple[list["Truth"], Grid, tuple[str, ...]]:
     """Bring label sets to the grid of the first one, cut to what all of them have in common.
+
+    Label sets need not cover the first one: a part that its file or the user places somewhere in it is as good. What
+    cannot be meant is one of which more than half lies outside of the first one, unless it was placed and covers all of
+    it; and one that covers less than 1 % of it at its very corner, where nobody has placed it. Boxes are not asked.
+
+    Parameters
+    ----------
+    is_partial
+        Whether the user said that the truth is a part: then one of less than 1 % may lie at the corner.
 
     Returns
     -------
@@ -105,8 +118,9 @@ def bring_together(truths: Sequence["Truth"]) -> tuple[list["Truth"], Grid, tupl
     Raises
     ------
     InputError
-        If two of them have no common voxel, or a difference that cannot be meant: as many voxels of another size, or
-        voxels of more than 32 times the size. Both extents are named, and a unit that explains it.
+        If two of them have no common voxel, or a difference that cannot be meant: as many voxels of another size,
+        voxels of more than 32 times the size, or extents that hardly meet. Both extents are named, and a unit that
+        explains it.
     """
     if not truths:
         raise InputError("found no label set, expected one or more")
@@ -126,6 +140,8 @@ def bring_together(truths: Sequence["Truth"]) -> tuple[list["Truth"], Grid, tupl
         low, high = np.maximum(low, start), np.minimum(high, end)
         if (high <= low).any():
             _refuse(truth, first, "they have no voxel in common", _moved_hint(truth.grid, grid))
+        if truth.boxes is None:
+            notes += _require_overlap(truth, first, is_partial=is_partial)
     z, y, x = (int(i) for i in low)
     ends = (int(high[0]), int(high[1]), int(high[2]))
     common = grid.cropped((z, y, x), ends)
@@ -186,6 +202,28 @@ def _require_meant(truth: "Truth", first: "Truth") -> None:
     if mine.shape == grid.shape and far > 1 + SAME_SIZE and not truth.is_placed:
         hint = hint or "; one of the voxel sizes is wrong: give it"
         _refuse(truth, first, "they have as many voxels, of another size", hint)
+
+
+def _require_overlap(truth: "Truth", first: "Truth", *, is_partial: bool) -> list[str]:
+    """Refuse extents that meet in too little to be meant; say where a truth reaches beyond the first one."""
+    mine, grid = truth.grid, first.grid
+    low, high = np.maximum(mine.origin_nm, grid.origin_nm), np.minimum(mine.high_nm, grid.high_nm)
+    lengths = np.maximum(high - low, 0)
+    inside = float(np.prod(lengths / np.subtract(mine.high_nm, mine.origin_nm)))
+    covered = float(np.prod(lengths / np.subtract(grid.high_nm, grid.origin_nm)))
+    sizes = np.minimum(mine.voxel_size.zyx, grid.voxel_size.zyx)
+    is_placed = truth.is_placed or bool((np.abs(np.subtract(mine.origin_nm, grid.origin_nm)) > 1e-3 * sizes).any())
+    outside = f"{100 * (1 - inside):.0f} % of its extent"
+    if inside < LEAST_INSIDE and not (is_placed and covered > 1 - SAME_SIZE):
+        hint = "; give the offset in nm at which it begins, or its voxel size"
+        _refuse(truth, first, f"{100 * (1 - inside):.0f} % of the first lies outside of the second", hint)
+    if covered < LEAST_COVERED and not (is_placed or is_partial):
+        hint = "; give the offset in nm at which it begins (0 0 0 if it is there), or its voxel size"
+        _refuse(truth, first, f"the first covers {100 * covered:.2g} % of the second, at its corner", hint)
+    beyond = np.maximum(np.subtract(grid.origin_nm, mine.origin_nm), np.subtract(mine.high_nm, grid.high_nm))
+    if (beyond <= np.maximum(mine.voxel_size.zyx, grid.voxel_size.zyx)).all():
+        return []
+    return [f"{truth.name}: {outside} lies outside of {first.name}; it is cut there"]
 
 
 def _refuse(truth: "Truth", first: "Truth", why: str, hint: str) -> None:

@@ -26,6 +26,8 @@ from famous.voxels import NM_PER_UM, VoxelSize
 __all__ = ["SUFFIXES", "MeshVolume", "find_meshes", "open_meshes"]
 
 LARGEST_HOLES = 0.02  # share of its area up to which the holes of a mesh are closed
+LEAST_COVERED = 0.01  # of the stack's extent: meshes that span less, and would fit in another unit, are in that one
+LEAST_INSIDE = 0.5  # of the meshes' extent: of meshes that belong to the stack less cannot lie in it
 LARGEST_EXCESS = 2.0  # times the stack's extent: meshes that span more are in another unit
 SMALLEST_SPAN = 2.0  # voxels: meshes that span less, all together, are, too
 LONGEST_SIDE = 1_000_000  # voxels of a grid that is made from meshes alone
@@ -104,7 +106,8 @@ def open_meshes(
     ------
     InputError
         If a file is damaged or a mesh has holes that are more than 2 % of its area; if the meshes do not fit into the
-        stack's extent, which is told with the unit that would.
+        stack's extent: most of theirs lies outside of it, or they span less than 1 % of it, nobody has said where and
+        in which unit they are, and they would fit in another one. Both extents are told, and the unit that would fit.
     """
     notes: list[str] = []
     if unit is None:
@@ -123,7 +126,7 @@ def open_meshes(
     raw = np.stack([raw[:, 0].min(axis=0), raw[:, 1].max(axis=0)]) / NM_PER_UM  # as the numbers stand in the files
     grid = like if isinstance(like, Grid) else _grid_of(path, raw * factor + shift, like)
     if isinstance(like, Grid):
-        _check_extent(path, raw, factor, shift, like, notes)
+        notes += _check_extent(path, raw, factor, shift, like, is_said=unit is not None or offset_nm is not None)
     size, origin = np.array(grid.voxel_size.zyx), np.array(grid.origin_nm)
     scale, move = factor / NM_PER_UM / size, (shift - origin) / size - 0.5
     volumes = {}
@@ -213,12 +216,18 @@ def _check_extent(
     factor: NDArray[np.float64],
     shift: NDArray[np.float64],
     grid: Grid,
-    notes: list[str],
-) -> None:
-    """Raise InputError where meshes cannot belong to the stack; note where they reach beyond it."""
+    *,
+    is_said: bool,
+) -> list[str]:
+    """Raise InputError where meshes cannot belong to the stack; say where they reach beyond it.
+
+    `is_said` is whether the user said in which unit, or where, they are.
+    """
     bounds = raw * factor + shift
-    if not _fits(bounds, grid):
-        fitting = [unit for unit in _TRIED if _fits(raw * _factor(unit, grid) + shift, grid, strictly=True)]
+    others = [unit for unit in _TRIED if not np.allclose(_factor(unit, grid), factor)]
+    fitting = [unit for unit in others if _fits(raw * _factor(unit, grid) + shift, grid, strictly=True)]
+    is_lost = not is_said and bool(fitting) and _share(bounds, grid) < LEAST_COVERED
+    if is_lost or not _fits(bounds, grid):
         hint = f"; they would fit in {' or '.join(fitting)}" if fitting else "; give their unit and their offset"
         raise InputError(
             f"{path}: found meshes that span {_span(bounds)}, which cannot be meant; expected to lie in the stack of "
@@ -227,19 +236,30 @@ def _check_extent(
     low, high = np.array(grid.origin_nm), np.array(grid.high_nm)
     beyond = np.maximum(low - bounds[0], bounds[1] - high).max() / min(grid.voxel_size.zyx)
     if beyond > 1:
-        notes.append(f"{path.name}: its meshes reach up to {beyond:.0f} voxels beyond the stack; they are cut there")
+        return [f"{path.name}: its meshes reach up to {beyond:.0f} voxels beyond the stack; they are cut there"]
+    return []
+
+
+def _share(bounds: NDArray[np.float64], grid: Grid) -> float:
+    """Share of the stack's extent that meshes span."""
+    low, high = np.array(grid.origin_nm), np.array(grid.high_nm)
+    lengths = np.minimum(bounds[1], high) - np.maximum(bounds[0], low)
+    return float(np.prod(np.maximum(lengths, 0) / (high - low)))
 
 
 def _fits(bounds: NDArray[np.float64], grid: Grid, *, strictly: bool = False) -> bool:
     """Tell whether meshes may belong to the stack; strictly, they lie in it but for a twentieth."""
     low, high = np.array(grid.origin_nm), np.array(grid.high_nm)
     extent, span = high - low, bounds[1] - bounds[0]
+    inside = np.maximum(np.minimum(bounds[1], high) - np.maximum(bounds[0], low), 0)
+    share = np.prod(np.divide(inside, span, out=np.ones(3), where=span > 0))
+    is_beyond = share < LEAST_INSIDE and _share(bounds, grid) < 1
     is_small = (span < SMALLEST_SPAN * np.array(grid.voxel_size.zyx)).all()
     apart = ((bounds[1] <= low) | (bounds[0] >= high)).any()
     if strictly:
         edge = 0.05 * extent
         return not is_small and bool(((bounds[0] >= low - edge) & (bounds[1] <= high + edge)).all())
-    return not (is_small or apart or (span > LARGEST_EXCESS * extent).any())
+    return not (is_small or apart or is_beyond or (span > LARGEST_EXCESS * extent).any())
 
 
 def _span(bounds: NDArray[np.float64]) -> str:

@@ -46,6 +46,16 @@ _PLY_HEADER = re.compile(
     rb"property (?:float|float32) z\r?\nelement face (\d+)\r?\n"
     rb"property list (?:uchar|uint8) (?:u?int|u?int32) vertex_ind(?:ices|ex)\r?\nend_header\r?\n"
 )
+#: How many there are of an element of a PLY file, and the lines that say what each is.
+_PLY_ELEMENT = re.compile(
+    rb"^element[ \t]+\S+[ \t]+(\d+)\s*\n((?:(?:property|comment|obj_info)\b[^\n]*\n)*)", re.MULTILINE
+)
+#: Bytes of each type of a PLY file.
+_PLY_BYTES = {
+    name.encode(): size
+    for size, names in {1: "char uchar int8 uint8", 2: "short ushort int16 uint16", 8: "double float64"}.items()
+    for name in names.split()
+} | dict.fromkeys((b"int", b"uint", b"int32", b"uint32", b"float", b"float32"), 4)
 #: What trimesh raises on broken files.
 _FAULTS = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError, struct.error)
 
@@ -181,16 +191,51 @@ def _read_ply(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     if match is None:
         if not content.startswith(b"ply"):
             raise InputError(f"found a file that starts with {content[:8]!r}, expected 'ply'")
+        _require_whole(content)
         return _read_others(content, "ply")
     counts = int(match[1]), int(match[2])
     start, expected = match.end(), counts[0] * 12 + counts[1] * _PLY_FACE.itemsize
     if len(content) - start != expected:
-        raise InputError(f"found {len(content) - start} bytes after the header, expected {expected}")
+        short = "; the file is cut short" if len(content) - start < expected else ""
+        raise InputError(f"found {len(content) - start} bytes after the header, expected {expected}{short}")
     vertices = np.frombuffer(content, dtype="<f4", count=counts[0] * 3, offset=start).reshape(-1, 3)
     rows = np.frombuffer(content, dtype=_PLY_FACE, count=counts[1], offset=start + counts[0] * 12)
     if (rows["count"] != 3).any():
         raise InputError("found a face that is no triangle, expected triangles")
     return vertices.astype(np.float64), rows["corners"].astype(np.int64)
+
+
+def _require_whole(content: bytes) -> None:
+    """Raise InputError where a PLY file of any kind is shorter than its header says, its faces triangles at least.
+
+    What cannot be read of a header is left to trimesh.
+    """
+    end = re.search(rb"^end_header[ \t]*\r?\n", content, re.MULTILINE)
+    if end is None:
+        raise InputError("found no line end_header, expected one; the file is cut short")
+    header, rest = content[: end.start()], content[end.end() :]
+    elements = _PLY_ELEMENT.findall(header)
+    if re.search(rb"^format[ \t]+ascii\b", header, re.MULTILINE):
+        found, what = sum(1 for _ in re.finditer(rb"\S+", rest)), "numbers"
+        expected = sum(int(n) * _least(rows, dict.fromkeys(_PLY_BYTES, 1)) for n, rows in elements)
+    else:
+        found, what = len(rest), "bytes"
+        expected = sum(int(n) * _least(rows, _PLY_BYTES) for n, rows in elements)
+    if found < expected:
+        raise InputError(f"found {found} {what} after the header, expected at least {expected}; the file is cut short")
+
+
+def _least(properties: bytes, lengths: Mapping[bytes, int]) -> int:
+    """Return how long a row of a PLY element is at least; each type has its length."""
+    total = 0
+    for line in properties.splitlines():
+        words = line.split()
+        if words[:2] == [b"property", b"list"] and len(words) > 3:
+            corners = 3 if words[-1].startswith(b"vertex_ind") else 0
+            total += lengths.get(words[2], 0) + corners * lengths.get(words[3], 0)
+        elif words[:1] == [b"property"] and len(words) > 1:
+            total += lengths.get(words[1], 0)
+    return total
 
 
 def _stl(mesh: Mesh, about: list[str]) -> Iterator[bytes]:

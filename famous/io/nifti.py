@@ -15,6 +15,8 @@ SUFFIXES = (".nii", ".nii.gz", ".hdr")
 GZIP = b"\x1f\x8b"
 _SIZES = {348: "NIfTI 1", 540: "NIfTI 2"}  # length of the header → what it is
 _MAGIC_AT = {348: 344, 540: 4}
+_LENGTHS = (1e-12, 1e9)  # of a voxel's sides in any unit from nm to m: others are no lengths
+_SPARE = 512  # bytes that may follow the voxels, besides as many as these
 
 
 def is_nifti(path: Path) -> bool:
@@ -31,14 +33,15 @@ def open_nifti(path: Path, unit: str | None = None) -> Source:
     Raises
     ------
     InputError
-        If it is no NIfTI file, has no three axes, or is cut short.
+        If it is no NIfTI file, has no three axes, is cut short, or has a header that does not fit what follows: voxels
+        of a size that is none, or axes that need less than half of the file.
     """
     with naming(path, "a NIfTI file"), gzip.open(path) if _begins_with(path, GZIP) else path.open("rb") as file:
         content = file.read(540)
     header, kind = _read_header(path, content)
     try:
         with naming(path, "a NIfTI header"), overhearing("nibabel.global"):
-            stored = _three_axes(path, header.get_data_shape())
+            stored = _three_axes(path, header)
             dtype = np.dtype(header.get_data_dtype())
             offset = int(header["vox_offset"])
             stated = str(header.get_xyzt_units()[0])
@@ -86,9 +89,12 @@ def _read_header(path: Path, content: bytes) -> tuple[Any, str]:
         raise InputError(f"{path}: found no NIfTI header ({brief(fault)}), expected one") from fault
 
 
-def _three_axes(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _three_axes(path: Path, header: Any) -> tuple[int, int, int]:
     """Return the lengths, slowest first: what lies fastest in the file is named first in the header."""
-    lengths = [int(length) for length in shape]
+    count = int(header["dim"][0])
+    if not 2 <= count <= 7:
+        raise InputError(f"{path}: found {count} axes in the header, expected three; the header is damaged")
+    lengths = [int(length) for length in header.get_data_shape()]
     if len(lengths) > 3 and any(length != 1 for length in lengths[3:]):
         raise InputError(f"{path}: found {len(lengths)} axes {lengths}, expected three; save one volume alone")
     x, y, z = [*lengths, 1, 1, 1][:3]
@@ -98,10 +104,15 @@ def _three_axes(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _frame(path: Path, header: Any, stored: tuple[int, int, int]) -> Frame:
     if int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0:
         affine = np.asarray(header.get_best_affine(), dtype=float)
-        return find_frame(path, stored, affine[:3, :3].T[::-1], affine[:3, 3])
-    x, y, z = (float(size) for size in header["pixdim"][1:4])
-    known = np.isfinite([x, y, z]).all() and min(x, y, z) > 0
-    return Frame(sizes=(z, y, x)) if known else Frame()
+        frame = find_frame(path, stored, affine[:3, :3].T[::-1], affine[:3, 3])
+    else:
+        x, y, z = (float(size) for size in header["pixdim"][1:4])
+        known = np.isfinite([x, y, z]).all() and min(x, y, z) > 0
+        frame = Frame(sizes=(z, y, x)) if known else Frame()
+    if max(frame.sizes) > 0 and not _LENGTHS[0] <= min(frame.sizes) <= max(frame.sizes) <= _LENGTHS[1]:
+        shown = " × ".join(f"{size:g}" for size in frame.sizes)
+        raise InputError(f"{path}: found voxels of {shown} (z, y, x), expected lengths; the header is damaged")
+    return frame
 
 
 def _data_file(
@@ -115,9 +126,25 @@ def _data_file(
         data = next((p for p in (path.with_name(f"{stem}{end}") for end in (".img", ".img.gz")) if p.is_file()), path)
         if data == path:
             raise InputError(f"{path}: found a header without voxels, expected {stem}.img beside it")
+    expected = int(np.prod(stored, dtype=object)) * dtype.itemsize
+    found = _length(data)
+    if found > 2 * (max(offset, 0) + expected) + _SPARE:
+        z, y, x = stored
+        raise InputError(
+            f"{path}: found {found:,} bytes, expected {offset + expected:,} for the {z} × {y} × {x} voxels of {dtype} "
+            "that the header names; the header is damaged"
+        )
     if not _begins_with(data, GZIP):
         return data, offset
-    expected = int(np.prod(stored, dtype=object)) * dtype.itemsize
     require_room(path, expected + offset, data.stat().st_size)
     with naming(data, "a compressed NIfTI file"), gzip.open(data) as file:
         return unpack(data, "nifti", read_on(file, offset), expected), 0  # type: ignore[arg-type]
+
+
+def _length(path: Path) -> int:
+    """Bytes of a file, unpacked; of a compressed one as its end says, which counts up to 4 GiB."""
+    if not _begins_with(path, GZIP):
+        return path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4))
+        return int.from_bytes(file.read(4), "little")

@@ -19,6 +19,7 @@ from famous.stack import LazyVolume
 MASK_VALUES = (1, 255)  # of masks: a volume with no other value than one of them is none of ids
 #: Endings that singular and plural differ in: mitochondrion and mitochondria, nucleus and nuclei, body and bodies.
 _ENDINGS = re.compile(r"(?<=\w{3})(ies|es|e|s|a|on|um|us|i|y)$")
+_MOST_SHOWN = 5  # ids in a note
 _SHORTEST = 3  # letters that may stand for a class that begins with them
 
 
@@ -107,6 +108,11 @@ def by_names(
             volumes[name] = _pieces(name, kept, values[0], ignore, notes)
         else:
             volumes[name] = PickedVolume(kept, [*values, *([] if ignore is None else [ignore])])
+    unnamed = sorted(_ids_of(kept) - {*names, 0, ignore})
+    if unnamed:
+        shown = ", ".join(map(str, unnamed[:_MOST_SHOWN])) + (" …" if len(unnamed) > _MOST_SHOWN else "")
+        ids, are = ("id", "is") if len(unnamed) == 1 else ("ids", "are")
+        notes.append(f"{len(unnamed):,} {ids} that the class table does not name ({shown}) {are} taken as background")
     return Classes(volumes, frozenset(volumes) if is_semantic else frozenset(), tuple(notes))
 
 
@@ -143,6 +149,16 @@ def _only_value(volume: LazyVolume, ignore: int | None) -> int | None:
         if is_other or (high > 1 and ((image != 0) & (image != high)).any()):
             return None
         found = high
+    return found
+
+
+def _ids_of(volume: LazyVolume) -> set[int]:
+    """Find all values of a volume; of each row only where it changes."""
+    found: set[int] = set()
+    for z in range(volume.shape[0]):
+        flat = np.asarray(volume[z]).ravel()
+        turns = np.append(True, flat[1:] != flat[:-1])[: flat.size]
+        found.update(np.unique(flat[turns]).tolist())
     return found
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from famous.errors import InputError
 from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, tiffs, zarrs
 from famous.io.label_store import LabelStore, StoreVolume
 from famous.io.slices import natural_key
+from famous.io.sources import Source
 from famous.io.stacks import open_stack, split_dataset
 from famous.io.tables import read_json
 from famous.io.truth_classes import Classes, as_one, by_names, class_of_file, find_table, match_class, merge_classes
@@ -40,6 +41,7 @@ class Reading:
     classes: Sequence[str] | None = None  # that may be compared
     table: Mapping[int, str] | None = None  # class of each id
     ignore: int | None = None  # id of what nobody is judged by
+    spare_unit: str | None = None  # of the numbers in a file that names no unit that can be used
 
 
 def open_labels(path: str | Path, reading: Reading) -> Labels:
@@ -67,10 +69,11 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
     names: Mapping[int, str] = {}
     suffix = base.suffix.lower()
     if base.is_file() and (nifti.is_nifti(base) or suffix in (*nrrd.SUFFIXES, *amira.SUFFIXES)):
-        if nifti.is_nifti(base):
-            source = nifti.open_nifti(base, reading.unit)
-        else:
-            source, names = (nrrd.open_nrrd if suffix in nrrd.SUFFIXES else amira.open_amira)(base, reading.unit)
+        source, names = _medical(base, reading.unit)
+        if source.voxel_size is None and reading.spare_unit is not None:
+            source, names = _medical(base, reading.spare_unit)
+            told = f"{base.name}: its numbers are taken as {reading.spare_unit}"
+            source = replace(source, notes=(*source.notes, told))
         opened, voxel_size, kind, origin = source.volume, source.voxel_size, source.format, source.origin_nm
         notes = list(source.notes)
     else:
@@ -80,7 +83,8 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
         if "JPEG" in kind:
             raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF or another")
     volume: LazyVolume = LabelVolume(opened, str(path), wide=opened.dtype.kind in "iu" and opened.dtype.itemsize > 4)
-    table = reading.table or find_table(base) or names
+    given = reading.table if name is None else None  # a file a class: the file is the class
+    table = given or find_table(base) or names
     if table:
         classes = by_names(volume, table, reading.classes, reading.ignore)
     else:
@@ -88,6 +92,13 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
         classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore)
     z, y, x = (int(length) for length in volume.shape)
     return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind)
+
+
+def _medical(path: Path, unit: str | None) -> tuple[Source, Mapping[int, str]]:
+    """Open a file of a format whose numbers may have any unit, and return the names of its labels."""
+    if nifti.is_nifti(path):
+        return nifti.open_nifti(path, unit), {}
+    return (nrrd.open_nrrd if path.suffix.lower() in nrrd.SUFFIXES else amira.open_amira)(path, unit)
 
 
 def _named(path: Path, reading: Reading) -> Labels:

@@ -1,5 +1,6 @@
 """Truth of any format for `famous compare`: per class a lazy label volume, and where it lies."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from famous.voxels import VoxelSize
 
 __all__ = ["Grid", "Placing", "Truth", "bring_together", "open_truth", "read_table"]
 
+_OF_IMPORT = re.compile(r"\s*\(--first\b[^)]*\)")  # of a message: an option that only the import of boxes has
 _BOX_SUFFIXES = (".json", ".xml", ".txt", ".csv", ".names", ".data", ".yaml", ".yml")
 
 
@@ -29,6 +31,7 @@ class Placing:
     unit: str | None = None  # of the numbers in the file: nm, µm, mm, Å …; "voxel" for meshes in voxels of the stack
     offset_nm: tuple[float, float, float] | None = None  # (z, y, x): first corner, or what meshes are moved by
     ignore: int | None = None  # value in the file of what nobody is judged by; it keeps it in every class
+    spare_unit: str | None = None  # of the numbers in a file that names no unit that can be used
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +123,7 @@ def open_truth(
         return _open_boxes(base, name, like, classes)
     if kind == "meshes":
         return _open_meshes(base, name, like, placing, classes)
-    labels = open_labels(path, Reading(placing.unit, classes, table, placing.ignore))
+    labels = open_labels(path, Reading(placing.unit, classes, table, placing.ignore, placing.spare_unit))
     return _place(labels, str(path), name, like, placing)
 
 
@@ -204,8 +207,11 @@ def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str]
     if like is None:
         raise InputError(f"{path}: found boxes, expected also the stack that they were drawn in")
     format_name = detect_format(path)
-    read = read_boxes(path, format_name, shape=like.shape, names=like.slice_names)
-    boxes, notes = read.annotations.boxes, list(read.notes)
+    try:
+        read = read_boxes(path, format_name, shape=like.shape, names=like.slice_names)
+    except InputError as fault:
+        raise InputError(_OF_IMPORT.sub("", str(fault))) from fault
+    boxes, notes = read.annotations.boxes, [_OF_IMPORT.sub("", note) for note in read.notes]
     renamed = {own: truth_classes.match_class(own, classes, notes) for own in read.annotations.classes}
     boxes = boxes.assign(class_name=boxes["class_name"].map(lambda own: renamed.get(own, own)).astype("str"))
     known = read.annotations.done or frozenset(boxes["z"].tolist())

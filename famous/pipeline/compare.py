@@ -16,8 +16,9 @@ from famous.compare.comparison import COLUMNS, Comparison, GridFacts
 from famous.errors import InputError
 from famous.files import PARTIAL_SUFFIX, write_json
 from famous.io.tables import write_csv
-from famous.pipeline.compare_boxes import NOTE, box_scene, without_volumes
+from famous.pipeline.compare_boxes import box_scene, without_volumes
 from famous.pipeline.compare_count import Counts, Scene, count
+from famous.pipeline.compare_left_out import say_left_out
 from famous.pipeline.compare_matches import list_matches
 from famous.pipeline.compare_meshes import MeshBudget, ShownMesh, choose
 from famous.pipeline.compare_pictures import GridPictures
@@ -78,6 +79,8 @@ def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
     comparison, meshes, scene = (
         _compare_boxes(opened, asked) if is_boxes else _compare_volumes(opened, asked, output, session)
     )
+    for note in comparison.notes:
+        session.reporter.note(note)
     comparison = replace(
         comparison,
         parameters=asked.parameters(),
@@ -134,11 +137,13 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     scene = Scene(sides, (z, y, x), size, known, asked.ignore, asked.boundary_nm, asked.threshold)
     counts = count(scene, session)
     scores = {(opened.truths[0].name, name): own for name, own in opened.scores.items()}
-    tabulator = Tabulator(scene, counts, Placement(low, opened.grid.shape), scores, asked.paper)
+    tabulator = Tabulator(
+        scene, counts, Placement(low, opened.grid.shape), scores, asked.paper, asked.bootstrap, asked.verdict
+    )
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
     matches = list_matches(scene, counts, matchings, confused)
-    looked, notes = Looked({}, ()), []
+    looked, notes = Looked({}, ()), say_left_out(scene, counts)
     if scene.is_whole:
         budget = MeshBudget()
         shown = choose(counts, matches, budget) if output.meshes else {}
@@ -186,19 +191,22 @@ def _left_out(counts: Counts, shown: Mapping[tuple[str, str], list[Any]], budget
 
 def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     """Compare boxes in slices."""
-    scene, counts, scores = box_scene(opened, asked)
-    names = {(opened.truths[0].name, name): own for name, own in scores.items()}
-    tabulator = Tabulator(scene, counts, Placement((0, 0, 0), scene.shape), names, asked.paper)
+    boxed = box_scene(opened, asked)
+    scene, counts = boxed.scene, boxed.counts
+    scores = {(opened.truths[0].name, name): own for name, own in boxed.scores.items()}
+    tabulator = Tabulator(
+        scene, counts, Placement((0, 0, 0), scene.shape), scores, asked.paper, asked.bootstrap, asked.verdict
+    )
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
     objects = without_volumes(tabulator.objects())
-    matches = list_matches(scene, counts, matchings, confused)
+    matches = without_volumes(list_matches(scene, counts, matchings, confused))
     comparison = Comparison(
         opened.facts,
         GridFacts(scene.shape, opened.grid.voxel_size if opened.project is not None else None),
         verdicts=tabulator.verdicts(matchings),
         detection=tabulator.detection(),
-        totals=tabulator.totals(objects).assign(volume_um3=float("nan"), area_um2=float("nan")),
+        totals=without_volumes(tabulator.totals(objects)),
         confusion=confusion,
         intervals=tabulator.intervals(matchings),
         slices=tabulator.slices(),
@@ -206,7 +214,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
         matches=matches,
         known_slices=scene.slices,
         threshold=asked.threshold,
-        notes=(NOTE,),
+        notes=boxed.notes,
     )
     return comparison, (), scene.sides
 

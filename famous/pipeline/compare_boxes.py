@@ -1,6 +1,7 @@
 """Truth that is boxes in slices, as YOLO and COCO have it: what can be said in 2D, and nothing of volumes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,42 @@ from famous.compare.overlaps import Objects, Overlaps
 from famous.errors import InputError
 from famous.io.tables import read_parquet
 from famous.io.truths import Truth
+from famous.pipeline.compare_classes import one_sided
 from famous.pipeline.compare_count import Counts, Pair, Scene
 from famous.pipeline.compare_sources import Asked, Opened, settle_region
 from famous.pipeline.scan import spans_of
 
 NOTE = (
-    "boxes in slices are compared, one by one in 2D: an object is a box, its size are pixels, and no volume is scored"
+    "boxes in slices are compared, one by one in 2D: an object is a box, its size and what it costs are pixels, and no "
+    "volume is scored; the boxes of each source are numbered anew, slice by slice, so that an object of a label volume "
+    "has another number in each slice"
 )
 
 Tables = Mapping[str, pd.DataFrame]
 
 
-def box_scene(opened: Opened, asked: Asked) -> tuple[Scene, Counts, Mapping[str, Mapping[int, float]]]:
-    """Count boxes as the first pass counts voxels, in the slices that every truth speaks of.
+@dataclass(frozen=True)
+class Boxed:
+    """What the first pass finds in boxes.
 
-    Returns
-    -------
+    Attributes
+    ----------
     scene, counts
         Their objects are boxes, whose ids are unique in a source.
     scores
         By class and id of pred.
+    notes
+        What the user should know.
+    """
+
+    scene: Scene
+    counts: Counts
+    scores: Mapping[str, Mapping[int, float]]
+    notes: tuple[str, ...]
+
+
+def box_scene(opened: Opened, asked: Asked) -> Boxed:
+    """Count boxes as the first pass counts voxels, in the slices that every truth speaks of.
 
     Raises
     ------
@@ -53,7 +70,9 @@ def box_scene(opened: Opened, asked: Asked) -> tuple[Scene, Counts, Mapping[str,
             "found no slice that every truth speaks of, expected one at least: one that is done, or has boxes where "
             "none is declared done"
         )
-    tables = {truth.name: boxes_of(truth, opened, sorted(slices)) for truth in opened.truths}
+    pred, *others = opened.truths
+    tables = {pred.name: boxes_of(pred, opened, sorted(slices))}
+    tables |= {truth.name: boxes_of(truth, opened, sorted(slices), asked.ignore) for truth in others}
     names = _classes(tables, asked)
     volumes = {source: {name: BoxVolume(table, name, shape) for name in names} for source, table in tables.items()}
     scene = Scene(volumes, shape, opened.grid.voxel_size, tuple(sorted(slices)), threshold=asked.threshold)
@@ -66,26 +85,41 @@ def box_scene(opened: Opened, asked: Asked) -> tuple[Scene, Counts, Mapping[str,
                 here, there = _of(tables[pair[0]], other), _of(tables[pair[1]], name)
                 counts.overlaps[pair, other, name] = overlaps_of(here, there)
             counts.slices += _by_slice(pair, name, tables, scene.slices)
-    return scene, counts, _scores(tables[opened.truths[0].name], names)
+    return Boxed(scene, counts, _scores(tables[pred.name], names), _notes(tables, asked))
 
 
-def boxes_of(truth: Truth, opened: Opened, slices: Sequence[int]) -> pd.DataFrame:
-    """Return the boxes of a source in some slices: its own, the run's, or those round its labels in each slice."""
+def _notes(tables: Tables, asked: Asked) -> tuple[str, ...]:
+    """Return what the user should know."""
+    classes = {source: sorted(map(str, table["class_name"].unique())) for source, table in tables.items()}
+    notes = [NOTE, *one_sided(classes, asked.classes, is_none_drawn=True)]
+    if asked.boundary_nm > 0:
+        notes.append("boxes are compared whole: no zone round their borders is left out")
+    if asked.ignore is not None:
+        notes.append(f"no box is made of the ignore label {asked.ignore}; boxes that lie in it count like all others")
+    return tuple(notes)
+
+
+def boxes_of(truth: Truth, opened: Opened, slices: Sequence[int], ignore: int | None = None) -> pd.DataFrame:
+    """Return the boxes of a source in some slices: its own, the run's, or those round its labels in each slice.
+
+    `ignore` is the id in its labels that is no object.
+    """
     if truth.boxes is not None:
         table = truth.boxes
     elif opened.project is not None and truth is opened.truths[0]:
         table = read_parquet(opened.project.boxes, ["z", *CORNERS, "class_name", "score"])
     else:
-        table = _round_labels(truth, slices)
+        table = _round_labels(truth, slices, ignore)
     table = table[table["z"].isin(list(slices))].sort_values(["z", *CORNERS], kind="stable").reset_index(drop=True)
     return table.assign(id=np.arange(1, len(table) + 1, dtype=np.uint64))
 
 
-def _round_labels(truth: Truth, slices: Sequence[int]) -> pd.DataFrame:
+def _round_labels(truth: Truth, slices: Sequence[int], ignore: int | None) -> pd.DataFrame:
     parts = []
     for name, volume in truth.classes.items():
         for z in slices:
-            found = spans_of(np.asarray(volume[z]), z).rows
+            image = np.asarray(volume[z])
+            found = spans_of(image if ignore is None else np.where(image == ignore, 0, image), z).rows
             columns = {axis: found[:, k] for axis, k in (("y0", 1), ("x0", 2))}
             columns |= {axis: found[:, k] + 1 for axis, k in (("y1", 4), ("x1", 5))}
             parts.append(pd.DataFrame({"z": z, **columns, "class_name": name, "score": np.nan}))
@@ -171,6 +205,6 @@ class BoxVolume:
         return image
 
 
-def without_volumes(objects: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of objects with what boxes do not have undefined."""
-    return objects.assign(volume_um3=np.nan, area_um2=np.nan)
+def without_volumes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with what boxes do not have undefined."""
+    return table.assign(**{name: np.nan for name in ("volume_um3", "area_um2", "cost_um3") if name in table})

@@ -90,7 +90,7 @@ class Counts:
     """All that the first pass finds.
 
     `overlaps` is by pair, class of pred and class of truth; `slices` are rows of the table of that name; `flat` counts
-    the parts of objects within single slices.
+    the parts of objects within single slices; `ignored` are the voxels that have the id of what nobody is judged by.
     """
 
     objects: dict[Key, Objects] = field(default_factory=dict)
@@ -98,6 +98,7 @@ class Counts:
     overlaps: dict[tuple[Pair, str, str], Overlaps] = field(default_factory=dict)
     slices: list[dict[str, Any]] = field(default_factory=list)
     flat: dict[tuple[Pair, str], Components] = field(default_factory=dict)
+    ignored: dict[Key, int] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, parts: list["Counts"]) -> "Counts":
@@ -108,6 +109,7 @@ class Counts:
             {key: Overlaps.joined(part.overlaps[key] for part in parts) for key in parts[0].overlaps},
             [row for part in parts for row in part.slices],
             {key: _sum_of([part.flat[key] for part in parts]) for key in parts[0].flat},
+            {key: sum(part.ignored[key] for part in parts) for key in parts[0].ignored},
         )
 
 
@@ -138,6 +140,8 @@ class SliceCounter:
             own = self._own(key, image)
             lines[key] = read_lines(own, z)
             made.objects[key] = lines[key].objects
+            ignore = self.scene.ignore_of(key[0])
+            made.ignored[key] = 0 if ignore is None else int(np.count_nonzero(image == ignore))
             if self.scene.is_whole:
                 following = None if after is None else self._own(key, after[key])
                 made.areas[key] = area_of_slice(own, following, self.directions, is_first=z == 0)

@@ -25,7 +25,7 @@ def list_matches(
     """
     um3 = scene.voxel_size.volume_nm3 / NM_PER_UM**3
     rows = [
-        {"pred": pair[0], "truth": pair[1], "class": name, **row, "cost_um3": voxels * um3}
+        {"pred": pair[0], "truth": pair[1], "class": name, **row, "cost_um3": voxels * um3, "cost_voxels": voxels}
         for (pair, name), matching in matchings.items()
         for row, voxels in _rows(counts.overlaps[pair, name, name], matching)
     ]

@@ -82,11 +82,11 @@ def _extents(counts: Counts, key: Key) -> list[Extent]:
     ]
 
 
-def _costs(matches: pd.DataFrame, source: str) -> Mapping[tuple[str, int], float]:
+def _costs(matches: pd.DataFrame, source: str) -> Mapping[tuple[str, int], int]:
     """Return what each object of a source costs in all the pairs that it is in."""
-    costs: dict[tuple[str, int], float] = defaultdict(float)
+    costs: dict[tuple[str, int], int] = defaultdict(int)
     for side in ("pred", "truth"):
         own = matches[(matches[side] == source) & matches[f"{side}_id"].notna() & (matches["kind"] != "confused")]
-        for name, number, cost in zip(own["class"], own[f"{side}_id"], own["cost_um3"], strict=True):
-            costs[str(name), int(number)] += 0.0 if math.isnan(cost) else float(cost)
+        for name, number, cost in zip(own["class"], own[f"{side}_id"], own["cost_voxels"], strict=True):
+            costs[str(name), int(number)] += int(cost)
     return costs

@@ -1,8 +1,9 @@
 """What is compared: the run and the truths, opened, named, and brought to one grid."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.compare.comparison import SourceFacts
+from famous.compare.uncertainty import BootstrapParams
+from famous.compare.verdict import VerdictParams
 from famous.errors import InputError
 from famous.io.grids import Grid, bring_together
 from famous.io.stacks import split_dataset
 from famous.io.tables import read_csv
 from famous.io.truths import Placing, Truth, open_truth, read_table
+from famous.pipeline.compare_classes import one_sided
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run
 from famous.stack import LazyVolume
@@ -45,6 +49,13 @@ class Asked:
     threshold: float = 0.5
     paper: bool = False
     folder: Path | None = None  # of the run
+    bootstrap: BootstrapParams = field(default_factory=BootstrapParams)
+    verdict: VerdictParams = field(default_factory=VerdictParams)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the user said that, or where, the truth is a part."""
+        return self.region is not None or self.slices is not None or self.placing.offset_nm is not None
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides over the numbers, for JSON."""
@@ -61,6 +72,8 @@ class Asked:
             "voxel_size_nm": None if placing.voxel_size is None else list(placing.voxel_size.zyx),
             "unit": placing.unit,
             "offset_nm": None if placing.offset_nm is None else list(placing.offset_nm),
+            "bootstrap": asdict(self.bootstrap),
+            "verdict": asdict(self.verdict),
         }
 
 
@@ -79,6 +92,9 @@ class Opened:
 def open_sources(asked: Asked) -> Opened:
     """Open all sources.
 
+    The first one lies where its file says: unit and offset are those of the truths. The voxel size is that of all, and
+    the class table too, but for a run's. Where the file of the first names no unit, its numbers are in the truths'.
+
     Raises
     ------
     InputError
@@ -93,11 +109,15 @@ def open_sources(asked: Asked) -> Opened:
     first, others = asked.sources[0], (*asked.sources[1:], *asked.truths)
     project = _project(first, asked)
     names = _names(first, others, asked, is_run=project is not None)
-    pred = open_truth(first, name=names[0], placing=asked.placing) if project is None else of_run(project, names[0])
+    table = None if asked.class_table is None else read_table(asked.class_table)
+    if project is None:
+        own = Placing(asked.placing.voxel_size, spare_unit=asked.placing.unit)
+        pred = open_truth(first, name=names[0], placing=own, table=table)
+    else:
+        pred = of_run(project, names[0])
     wanted = list(pred.classes)
     placing = replace(asked.placing, ignore=asked.ignore)
     like = replace(pred.grid, slice_names=None if project is None else project.opened.slice_names)
-    table = None if asked.class_table is None else read_table(asked.class_table)
     opened = [pred]
     for path, name in zip(others, names[1:], strict=True):
         opened.append(open_truth(path, name=name, like=like, placing=placing, classes=wanted, table=table))
@@ -106,9 +126,9 @@ def open_sources(asked: Asked) -> Opened:
     if any(truth.boxes is not None for truth in opened):
         _require_one_grid(opened)
         return Opened(tuple(opened), pred.grid, facts, (), project, scores)
-    together, grid, notes = bring_together(opened)
-    chosen = _choose([replace(truth, classes=dict(truth.classes)) for truth in together], asked)
-    return Opened(tuple(chosen), grid, facts, tuple(notes), project, scores)
+    together, grid, notes = bring_together(opened, is_partial=asked.is_partial)
+    chosen, said = _choose([replace(truth, classes=dict(truth.classes)) for truth in together], asked)
+    return Opened(tuple(chosen), grid, facts, (*notes, *said), project, scores)
 
 
 def _require_one_grid(opened: Sequence[Truth]) -> None:
@@ -129,8 +149,8 @@ def _project(source: str, asked: Asked) -> Project | None:
         raise InputError(f"{source}: found nothing there, expected a stack that was run, or labels")
     if asked.truths:
         folder = asked.folder or project_folder(source)
-        note = f"found no run of it, no {folder}; run `famous run {source}` first, or name label volumes one by one"
-        raise InputError(f"{source}: {note}: `famous compare LABELS {asked.truths[0]}`")
+        note = f"found no run of it, no {folder}; run `famous run {source}` first, or, if these are labels, name them"
+        raise InputError(f"{source}: {note} one by one: `{shlex.join(['famous', 'compare', source, *asked.truths])}`")
     return None
 
 
@@ -189,13 +209,9 @@ def scores_of(project: Project) -> dict[str, dict[int, float]]:
 
 
 def _facts(truth: Truth, mark: str) -> SourceFacts:
-    semantic = [
-        f"{name}: a mask without ids; its objects are its connected components" for name in sorted(truth.is_semantic)
-    ]
     classes = list(truth.classes)
     if truth.boxes is not None:
         classes = sorted(truth.boxes["class_name"].unique())
-    said = [note for note in semantic if not any(name in note for name in truth.notes)]
     return SourceFacts(
         truth.name,
         truth.path,
@@ -203,13 +219,13 @@ def _facts(truth: Truth, mark: str) -> SourceFacts:
         truth.voxel_size,
         truth.shape,
         tuple(map(str, classes)),
-        (*truth.notes, *said),
+        truth.notes,
         mark,
     )
 
 
-def _choose(truths: list[Truth], asked: Asked) -> list[Truth]:
-    """Leave the classes that are to be compared: those that pred and some truth have, of those asked for."""
+def _choose(truths: list[Truth], asked: Asked) -> tuple[list[Truth], list[str]]:
+    """Leave the classes that some truth has, of those asked for; and say which are left out or on one side only."""
     pred, *others = truths
     in_truth = list(dict.fromkeys(name for truth in others for name in truth.classes))
     everywhere = list(dict.fromkeys([*pred.classes, *in_truth]))
@@ -224,10 +240,11 @@ def _choose(truths: list[Truth], asked: Asked) -> list[Truth]:
         )
     blank = Blank(pred.shape)
     filled = {name: pred.classes.get(name, blank) for name in wanted}  # what pred never found it has missed
-    return [
+    chosen = [
         replace(pred, classes=filled),
         *(replace(t, classes={name: t.classes[name] for name in wanted if name in t.classes}) for t in others),
     ]
+    return chosen, one_sided({truth.name: list(truth.classes) for truth in truths}, asked.classes)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from famous.voxels import NM_PER_UM
 
 Scores = Mapping[Key, Mapping[int, float]]
 Tables = dict[str, pd.DataFrame]
+#: Names of what has no unit in its own → the column's.
+WITH_UNIT = {"vi_split": "vi_split_bits", "vi_merge": "vi_merge_bits", "tp": "tp_px", "fp": "fp_px", "fn": "fn_px"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Tabulator:
         columns: dict[str, Any] = {"source": key[0], "class": key[1], "id": found.ids, "voxels": found.voxels}
         columns |= {"volume_um3": found.voxels * self.um3, "area_um2": area / NM_PER_UM**2}
         columns |= {f"centroid_{axis}_um": centroid[:, k] for k, axis in enumerate("zyx")}
-        columns |= {f"low_{axis}": low[:, k] for k, axis in enumerate("zyx")}
-        columns |= {f"high_{axis}": high[:, k] for k, axis in enumerate("zyx")}
+        columns |= {f"low_{axis}_voxel": low[:, k] for k, axis in enumerate("zyx")}
+        columns |= {f"high_{axis}_voxel": high[:, k] for k, axis in enumerate("zyx")}
         columns["touches_border"] = found.touches_border(self.scene.shape)
         columns["score"] = [own.get(number, math.nan) for number in found.ids.tolist()]
         return pd.DataFrame(columns, index=range(len(found)))
@@ -114,7 +116,7 @@ class Tabulator:
         rows = []
         for pair in self.scene.pairs:
             for name in self.scene.classes_of(pair):
-                row: dict[str, Any] = {**vars(agree(self._own(pair, name), self.scene.voxel_size))}
+                row = with_units(vars(agree(self._own(pair, name), self.scene.voxel_size)))
                 apart, note = distances.get((pair, name)), str(row["note"])
                 row |= {
                     "surface_mean_nm": math.nan if apart is None else apart.mean,
@@ -143,7 +145,8 @@ class Tabulator:
             for row in objects.to_dict("records"):
                 size = sizes[pair[1], row["truth_class"]][int(row["truth_id"])]
                 shared = {name: row[name] for name in ("pred_id", "truth_id", "overlap_voxels", "iou")}
-                found = {"kind": "confused", "other_class": row["pred_class"], "cost_um3": size * self.um3}
+                cost = {"cost_um3": size * self.um3, "cost_voxels": size}
+                found = {"kind": "confused", "other_class": row["pred_class"], **cost}
                 listed.append({**_named(pair, str(row["truth_class"])), **shared, **found})
         table = as_table("confusion", pd.concat(counted) if counted else [])
         return table, as_table("matches", listed)
@@ -161,7 +164,7 @@ class Tabulator:
 
     def slices(self) -> pd.DataFrame:
         """One row a pair, class and slice."""
-        table = as_table("slices", self.counts.slices)
+        table = as_table("slices", [with_units(row) for row in self.counts.slices])
         table["z"] += self.placement.low[0]
         return table.sort_values(["pred", "truth", "class", "z"], ignore_index=True, kind="stable")
 
@@ -195,6 +198,11 @@ class Tabulator:
 
     def _own(self, pair: Pair, name: str) -> Overlaps:
         return self.counts.overlaps.get((pair, name, name), Overlaps.empty())
+
+
+def with_units(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the numbers of a row as the table's columns."""
+    return {WITH_UNIT.get(name, name): value for name, value in row.items()}
 
 
 def _named(pair: Pair, name: str) -> dict[str, str]:

@@ -14,15 +14,16 @@ import numpy as np
 from famous.compare.comparison import Comparison
 from famous.files import write_bytes
 from famous.mesh import Mesh
-from famous.report.comparison_errors import Shown, ShownParams, choose
-from famous.report.comparison_intervals import verdicts
+from famous.report.comparison_errors import MANY, Shown, ShownParams, choose
+from famous.report.comparison_found import detection_sheets
+from famous.report.comparison_intervals import rule, verdicts
 from famous.report.comparison_meshes import Packed, SourceMesh, pack, still, three_js
 from famous.report.comparison_numbers import (
     Sheet,
     agreement_sheets,
     component_sheets,
     confusion_sheets,
-    detection_sheets,
+    is_flat,
     is_number,
     lines_of,
     significant,
@@ -121,6 +122,8 @@ def render_report(
         roles=list(roles.values()),
         pair_roles=list(pair_roles(comparison).values()),
         verdicts=verdicts(comparison),
+        rule=rule(comparison),
+        flat=is_flat(comparison),
         sheets=_sheets(comparison),
         plots=plots(comparison),
         errors=_cards(comparison, pictures, shown) if pictures is not None else [],
@@ -185,8 +188,10 @@ def _card(shown: Shown, comparison: Comparison, pictures: Pictures) -> Card:
     said = [name for _, name, _ in shown.pred if name != shown.class_name]
     if said:
         facts.append(("Taken for", ", ".join(dict.fromkeys(said))))
-    facts.append(("IoU", f"{shown.iou:.2f}" if is_number(shown.iou) else "–"))
-    facts.append(("Costs", f"{significant(shown.cost_um3)} µm³"))
+    iou = "Best IoU" if shown.kind in MANY else "IoU"
+    facts.append((iou, f"{shown.iou:.2f}" if is_number(shown.iou) else "–"))
+    cost = f"{shown.cost:,.0f} pixels" if is_flat(comparison) else f"{significant(shown.cost)} µm³"
+    facts.append(("Costs", cost))
     names = [source.name for source in comparison.sources]
     source, name, number = (shown.truth or shown.pred)[0]
     link = f"{names.index(source)}/{list(comparison.classes).index(name)}/{number}"

@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.compare.comparison import Comparison
-from famous.report.comparison_numbers import is_number
+from famous.compare.comparison import OBJECTS, Comparison
+from famous.report.comparison_numbers import is_flat, is_number
 
 ASPECT = 4 / 3  # width over height of a picture
 ROOM = 0.35  # at each side of a match, as a share of its own side
 LEAST = 64  # pixels of the finer axis that a picture is wide, so that small objects are seen in their surroundings
 KINDS = ("missed", "invented", "confused", "merge", "split", "matched")
+MANY = {"split": "truth", "merge": "pred"}  # kinds of several objects against one → the side of that one
+LOW, HIGH = ([name for name in OBJECTS if name.startswith(end)] for end in ("low_", "high_"))
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,13 @@ class Shown:
         Of the match, or `typical`.
     pred, truth
         Objects on each side as (source, class, id).
+    cost
+        What both sides disagree about: µm³, of boxes pixels.
     low, high
         Box (z, y, x) in voxels round all of them, half-open.
     centres
-        (n, 3) voxels (z, y, x) in the middle of its objects, the one first that the match is about.
+        (n, 3) voxels (z, y, x) in the middle of its objects, the one first that the match is about; before them, of
+        several objects against one, where all of the several are met, as far as one plane meets them.
     """
 
     kind: str
@@ -47,7 +52,7 @@ class Shown:
     pred: tuple[tuple[str, str, int], ...]
     truth: tuple[tuple[str, str, int], ...]
     iou: float
-    cost_um3: float
+    cost: float
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     centres: NDArray[np.int64]
@@ -62,6 +67,7 @@ def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tu
     matches = comparison.matches
     if not comparison.sources or matches.empty:
         return []
+    matches = matches.assign(cost=matches["cost_voxels" if is_flat(comparison) else "cost_um3"])
     matches = _told_once(matches[matches["pred"] == comparison.sources[0].name])
     boxes = comparison.objects.set_index(["source", "class", "id"]).sort_index()
     chosen = []
@@ -69,7 +75,7 @@ def choose(comparison: Comparison, params: ShownParams | None = None) -> list[tu
         dearest = _dearest(matches[matches["kind"] == kind], boxes, params)
         if dearest:
             chosen.append((kind, dearest))
-    chosen.sort(key=lambda entry: -entry[1][0].cost_um3)
+    chosen.sort(key=lambda entry: -entry[1][0].cost)
     found = matches[matches["kind"] == "matched"]
     typical = []
     for name in comparison.classes:
@@ -98,15 +104,13 @@ def _told_once(matches: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dearest(of: pd.DataFrame, boxes: pd.DataFrame, params: ShownParams) -> list[Shown]:
-    """Take the dearest of a kind; the parts of one split or merge are one error."""
-    of = of[of["cost_um3"].fillna(0) > 0]
+    """Take the dearest of a kind; the parts of one split or merge are one error, also the part that costs nothing."""
     if of.empty:
         return []
     kind = str(of["kind"].iloc[0])
-    side = {"split": "truth_id", "merge": "pred_id"}.get(kind)
-    together = ["pred", "truth", "class", side] if side else [of.index]
-    groups = [group for _, group in of.groupby(together, sort=False)]
-    groups.sort(key=lambda group: -float(group["cost_um3"].sum()))
+    together = ["pred", "truth", "class", f"{MANY[kind]}_id"] if kind in MANY else [of.index]
+    groups = [group for _, group in of.groupby(together, sort=False) if group["cost"].sum() > 0]
+    groups.sort(key=lambda group: -float(group["cost"].sum()))
     shown: list[Shown] = []
     for group in groups:
         if len(shown) >= params.worst:
@@ -131,13 +135,24 @@ def _shown(group: pd.DataFrame, boxes: pd.DataFrame, kind: str) -> Shown | None:
     known = [key for key in (*truth, *pred) if key in boxes.index]
     if not known:
         return None
-    low = np.array([[boxes.loc[key, f"low_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
-    high = np.array([[boxes.loc[key, f"high_{axis}"] for axis in "zyx"] for key in known], dtype=np.int64)
+    low, high = (np.array([boxes.loc[key, ends] for key in known], dtype=np.int64) for ends in (LOW, HIGH))
     about = 0 if kind != "merge" or not pred or pred[0] not in known else known.index(pred[0])
     centres = np.roll((low + high) // 2, -about, axis=0)
+    if kind in MANY:
+        several = [key in (truth if MANY[kind] == "pred" else pred) for key in known]
+        centres = np.concatenate([_meeting(low[several], high[several], centres[0])[None], centres])
     iou = float(group["iou"].max()) if group["iou"].notna().any() else float("nan")
-    cost = float(group["cost_um3"].sum())
+    cost = float(group["cost"].sum())
     return Shown(kind, name, pair, pred, truth, iou, cost, low.min(axis=0), high.max(axis=0), centres)
+
+
+def _meeting(low: NDArray[np.int64], high: NDArray[np.int64], otherwise: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where planes meet all of these boxes: along each axis the middle of what they share, or else what is given."""
+    if len(low) == 0:
+        return otherwise
+    first, last = low.max(axis=0), high.min(axis=0)
+    met: NDArray[np.int64] = np.where(first < last, (first + last) // 2, otherwise)
+    return met
 
 
 def _is_near(one: Shown, other: Shown, share: float) -> bool:

@@ -1,8 +1,10 @@
 """The verdict of each class: its sentence, and the intervals of every pair beside it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from famous.compare.comparison import Comparison
+from famous.compare.uncertainty import BootstrapParams
+from famous.compare.verdict import VerdictParams
 from famous.report.comparison_numbers import DASH, NO_REASON, is_number
 from famous.report.comparison_roles import Role, pair_roles
 
@@ -61,6 +63,31 @@ def verdicts(comparison: Comparison) -> list[Verdict]:
             Verdict(name, kind, MARKS.get(kind, "·"), str(row["sentence"]), label, tuple(lines), tuple(missing))
         )
     return told
+
+
+def rule(comparison: Comparison) -> str:
+    """Say in one sentence how the verdicts are decided; "" where there are none.
+
+    The numbers are those of the comparison's parameters `bootstrap` and `verdict`, where it has them, or else the
+    usual ones.
+    """
+    if comparison.verdicts.empty:
+        return ""
+    told = comparison.parameters
+    bootstrap = asdict(BootstrapParams()) | dict(told.get("bootstrap") or {})
+    level = comparison.intervals["level"].iloc[0] if len(comparison.intervals) else bootstrap["level"]
+    margin = (asdict(VerdictParams()) | dict(told.get("verdict") or {}))["margin"]
+    how = f"the two-sided {100 * level:.3g} % interval of {bootstrap['rounds']:,} rounds of a Bayesian bootstrap"
+    if len(comparison.sources) < 3:
+        return f"F1 has {how} over the objects; without a second expert there is nothing to decide."
+    pred, truth, expert = (source.name for source in comparison.sources[:3])
+    return (
+        f"Of the difference in F1, {pred} against {truth} less {expert} against {truth}, {how} over the objects of "
+        f"{truth} decides: better if it lies above 0 and the difference is more than {margin:g}, or else as good if it "
+        f"lies above −{margin:g}, or else worse if it lies below 0, or else undecided; where F1 is as good or better, "
+        f"outlines that are worse in the same way, and by more than {margin:g} in the mean IoU of the objects that "
+        "both found, make it worse."
+    )
 
 
 def _line(comparison: Comparison, pair: tuple[str, str], class_name: str, metric: str, role: Role) -> Line | None:

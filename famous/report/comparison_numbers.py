@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from famous.compare.comparison import NO_CLASS, Comparison
+from famous.compare.comparison import AGREEMENT, NO_CLASS, Comparison
+from famous.report.comparison_reasons import reason_of
 
 DASH = "–"
 NO_REASON = "not defined for these objects"  # where a table gives no note
@@ -45,6 +46,14 @@ class Sheet:
     footnotes: tuple[str, ...] = ()
     about: str = ""
     corner: str = "Class"
+    parts: int = 0  # rows that belong together, with a line before the next; 0 for none
+
+    @property
+    def width_em(self) -> float:
+        """About how wide the table is where its heads break after underscores and at spaces."""
+        longest = [max(len(part) for part in head.replace("_", "_ ").split()) for head in self.columns]
+        longest.append(max((len(head) for head, _ in self.rows), default=0))
+        return round(sum(0.6 * letters + 1.3 for letters in longest), 1)
 
 
 @dataclass
@@ -87,6 +96,11 @@ def significant(value: float) -> str:
     return f"{rounded:,.{min(digits, 6)}f}" if abs(value) >= 1e-4 else f"{value:.2e}"
 
 
+def is_flat(comparison: Comparison) -> bool:
+    """Tell whether the objects are boxes: they have pixels, and no volume."""
+    return bool(len(comparison.objects) and comparison.objects["volume_um3"].isna().all())
+
+
 def pick(table: pd.DataFrame, pair: tuple[str, str], class_name: str) -> pd.Series | None:
     """Return the row of a pair and class, or none."""
     rows = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == class_name)]
@@ -121,7 +135,7 @@ def by_pair(
             row = pick(table, pair, name)
             for column, _, write in columns:
                 value = None if row is None else row[column]
-                reason = "not counted" if row is None else str(row.get("note", "") or "")
+                reason = "not counted" if row is None else reason_of(str(row.get("note", "") or ""), column)
                 cells.append(notes.cell(value, write, reason))
         rows.append((name, tuple(cells)))
     heads = tuple(head for _ in comparison.pairs for _, head, _ in columns)
@@ -129,69 +143,6 @@ def by_pair(
     if len(columns) == 1:
         heads, groups = tuple(say(pair) for pair in comparison.pairs), ()
     return Sheet(caption, heads, tuple(rows), groups, tuple(notes.reasons), about)
-
-
-def detection_sheets(comparison: Comparison) -> list[Sheet]:
-    """P, R, F1 and Jaccard as Tables 2 to 7, the counts they follow from, and the same as the paper matches."""
-    at = f"IoU ≥ {comparison.threshold:g}"
-    ratios = [(name, head, percent) for name, head in zip(_RATIOS, ("P %", "R %", "F1 %", "Jaccard %"), strict=True)]
-    sheets = []
-    for matching in dict.fromkeys(comparison.detection["matching"]):
-        table = at_threshold(comparison, matching)
-        how = "one to one" if matching == "one to one" else "as the paper counts, an object found as several is one hit"
-        sheets.append(
-            by_pair(
-                comparison,
-                table,
-                ratios,
-                caption=f"Precision, recall, F1 and Jaccard of objects; {how}, {at}",
-                about=_LAYOUT,
-            )
-        )
-    if not sheets:
-        return []
-    counts = [(name, head, plain(0)) for name, head in _COUNTS.items()]
-    table = at_threshold(comparison)
-    sheets.append(
-        by_pair(
-            comparison,
-            table,
-            counts,
-            caption=f"The counts behind them, {at}",
-            about="TP: found. FP: invented. FN: missed. Splits and merges are counted apart and not in TP or FP.",
-        )
-    )
-    quality = [(name, head, percent) for name, head in _QUALITY.items()]
-    sheets.append(
-        by_pair(
-            comparison,
-            table,
-            quality,
-            caption=f"Panoptic quality, {at}",
-            about="PQ = SQ × RQ; SQ is the mean IoU of what was matched, RQ is F1. AP needs scores.",
-        )
-    )
-    mean = comparison.detection[
-        comparison.detection["threshold"].isna() & (comparison.detection["matching"] == "one to one")
-    ]
-    if len(mean):
-        sheets.append(
-            by_pair(comparison, mean, ratios, caption="Precision, recall, F1 and Jaccard, mean over IoU 0.50 to 0.95")
-        )
-    return sheets
-
-
-_RATIOS = ("precision", "recall", "f1", "jaccard")
-_COUNTS = {"tp": "TP", "fp": "FP", "fn": "FN", "splits": "Splits", "merges": "Merges"}
-_QUALITY = {"pq": "PQ %", "sq": "SQ %", "rq": "RQ %", "ap": "AP %"}
-_LAYOUT = "The second of each pair is taken as the truth."
-
-
-def at_threshold(comparison: Comparison, matching: str = "one to one") -> pd.DataFrame:
-    """Rows of the detection table at the threshold that the comparison was made with."""
-    table = comparison.detection
-    near = (table["threshold"] - comparison.threshold).abs() < 1e-9
-    return table[near & (table["matching"] == matching)]
 
 
 def volume_sheet(comparison: Comparison) -> Sheet:
@@ -205,7 +156,7 @@ def agreement_sheets(comparison: Comparison) -> list[Sheet]:
     """IoU, Dice and information, and how far the surfaces are apart."""
     overlap = [("iou", "IoU", plain(3)), ("dice", "Dice", plain(3)), ("union_um3", "Union µm³", significant)]
     overlap.append(("intersection_um3", "Both µm³", significant))
-    information = [("vi_split", "VI split", plain(3)), ("vi_merge", "VI merge", plain(3))]
+    information = [(name, head, plain(3)) for name, head in _INFORMATION.items()]
     information.append(("adapted_rand_error", "Rand error", plain(3)))
     surface = [("surface_mean_nm", "Mean nm", plain(1)), ("surface_p95_nm", "95 % nm", plain(1))]
     surface.append(("surface_hausdorff_nm", "Hausdorff nm", plain(1)))
@@ -215,8 +166,18 @@ def agreement_sheets(comparison: Comparison) -> list[Sheet]:
         by_pair(
             comparison, comparison.agreement, information, caption="How the objects agree, voxel by voxel", about=about
         ),
-        by_pair(comparison, comparison.agreement, surface, caption="Distance between the surfaces in nm"),
+        by_pair(
+            comparison,
+            comparison.agreement,
+            surface,
+            caption="Distance between the surfaces of matched objects in nm",
+            about="Of the pairs that were matched one to one only: what was missed or invented has no distance.",
+        ),
     ]
+
+
+#: column → head, of the variation of information
+_INFORMATION = {name: f"VI {name.split('_')[1]}" for name in AGREEMENT if name.startswith("vi_")}
 
 
 def component_sheets(comparison: Comparison) -> list[Sheet]:
@@ -236,7 +197,7 @@ def component_sheets(comparison: Comparison) -> list[Sheet]:
 
 
 def slice_sheet(comparison: Comparison) -> Sheet | None:
-    """Mean and standard deviation of F1 and IoU over the slices."""
+    """Mean and standard deviation over the slices of F1 and IoU of the pixels."""
     if comparison.slices.empty:
         return None
     grouped = comparison.slices.groupby(["pred", "truth", "class"], sort=False)
@@ -244,9 +205,9 @@ def slice_sheet(comparison: Comparison) -> Sheet | None:
         f1=("f1", "mean"), f1_sd=("f1", "std"), iou=("iou", "mean"), iou_sd=("iou", "std")
     ).reset_index()
     table["note"] = "the class is in fewer than two slices"
-    heads = {"f1": "F1 mean", "f1_sd": "F1 SD", "iou": "IoU mean", "iou_sd": "IoU SD"}
+    heads = {"f1": "F1 mean", "f1_sd": "F1 SD", "iou": "IoU mean", "iou_sd": "IoU SD"}  # all of pixels
     columns = [(name, head, plain(3)) for name, head in heads.items()]
-    return by_pair(comparison, table, columns, caption="Per slice: mean and standard deviation")
+    return by_pair(comparison, table, columns, caption="Pixels, slice by slice: mean and standard deviation")
 
 
 def totals_sheet(comparison: Comparison) -> Sheet:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from famous.compare.comparison import Comparison
-from famous.report.comparison_numbers import is_number, significant
+from famous.report.comparison_errors import HIGH, LOW
+from famous.report.comparison_numbers import is_flat, is_number, significant
 
 #: what is said of an object first, where several things are true of it
 ORDER = ("matched", "confused", "split", "merge", "missed", "invented")
@@ -60,8 +61,9 @@ def object_rows(comparison: Comparison) -> dict[str, Any]:
 
     Values: source and class (their index), id, volume in µm³, surface in µm², centre (z, y, x) in µm, whether it
     touches the border, score or None, and a partner for each source: None for its own, else kind, IoU and
-    (source, class, id) of the objects there.
+    (source, class, id) of the objects there. Of boxes the volume is their pixels, and the centre is in pixels too.
     """
+    flat = is_flat(comparison)
     sources = [source.name for source in comparison.sources]
     classes = list(comparison.classes)
     place = {name: index for index, name in enumerate(classes)}
@@ -84,15 +86,23 @@ def object_rows(comparison: Comparison) -> dict[str, Any]:
                 sources.index(row["source"]),
                 place[row["class"]],
                 key[2],
-                rounded(row["volume_um3"]),
+                int(row["voxels"]) if flat else rounded(row["volume_um3"]),
                 rounded(row["area_um2"]),
-                [rounded(row[f"centroid_{axis}_um"]) for axis in "zyx"],
+                _centre(row, flat),
                 int(row["touches_border"]),
                 rounded(row["score"]),
                 told,
             ]
         )
-    return {"sources": sources, "classes": classes, "words": WORDS, "rows": rows}
+    units = {"size": "pixels", "place": "pixels"} if flat else {"size": "µm³", "place": "µm"}
+    return {"sources": sources, "classes": classes, "words": WORDS, "units": units, "rows": rows}
+
+
+def _centre(row: dict[Any, Any], flat: bool) -> list[float | None]:
+    """Centre (z, y, x) in µm; of a box in pixels."""
+    if flat:
+        return [(row[low] + row[high] - 1) / 2 for low, high in zip(LOW, HIGH, strict=True)]
+    return [rounded(row[f"centroid_{axis}_um"]) for axis in "zyx"]
 
 
 def rounded(value: Any) -> float | None:
@@ -101,12 +111,12 @@ def rounded(value: Any) -> float | None:
 
 
 def describe(comparison: Comparison, key: Key) -> str:
-    """Name an object with its volume: `M1 12 (0.0123 µm³)`."""
+    """Name an object with its volume, or a box with its pixels: `M1 12 (0.0123 µm³)`, `M1 12 (441 pixels)`."""
     objects = comparison.objects
     row = objects[(objects["source"] == key[0]) & (objects["class"] == key[1]) & (objects["id"] == key[2])]
-    volume = (
-        f" ({significant(float(row.iloc[0]['volume_um3']))} µm³)"
-        if len(row) and is_number(row.iloc[0]["volume_um3"])
-        else ""
-    )
-    return f"{key[0]} {key[2]}{volume}"
+    size = ""
+    if len(row) and is_flat(comparison):
+        size = f" ({row.iloc[0]['voxels']:,} pixels)"
+    elif len(row) and is_number(row.iloc[0]["volume_um3"]):
+        size = f" ({significant(float(row.iloc[0]['volume_um3']))} µm³)"
+    return f"{key[0]} {key[2]}{size}"

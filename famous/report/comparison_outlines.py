@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.compare.comparison import Comparison
-from famous.report.comparison_errors import Shown, window_of
+from famous.report.comparison_errors import MANY, Shown, window_of
+from famous.report.comparison_numbers import is_flat
 from famous.report.lettering import round_length, write_length
 
 #: axis that a plane stands across → the axes of its rows and columns
@@ -20,8 +21,11 @@ LONGEST_PX = 420  # of a picture; larger windows are shrunk
 QUALITY = 78  # of WebP
 TOLERANCE_PX = 0.35  # of an outline, in pixels of the picture
 
+MOST_TRIED = 8  # places along an axis, of the one that shows most of a match
+
 Window = tuple[int, int, int, int]
 Key = tuple[str, str, int]
+Labels = tuple[str, str, NDArray[Any]]  # source, class, ids of a window
 
 
 class Pictures(Protocol):
@@ -61,6 +65,8 @@ class Plane:
         `data:` address of the grey values.
     bar
         Length of the scale bar in that unit, and what is written at it.
+    met
+        How many objects of the match it meets.
     """
 
     axis: str
@@ -71,12 +77,18 @@ class Plane:
     image: str
     outlines: tuple[Outline, ...]
     bar: tuple[float, str]
+    met: int
 
 
 def draw_planes(shown: Shown, comparison: Comparison, pictures: Pictures) -> list[Plane]:
-    """Draw the slice through the middle of a match, and its xz and yz planes where the grid is deeper than a slice."""
-    axes = ("z", "y", "x") if comparison.grid.shape[0] > 1 else ("z",)
-    return [_draw(axis, shown, comparison, pictures) for axis in axes]
+    """Draw the slice through the middle of a match, and its xz and yz planes where the grid is deeper than a slice.
+
+    Of several objects against one, the plane comes first that meets most of them: no slice meets two that lie above
+    each other.
+    """
+    axes = ("z", "y", "x") if comparison.grid.shape[0] > 1 and not is_flat(comparison) else ("z",)
+    planes = [_draw(axis, shown, comparison, pictures) for axis in axes]
+    return sorted(planes, key=lambda plane: -plane.met) if shown.kind in MANY else planes
 
 
 def _draw(axis: str, shown: Shown, comparison: Comparison, pictures: Pictures) -> Plane:
@@ -86,14 +98,10 @@ def _draw(axis: str, shown: Shown, comparison: Comparison, pictures: Pictures) -
     height, width = (window[1] - window[0]) * size[rows], (window[3] - window[2]) * size[columns]
     fine = max(height, width) / LONGEST_PX
     keys = {*shown.pred, *shown.truth}
-    for place in dict.fromkeys(shown.centres[:, "zyx".index(axis)].tolist()):  # a bent object may not be in its middle
-        index = int(place)
-        asked = _ask(shown, comparison, pictures, (axis, index, window))
-        about = np.zeros((window[1] - window[0], window[3] - window[2]), np.bool_)
-        for source, name, ids in asked:
-            about |= np.isin(ids, [number for one, of, number in keys if (one, of) == (source, name)])
-        if about.any():
-            break
+    index, asked, met = _choose(shown, axis, lambda index: _ask(shown, comparison, pictures, (axis, index, window)))
+    about = np.zeros((window[1] - window[0], window[3] - window[2]), np.bool_)
+    for source, name, ids in asked:
+        about |= np.isin(ids, [number for one, of, number in keys if (one, of) == (source, name)])
     outlines = []
     for source in (facts.name for facts in comparison.sources):
         own: list[str] = []
@@ -107,12 +115,31 @@ def _draw(axis: str, shown: Shown, comparison: Comparison, pictures: Pictures) -
     image = as_webp(pictures.slice(axis, index, window), (height / fine, width / fine))
     long = round_length(0.4 * width)
     text = write_length(long) if comparison.grid.voxel_size else f"{long:g} px"
-    return Plane(axis, NAMES[axis], index, width, height, image, tuple(outlines), (long, text))
+    return Plane(axis, NAMES[axis], index, width, height, image, tuple(outlines), (long, text), met)
 
 
-def _ask(
-    shown: Shown, comparison: Comparison, pictures: Pictures, plane: tuple[str, int, Window]
-) -> list[tuple[str, str, NDArray[Any]]]:
+def _choose(shown: Shown, axis: str, ask: Callable[[int], list[Labels]]) -> tuple[int, list[Labels], int]:
+    """Choose where a plane lies: the first place that meets the match, for a bent object may not be in its middle.
+
+    Of several objects against one it is the place that meets most of them, and of such the one that meets the smallest
+    best. Returns the place, what `ask` says of it, and how many objects it meets.
+    """
+    keys = list(dict.fromkeys((*shown.truth, *shown.pred)))
+    enough = len(keys) if shown.kind in MANY else 1
+    tried: list[tuple[tuple[int, int], int, list[Labels]]] = []
+    for place in list(dict.fromkeys(shown.centres[:, "zyx".index(axis)].tolist()))[:MOST_TRIED]:
+        asked = ask(int(place))
+        known = {(source, name): ids for source, name, ids in asked}
+        pixels = [int(np.count_nonzero(known[key[:2]] == key[2])) for key in keys if key[:2] in known]
+        seen = [count for count in pixels if count]
+        tried.append(((len(seen), min(seen, default=0)), int(place), asked))
+        if len(seen) >= enough:
+            break
+    (met, _), index, labels = max(tried, key=lambda one: one[0])
+    return index, labels, met
+
+
+def _ask(shown: Shown, comparison: Comparison, pictures: Pictures, plane: tuple[str, int, Window]) -> list[Labels]:
     """Labels of every source and class that a plane shows: source, class, ids."""
     return [
         (source.name, name, pictures.labels(source.name, name, *plane))

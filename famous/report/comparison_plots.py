@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.compare.comparison import Comparison
+from famous.report.comparison_axes import logarithmic, say_none, whole_numbers
 from famous.report.comparison_roles import Role, pair_roles, source_roles
 from famous.report.inline_svg import INK, MUTED, new_figure, styled, to_inline
 
@@ -76,11 +77,14 @@ def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: 
     table = comparison.totals.set_index(["source", "class"])[column]
     names, width = comparison.classes, 0.8 / max(len(roles), 1)
     most = float(np.nan_to_num(table.max())) or 1.0
+    there = set(comparison.totals[comparison.totals["count"] > 0]["class"])
     for index, (source, role) in enumerate(roles.items()):
         heights = np.nan_to_num([float(table.get((source, name), 0.0)) for name in names])  # boxes have no volume
         places = np.arange(len(names)) + (index - (len(roles) - 1) / 2) * width
         axes.bar(places, heights, 0.9 * width, color=role.light)
-        for x, height in zip(places, heights, strict=True):
+        for x, height, name in zip(places, heights, names, strict=True):
+            if name not in there:
+                continue
             text = f"{height:,.0f}" if column == "count" or height >= 100 else f"{float(f'{height:.2g}'):g}"
             axes.text(
                 x,
@@ -91,6 +95,11 @@ def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: 
                 fontsize=6 if len(names) > 3 else 6.5,
                 color=MUTED,
             )
+    for x, name in enumerate(names):
+        if name not in there:
+            axes.text(x, 0.015 * most, "none: in\nno source", ha="center", va="bottom", fontsize=6.5, color=MUTED)
+    if column == "count":
+        whole_numbers(axes, "y")
     axes.set_xticks(range(len(names)), [_short(name) for name in names])
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(names) - 0.4)
@@ -107,6 +116,9 @@ def distributions(comparison: Comparison) -> Plot | None:
     random = np.random.default_rng(0)
 
     def draw(axes: "Axes", name: str) -> None:
+        if not (objects["class"] == name).any():
+            say_none(axes, "no source has an object of it")
+            return
         for index, (source, role) in enumerate(roles.items()):
             of = objects[(objects["source"] == source) & (objects["class"] == name)]["volume_um3"].to_numpy()
             if len(of) == 0:
@@ -120,7 +132,7 @@ def distributions(comparison: Comparison) -> Plot | None:
             low, middle, high = np.quantile(of, [0.25, 0.5, 0.75])
             axes.plot([index, index], [low, high], color=INK, linewidth=1.2, solid_capstyle="butt")
             axes.plot([index - 0.3, index + 0.3], [middle, middle], color=INK, linewidth=1.8)
-        _logarithmic(axes, "y", objects[objects["class"] == name]["volume_um3"].to_numpy())
+        logarithmic(axes, "y", objects[objects["class"] == name]["volume_um3"].to_numpy())
         axes.set_xticks(range(len(roles)), list(roles))
         axes.set_xlim(-0.6, len(roles) - 0.4)
         axes.tick_params(axis="x", length=0)
@@ -147,6 +159,9 @@ def sizes(comparison: Comparison) -> Plot | None:
     volumes = comparison.objects.set_index(["source", "class", "id"])["volume_um3"]
 
     def draw(axes: "Axes", name: str) -> None:
+        if not (found["class"] == name).any():
+            say_none(axes, "no truth has an object of it")
+            return
         seen = [np.zeros(0)]
         for pair, role in roles.items():
             of = found[(found["pred"] == pair[0]) & (found["truth"] == pair[1]) & (found["class"] == name)]
@@ -156,7 +171,7 @@ def sizes(comparison: Comparison) -> Plot | None:
             seen.append(x)
             axes.scatter(x, of["iou"].fillna(0.0), s=12, marker=role.marker, color=role.light, alpha=0.65, linewidths=0)
         axes.axhline(comparison.threshold, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        _logarithmic(axes, "x", np.concatenate(seen))
+        logarithmic(axes, "x", np.concatenate(seen))
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
 
@@ -174,29 +189,41 @@ def sizes(comparison: Comparison) -> Plot | None:
 
 def slices(comparison: Comparison) -> Plot | None:
     """Lines: F1 of the pixels in every slice."""
-    if comparison.slices.empty:
+    table = comparison.slices
+    if table.empty:
         return None
     roles = pair_roles(comparison)
 
     def draw(axes: "Axes", name: str) -> None:
+        if table[table["class"] == name]["f1"].isna().all():
+            say_none(axes, "no slice of any source has it")
+            return
         for pair, role in roles.items():
-            table = comparison.slices
             of = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == name)].sort_values(
                 "z"
             )
             z, f1 = _coarsen(of["z"].to_numpy(), of["f1"].to_numpy(dtype=np.float64), 400)
             axes.plot(z, f1, color=role.light, linestyle=(0, role.line) if role.line else "-", linewidth=1.1)
+            single = _alone(f1)  # what no line leads to
+            axes.scatter(z[single], f1[single], s=9, marker=role.marker, color=role.light, linewidths=0)
+        axes.set_xlim(table["z"].min() - 0.5, table["z"].max() + 0.5)
+        whole_numbers(axes, "x")
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
 
     panels = Panels(
-        "slices", "F1 of every slice along the stack, per class and pair", x="slice (z)", y="F1", legend="lines"
+        "slices",
+        "F1 of the pixels of every slice along the stack, per class and pair",
+        x="slice (z)",
+        y="F1 of pixels",
+        legend="lines",
     )
     svg = _panels(comparison, draw, panels, roles)
     caption = (
-        "F1 in every slice; a gap is where neither has the class. Mean and standard deviation are in the table below."
+        "F1 of the pixels, not of the objects, in every slice; a gap is where neither has the class. Mean and standard "
+        "deviation are in the table below."
     )
-    return Plot("slices", "F1 slice by slice", svg, caption)
+    return Plot("slices", "F1 of the pixels, slice by slice", svg, caption)
 
 
 def thresholds(comparison: Comparison) -> Plot | None:
@@ -208,6 +235,9 @@ def thresholds(comparison: Comparison) -> Plot | None:
     roles = pair_roles(comparison)
 
     def draw(axes: "Axes", name: str) -> None:
+        if table[table["class"] == name]["f1"].isna().all():
+            say_none(axes, "no source has an object of it")
+            return
         for pair, role in roles.items():
             of = table[(table["pred"] == pair[0]) & (table["truth"] == pair[1]) & (table["class"] == name)]
             line = (0, role.line) if role.line else "-"
@@ -221,16 +251,10 @@ def thresholds(comparison: Comparison) -> Plot | None:
     )
     svg = _panels(comparison, draw, panels, roles)
     caption = (
-        "Where the lines of the program lie on or above the grey one of the experts, it is as good as a second expert."
+        "How F1 falls as a match needs more overlap. These are scores without their intervals, and so no verdicts: "
+        f"those are given at IoU {comparison.threshold:g} only (dashed), and another --threshold gives others."
     )
-    if len(roles) < 3:
-        caption = "How F1 falls as a match needs more overlap."
-    return Plot(
-        "thresholds",
-        "The verdict and the matching threshold",
-        svg,
-        f"{caption} Dashed: IoU {comparison.threshold:g}, that of the verdict.",
-    )
+    return Plot("thresholds", "F1 and the matching threshold", svg, caption)
 
 
 def _panels(comparison: Comparison, draw: Callable[["Axes", str], None], panels: Panels, roles: dict[Any, Role]) -> str:
@@ -243,9 +267,11 @@ def _panels(comparison: Comparison, draw: Callable[["Axes", str], None], panels:
     for axes, name in zip(grid.flat, names, strict=False):
         draw(axes, name)
         axes.set_title(_short(name, 30))
-        axes.set_xlabel(panels.x)
+        if axes.get_xticks().size:
+            axes.set_xlabel(panels.x)
     for row in grid:
-        row[0].set_ylabel(panels.y)
+        with_ticks = [axes for axes in row if axes.get_yticks().size]
+        (with_ticks or row)[0].set_ylabel(panels.y if with_ticks else "")
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
     if panels.legend:
@@ -286,29 +312,6 @@ def _short(name: str, longest: int = 18) -> str:
     return text.replace("$", r"\$")
 
 
-def _logarithmic(axes: "Axes", which: str, values: NDArray[np.float64]) -> None:
-    """Show these values on a logarithmic axis with few ticks, written as plain numbers, over a factor of 3 at least."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
-    values = values[np.isfinite(values) & (values > 0)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.1, 1.0)
-    room = max(1.15, (3.0 * low / high) ** 0.5)
-    low, high = low / room, high * room
-    if high > 30 * low:
-        tens = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-        ticks = np.array([step * 10.0**ten for ten in tens for step in ((1, 3) if high < 1000 * low else (1,))])
-    else:
-        ticks = np.array(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-    axis.set_major_locator(FixedLocator(ticks[(ticks >= low) & (ticks <= high)]))
-    axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.4g}")
-    )
-    axis.set_minor_locator(NullLocator())
-
-
 def _thin(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     """Take values evenly out of sorted ones, the first and the last among them."""
     if len(values) <= most:
@@ -331,6 +334,13 @@ def _coarsen(z: NDArray[Any], values: NDArray[np.float64], most: int) -> tuple[N
     groups = np.arange(len(z)) // step
     table = pd.DataFrame({"z": z, "value": values}).groupby(groups).mean()
     return table["z"].to_numpy(), table["value"].to_numpy()
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which values stand between two that are NaN, or at an end beside one."""
+    there = np.pad(np.isfinite(values), 1)
+    single: NDArray[np.bool_] = there[1:-1] & ~there[:-2] & ~there[2:]
+    return single
 
 
 def _capped(counts: pd.Series) -> str:

@@ -3,20 +3,20 @@
 const objects = (() => {
   const data = document.getElementById("object-data");
   if (!data) return null;
-  const { sources, classes, words, rows } = JSON.parse(data.textContent);
+  const { sources, classes, words, units, rows } = JSON.parse(data.textContent);
   const all = rows.map(([source, kind, id, volume, area, centre, border, score, partners], index) =>
     ({ index, source, kind, id, volume, area, centre, border, score, partners }));
   const key = (object) => `${object.source}/${object.kind}/${object.id}`;
   const byKey = new Map(all.map((object) => [key(object), object]));
-  return { sources, classes, words, all, key, byKey };
+  return { sources, classes, words, units, all, key, byKey };
 })();
 
 if (objects) {
   const PAGE = 100;
-  const { sources, classes, words, all, key, byKey } = objects;
+  const { sources, classes, words, units, all, key, byKey } = objects;
   const find = (id) => document.getElementById(id);
   const body = document.querySelector("#object-table tbody");
-  const state = { sort: "", down: false, page: 0, shown: all, picked: null };
+  const state = { sort: "", down: false, page: 0, shown: all, picked: null, away: false };
 
   const number = (value) => {
     if (value === null) return "–";
@@ -56,7 +56,7 @@ if (objects) {
       const row = document.createElement("tr");
       row.dataset.key = key(object);
       row.tabIndex = 0;
-      row.setAttribute("aria-selected", String(object === state.picked));
+      row.setAttribute("aria-selected", String(object === state.picked && !state.away));
       const cells = [sources[object.source], classes[object.kind], String(object.id), number(object.volume)];
       cells.forEach((text, place) => {
         const cell = document.createElement("td");
@@ -114,7 +114,8 @@ if (objects) {
     name.textContent = `${sources[object.source]}, ${classes[object.kind]} ${object.id}`;
     const centre = object.centre.map(number).join(", ");
     const score = object.score === null ? "" : ` · score ${object.score.toFixed(2)}`;
-    head.append(name, ` · ${number(object.volume)} µm³ · ${number(object.area)} µm² · centre ${centre} µm (z, y, x)${object.border ? " · touches the border" : ""}${score}`);
+    const area = object.area === null ? "" : ` · ${number(object.area)} µm²`;
+    head.append(name, ` · ${number(object.volume)} ${units.size}${area} · centre ${centre} ${units.place} (z, y, x)${object.border ? " · touches the border" : ""}${score}`);
     const list = document.createElement("ul");
     sources.forEach((source, index) => {
       if (index === object.source) return;
@@ -137,6 +138,7 @@ if (objects) {
   const pick = (object, from) => {
     if (!object) return;
     state.picked = object;
+    state.away = false;
     if (!state.shown.includes(object)) {
       for (const id of ["filter-text", "filter-source", "filter-class"]) find(id).value = "";
       choose();
@@ -152,6 +154,18 @@ if (objects) {
     return row;
   };
   objects.pick = pick;
+  // What a switch of the 3D view hides is not marked either, until it is back.
+  objects.hide = (away) => {
+    if (!state.picked || state.away === away) return;
+    state.away = away;
+    draw();
+    facts(away ? null : state.picked);
+  };
+  objects.drop = () => {
+    state.picked = objects.picked = null;
+    draw();
+    facts(null);
+  };
 
   body.addEventListener("click", (event) => {
     const row = event.target.closest("tr");

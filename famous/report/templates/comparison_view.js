@@ -65,7 +65,7 @@
       document.head.append(tag);
       view = build(data);
       place.dataset.state = "ready";
-      if (objects.picked) show(objects.picked);
+      if (objects.picked) view.show(objects.picked);
     } catch (error) {
       place.dataset.state = "failed";
       hint.textContent = `The 3D view does not work in this browser: ${error.message}`;
@@ -234,40 +234,58 @@
     const clear = () => {
       for (const mesh of [...chosen.children]) { chosen.remove(mesh); mesh.geometry.dispose(); mesh.material.dispose(); }
     };
-    // The picked object whole, its partners as veils in their colours, all others faint; the camera looks at it.
-    const show = (object) => {
+    const on = (name) => new Set([...document.querySelectorAll(`input[name="${name}"]:checked`)].map((input) => Number(input.value)));
+    // The picked object whole, its partners as veils in their colours, all others faint; nothing that is switched off.
+    const mark = (object) => {
       clear();
-      const entry = byKey.get(objects.key(object));
+      const [sources, kinds] = [on("source"), on("class")];
+      const away = !sources.has(object.source) || !kinds.has(object.kind);
+      const entry = away ? undefined : byKey.get(objects.key(object));
+      objects.hide(away);
       fade(Boolean(entry));
       place.dataset.picked = entry ? objects.key(object) : "";
-      place.dataset.missing = entry ? "" : "This object has no mesh in the report.";
-      if (!entry) { draw(); return; }
+      place.dataset.missing = entry || away ? "" : "This object has no mesh in the report.";
+      if (!entry) { draw(); return null; }
       part(entry, `--source-${entry.source}`, new THREE.MeshLambertMaterial({ emissive: 0x1c1c1c }));
       object.partners.forEach((partner) => (partner ? partner[2] : []).forEach((other) => {
         const found = byKey.get(other.join("/"));
-        if (found) part(found, `--source-${found.source}`, new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity: 0.75 }));
+        if (found && sources.has(found.source) && kinds.has(found.kind)) part(found, `--source-${found.source}`, new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity: 0.75 }));
       }));
+      dye();
+      draw();
+      return entry;
+    };
+    // Mark an object, and look at it.
+    const show = (object) => {
+      const entry = mark(object);
+      if (!entry) return;
       const centre = entry.box.getCenter(new THREE.Vector3());
       const reach = entry.box.getSize(new THREE.Vector3()).length() / 2;
       const direction = camera.position.clone().sub(controls.target).normalize();
       controls.target.copy(centre);
       camera.position.copy(centre).addScaledVector(direction, Math.max(4.2 * reach / Math.sin((camera.fov * Math.PI) / 360) / 2, 0.05));
-      dye();
       draw();
     };
     const toggle = () => {
-      const on = (name) => new Set([...document.querySelectorAll(`input[name="${name}"]:checked`)].map((input) => Number(input.value)));
       const [sources, kinds] = [on("source"), on("class")];
       for (const group of groups.values()) group.mesh.visible = sources.has(group.source) && kinds.has(group.kind);
       place.dataset.visible = [...groups.values()].filter((group) => group.mesh.visible).map((group) => `${group.source}/${group.kind}`).join(" ");
+      if (objects.picked) mark(objects.picked);
       draw();
     };
-    const reset = () => { clear(); fade(false); place.dataset.picked = place.dataset.missing = ""; whole(); draw(); };
+    const reset = () => { clear(); fade(false); objects.drop(); place.dataset.picked = place.dataset.missing = ""; whole(); draw(); };
     dye(); fit(); whole(); toggle();
     return { at, show, toggle, reset, dye, draw, renderer, scene, camera };
   };
 
-  const show = (object) => view.show(object);
+  // What is picked in the table or at a picture is to be seen: its switches go on.
+  const uncover = (object) => {
+    const off = [["source", object.source], ["class", object.kind]]
+      .map(([name, value]) => document.querySelector(`input[name="${name}"][value="${value}"]`))
+      .filter((input) => !input.checked);
+    for (const input of off) input.checked = true;
+    if (off.length) view?.toggle();
+  };
   let down = null;
   place.addEventListener("pointerdown", (event) => { down = event.button === 0 ? [event.offsetX, event.offsetY] : null; });
   window.addEventListener("pointerup", (event) => {
@@ -278,7 +296,7 @@
     const entry = view.at(event.offsetX, event.offsetY);
     if (entry) objects.pick(objects.byKey.get(`${entry.source}/${entry.kind}/${entry.id}`), "view");
   });
-  document.addEventListener("picked", ({ detail }) => { if (view) show(detail.object); else start(); });
+  document.addEventListener("picked", ({ detail }) => { uncover(detail.object); if (view) view.show(detail.object); else start(); });
   document.getElementById("view-reset").addEventListener("click", () => view?.reset());
   for (const input of document.querySelectorAll(".switches input")) input.addEventListener("change", () => view?.toggle());
   new IntersectionObserver((seen, watcher) => {
