@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 
 NM_PER_UM = 1000.0
+LONGEST_NM = 1e9  # a side of a metre is a mistake of units
+FLATTEST = 200.0  # as is a side so many times as long as another
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class VoxelSize:
         if len(sizes) != 3:
             raise InputError(f"voxel size: found {len(sizes)} lengths, expected three (z, y, x) in nm")
         return cls(*sizes)
+
+    def require_plausible(self) -> None:
+        """Refuse lengths that cannot be meant, on which work would never end: InputError."""
+        if max(self.zyx) > min(LONGEST_NM, FLATTEST * min(self.zyx)):
+            raise InputError(f"voxel size: found {self}, which no microscope makes; expected three lengths in nm")
 
     @property
     def zyx(self) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from famous import cli
+from famous.cli.options import Common
 from tests.cells import write_cell
 from tests.commands import call, famous
 
@@ -170,7 +171,7 @@ def test_notes_of_the_stack_go_to_stderr(tmp_path):
     path = write_cell(tmp_path)
     result = call("info", path, "--json")
     assert json.loads(result.stdout)["slices"] == 24
-    call("detect", path, "--voxel-size", 9, 9, 9, "--weights", tmp_path / "none", code=1)
+    Common(voxel_size=(9, 9, 9)).open(str(path))
     result = call("info", path, "--json")
     assert json.loads(result.stdout)["voxel_size_nm"] == [9, 9, 9]
     assert "note: " in result.stderr

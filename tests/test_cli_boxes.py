@@ -28,7 +28,7 @@ def drawn(tmp_path):
 
 def test_boxes_are_imported_and_exported(drawn, tmp_path):
     cell, path = drawn
-    assert call("boxes", "import", cell, path).stdout == f"{len(TABLE)} boxes, 1 slices done\n"
+    assert call("boxes", "import", cell, path).stdout == f"{len(TABLE)} boxes, 1 slice done\n"
     result = call("boxes", "export", cell, tmp_path / "coco.json", "--format", "coco")
     assert result.stdout == f"{tmp_path / 'coco.json'}\n"
     assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == len(TABLE)
@@ -43,6 +43,25 @@ def test_import_as_json(drawn, tmp_path):
     assert data["slices"] == [3, 9]
     assert data["slices_done"] == [3]
     assert data["files"] == [str(annotations / f"{name}.csv") for name in ("boxes", "slices", "classes")]
+
+
+def test_boxes_that_the_page_would_not_draw_are_taken_and_told(drawn):
+    cell, path = drawn
+    path.write_text("z,y0,x0,y1,x1,class_name\n3,0,0,1,1,a\n3,0,0,3,2,a\n3,0,0,3,3,a\n")
+    data = call_json("boxes", "import", cell, path)
+    assert data["boxes"] == 3
+    assert "2 boxes have a side under 3 px, smaller than any drawn on the page; they were kept" in data["notes"]
+    path.write_text("z,y0,x0,y1,x1,class_name\n3,0,0,3,3,a\n")
+    result = call("boxes", "import", cell, path, "--overwrite")
+    assert "under 3 px" not in result.stderr
+    assert result.stdout == "1 box, 1 slice done\n"
+
+
+def test_an_import_that_fails_leaves_no_folder(drawn, tmp_path):
+    cell, path = drawn
+    path.write_text("nonsense\n")
+    call("boxes", "import", cell, path, "--folder", tmp_path / "new" / "place", code=1)
+    assert not (tmp_path / "new").exists()
 
 
 def test_import_asks_before_it_replaces(drawn):

@@ -1,12 +1,15 @@
 """The options that commands share, and what they open."""
 
+import numpy as np
 import pytest
+import tifffile
 import typer
 
 from famous.cli import options
 from famous.pipeline.project import Choices
 from famous.progress import Bars
 from tests.cells import write_cell
+from tests.commands import call
 
 
 @pytest.mark.parametrize("size", [None, (8.0, 8.0, 8.0), (29.0, 4.6, 4.6)])
@@ -20,6 +23,38 @@ def test_a_voxel_size_of_three_lengths_is_taken(size):
 def test_anything_else_is_a_wrong_call(size):
     with pytest.raises(typer.BadParameter, match="three lengths in nm above 0"):
         options._check_size(size)
+
+
+def test_what_is_no_length_is_named_with_what_is_expected():
+    assert options._length("4.6") == 4.6
+    with pytest.raises(typer.BadParameter, match="found '--folder', expected three lengths in nm, Z Y X"):
+        options._length("--folder")
+    result = call("run", "x.tif", "--voxel-size", 30, 4, "--folder", "o4", code=2)
+    assert "found '--folder'" in result.stderr
+
+
+COMMANDS = [("run",), ("detect",), ("train",), ("link",), ("export", "--format", "stl")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_command_that_fails_before_any_work_leaves_nothing(tmp_path, command, was_there):
+    path, folder = tmp_path / "plain.tif", tmp_path / "new" / "place"
+    tifffile.imwrite(path, np.zeros((2, 8, 8), np.uint8), photometric="minisblack", metadata=None)
+    if was_there:
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert "--voxel-size" in str(call(*command, path, "--folder", folder, code=1).exception)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_was_there_before_stays_as_it_is_when_a_command_fails(tmp_path):
+    path = write_cell(tmp_path)
+    folder = options.Common(voxel_size=(9, 9, 9)).open(str(path)).folder
+    before = (folder / "famous.yaml").read_bytes()
+    call("boxes", "import", path, tmp_path / "nothing", code=1)
+    assert (folder / "famous.yaml").read_bytes() == before
 
 
 def test_the_options_open_the_project_that_they_describe(tmp_path, capsys):

@@ -184,6 +184,8 @@ def test_odd_volumes_give_right_results(tmp_path, command, labels, rows):
         (("--voxel-size", "nan", "8", "8"), 2, "three lengths in nm above 0"),
         (("--voxel-size", "0", "8", "8"), 2, "three lengths in nm above 0"),
         (("--voxel-size", "16", "8", "inf"), 2, "three lengths in nm above 0"),
+        (("--voxel-size", "1e300", "1", "1"), 1, "no microscope makes"),
+        (("--voxel-size", "5000", "4", "4"), 1, "no microscope makes"),
         ((), 1, "found no voxel size in the file"),
     ],
 )
@@ -191,6 +193,13 @@ def test_voxel_sizes_that_are_none(tmp_path, command, size, code, said):
     result = call(command, write_zarr(tmp_path), *size, "--out", tmp_path / "o", code=code)
     assert said in " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("option", ["--smooth-nm", "--max-error-nm"])
+def test_knobs_of_the_isosurface_are_refused_for_the_shrinkwrap(tmp_path, option):
+    given = ("--method", "shrinkwrap", option, "5", "--out", tmp_path / "o")
+    result = call("mesh", write_tiff(tmp_path), *VOXELS, *given, code=2)
+    assert "of the isosurface" in " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("value", [0.25, np.nan])

@@ -217,7 +217,7 @@ def test_broken_done_rows_are_named(tmp_path):
     [
         (b"", "found no header, expected the columns z, y0"),
         (b"# nothing\n\n", "found no header"),
-        (b"3,5,6,20,30,mito\n", "line 1: found the columns '3, 5, 6"),
+        (b"3,5,6,20,30,mito\n", "the header lacks the columns z, y0, x0, y1, x1, class_name; found '3, 5, 6"),
         (b"z,z,y0,x0,y1,x1,class_name\n", "each once"),
         (b"\xff\xfez\x00", "byte 0xff at offset 0, expected UTF-8"),
         (HEADER.encode() + b'3,5,6,20,30,"mito\n', "not CSV"),
@@ -235,8 +235,8 @@ def test_fractions_are_rounded_and_edges_clipped_with_a_note(tmp_path):
     imported = read_csv(tmp_path, HEADER + rows, done="z,done\n")
     assert sorted(corners(imported)) == [[3, 0, 90, 20, 100], [3, 5, 6, 20, 30], [3, 5, 7, 21, 31]]
     assert imported.notes == [
-        "1 boxes partly outside the slice were clipped at its edge; the first is boxes.csv line 3",
-        "1 boxes with fractional corners were rounded to the nearest whole pixel; the first is boxes.csv line 2",
+        "1 box partly outside the slice was clipped at its edge: boxes.csv line 3",
+        "1 box with fractional corners was rounded to the nearest whole pixel: boxes.csv line 2",
     ]
 
 

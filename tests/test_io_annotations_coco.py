@@ -6,6 +6,7 @@ import pytest
 
 from famous.errors import InputError
 from famous.io.annotations import Annotations, read_boxes, write_boxes
+from famous.io.annotations.coco import _offsets
 from tests.test_io_annotations import SHAPE, corners, labelling
 
 
@@ -36,8 +37,8 @@ def test_a_file_by_hand(tmp_path):
     assert imported.annotations.classes == ("mito", "early endosome")
     assert imported.annotations.done == {3}
     assert imported.notes[1:] == [
-        "1 images have no box and do not say that they are done; they were not taken as done",
-        "1 slices count as done, because they say so or have boxes",
+        "1 image has no box and does not say that it is done; it was not taken as done",
+        "1 slice counts as done, because it says so or has boxes",
     ]
 
 
@@ -75,7 +76,7 @@ def test_crowds_and_outlines_are_told(tmp_path):
     annotations = [box(iscrowd=1, segmentation={"counts": [1]}), box(bbox=[0, 0, 5, 5], segmentation=[[1, 2, 3, 4]])]
     imported = read(tmp_path, coco(annotations=annotations))
     assert len(imported.annotations.boxes) == 2
-    assert "1 boxes are marked iscrowd; they were taken as ordinary ones" in imported.notes
+    assert "1 box is marked iscrowd; it was taken as an ordinary one" in imported.notes
     assert "2 boxes have a segmentation; only the box was read" in imported.notes
 
 
@@ -126,7 +127,7 @@ def test_done_is_kept_apart_from_boxes(tmp_path):
 def test_broken_entries_are_named_by_index(tmp_path, changes, where, why):
     with pytest.raises(InputError) as caught:
         read(tmp_path, coco(**changes))
-    assert f"instances.json {where}: " in str(caught.value)
+    assert f"instances.json {where} (line 1): " in str(caught.value)
     assert why in str(caught.value)
 
 
@@ -154,6 +155,31 @@ def test_files_that_are_not_coco(tmp_path, content, why):
     with pytest.raises(InputError, match=r"instances\.json") as caught:
         read(tmp_path, content)
     assert why in str(caught.value)
+
+
+def test_broken_entries_come_by_index_with_the_line_where_they_begin(tmp_path):
+    boxes = [box(), box(bbox=[0, 0, 0, 3]), box(bbox=[])] + [box()] * 8 + [box(score=2)]
+    text = json.dumps(coco(annotations=boxes, licenses=[[1], "]"]), indent=1)
+    lines = [number for number, line in enumerate(text.split("\n"), start=1) if line == "  {"]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "instances.json").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", end).encode())
+        with pytest.raises(InputError) as caught:
+            read_boxes(tmp_path / "instances.json", shape=SHAPE)
+        named = [line.split(":")[0] for line in str(caught.value).splitlines()[1:]]
+        # two images stand before the annotations
+        assert named == [f"  instances.json annotations[{i}] (line {lines[2 + i]})" for i in (1, 2, 11)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", {}),
+        (' { "a" : [ ] , "b":3}', {}),
+        ('{"a": [1,\n[2, 3], "]"], "b": {"a": [9]}}', {"a[0]": 7, "a[1]": 10, "a[2]": 18}),
+    ],
+)
+def test_entries_are_found_in_any_json_object(text, expected):
+    assert _offsets(text) == expected
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path):

@@ -38,7 +38,7 @@ def lines(tmp_path, text, columns=("z", "done"), name="t.csv", **options):
     path.write_bytes(text.encode())
     rows = Rows(path, SHAPE)
     found = [dict(line.cells) for line in csv.read_lines(path, columns, rows, **options)]
-    return found, rows._broken
+    return found, [": ".join(fault) for fault in rows._broken]
 
 
 # ---- names of the three files ----
@@ -138,7 +138,7 @@ def test_a_row_of_another_length_is_named_and_the_reading_goes_on(tmp_path):
     found, broken = lines(tmp_path, "z,done\n1,1\n2\n3,1,7\n4,0\n")
     assert [cells["z"] for cells in found] == ["1", "4"]
     assert [text.split(":")[0] for text in broken] == ["t.csv line 3", "t.csv line 4"]
-    assert "found 1 cells, expected 2: z, done" in broken[0]
+    assert "found 1 cell, expected 2: z, done" in broken[0]
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path):
@@ -151,9 +151,6 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
     [
         ("", "found no header, expected the columns z, done, each once"),
         ("# z,done\n", "found no header"),
-        ("z;don\n1;1\n", "found the columns 'z, don'"),
-        ("z,done,z\n1,1,1\n", "each once"),
-        ("1,1\n2,1\n", "found the columns '1, 1'"),
         ('z,done\n1,"1\n', "it is not CSV"),
         ("z,done\n1,\0\n", "t.csv"),
     ],
@@ -164,7 +161,23 @@ def test_what_is_no_table_gives_no_rows_and_says_why(tmp_path, text, why):
     rows = Rows(path, SHAPE)
     csv.read_done(path, rows)
     assert len(rows._broken) == 1
-    assert why in rows._broken[0]
+    assert why in ": ".join(rows._broken[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("z;don\n1;1\n", "the header lacks the column done; found 'z, don', expected z, done, each once"),
+        ("z,done,z\n1,1,1\n", "the header has z more than once; found 'z, done, z'"),
+        ("1,1\n2,1\n", "the header lacks the columns z, done; found '1, 1'"),
+    ],
+)
+def test_a_fault_of_the_header_is_no_broken_row(tmp_path, text, why):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        csv.read_done(path, Rows(path, SHAPE))
+    assert str(caught.value).startswith(f"{path}: {why}")
 
 
 @pytest.mark.parametrize("name", ["boxes.csv", "slices.csv", "classes.csv"])

@@ -39,8 +39,8 @@ def test_images_by_hand(tmp_path):
     assert imported.annotations.classes == ("mito", "early endosome")
     assert imported.annotations.done == {3}
     assert imported.notes[1:] == [
-        "1 images have no box and do not say that they are done; not taken as done",
-        "1 slices count as done, because they say so or have boxes",
+        "1 image has no box and does not say that it is done; not taken as done",
+        "1 slice counts as done, because it says so or has boxes",
     ]
 
 
@@ -51,7 +51,7 @@ def test_video_by_hand(tmp_path):
     imported = read(tmp_path, f'<track id="0" label="mito" source="manual">{frames}</track>')
     assert corners(imported) == [[4, 5, 6, 20, 30], [5, 5, 6, 20, 30]]
     assert imported.annotations.done == {4, 5}
-    assert imported.notes[0] == "1 boxes were interpolated by CVAT; they were read like drawn ones"
+    assert imported.notes[0] == "1 box was interpolated by CVAT; it was read like a drawn one"
 
 
 def test_round_trip_keeps_everything_but_scores(tmp_path):
@@ -60,7 +60,7 @@ def test_round_trip_keeps_everything_but_scores(tmp_path):
     back = read_boxes(tmp_path / "a.xml", shape=SHAPE).annotations
     assert back.boxes.equals(labelling().boxes)
     assert (back.done, back.classes) == ({3, 5}, labelling().classes)
-    assert notes[0] == "CVAT XML holds no scores: those of 1 boxes were left out"
+    assert notes[0] == "CVAT XML holds no scores: that of 1 box was left out"
     assert "1 slice has boxes but is not done (7)" in notes[1]
 
 
@@ -101,7 +101,7 @@ def test_rotated_boxes_become_upright(tmp_path):
     expected = [middle_y - 12, middle_x - 7.5, middle_y + 12, middle_x + 7.5]
     found = corners(imported)[0][1:]
     assert all(abs(a - b) <= 0.5 for a, b in zip(found, expected, strict=True))
-    assert "1 boxes are rotated; the upright box around each was taken" in imported.notes
+    assert "1 box is rotated; the upright box around it was taken" in imported.notes
     eighth = read(tmp_path, image(f'<box label="mito" rotation="45" {PLACE}/>'))
     z, y0, x0, y1, x1 = corners(eighth)[0]
     assert (z, y0) == (3, 0)  # 27.6 each way, cut at the edge above
@@ -109,9 +109,28 @@ def test_rotated_boxes_become_upright(tmp_path):
     assert math.isclose(y1, middle_y + 39 / math.sqrt(8), abs_tol=0.5)
 
 
+def test_labels_that_the_task_does_not_list_are_told(tmp_path):
+    labels = ("mito", "zebra", "alien", "alien")
+    imported = read(tmp_path, image("".join(f'<box label="{name}" {PLACE}/>' for name in labels)))
+    assert imported.annotations.classes == ("mito", "early endosome", "alien", "zebra")
+    assert [note for note in imported.notes if "does not list" in note] == [
+        "2 boxes have the label 'alien', which <labels> does not list; it became a class",
+        "1 box has the label 'zebra', which <labels> does not list; it became a class",
+    ]
+
+
+def test_broken_elements_come_by_line_whatever_is_wrong_with_them(tmp_path):
+    flat, nameless = f'<box label="mito" {PLACE.replace("6.00", "30")}/>', f"<box {PLACE}/>"
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, image("\n".join([flat, nameless, flat, flat, nameless])))
+    named = [line.split(":")[0] for line in str(caught.value).splitlines()[1:]]
+    assert named == [f"  annotations.xml line {line}" for line in (8, 9, 10, 11, 12)]
+
+
 def test_labels_without_a_list_are_taken(tmp_path):
     imported = read(tmp_path, image(f'<box label="lysosome" {PLACE}/>'), meta="")
     assert imported.annotations.classes == ("lysosome",)
+    assert not any("does not list" in note for note in imported.notes)
 
 
 @pytest.mark.parametrize(

@@ -97,16 +97,36 @@ def test_broken_rows_are_counted_and_so_many_named(count):
     with pytest.raises(InputError) as caught:
         rows.finish()
     first, *rest = str(caught.value).splitlines()
-    assert f": {count} broken row{'s' if count > 1 else ''}, nothing" in first
+    assert f": {count:,} broken row{'s' if count > 1 else ''}, nothing" in first
     assert len(rest) == min(count, SHOWN_ROWS) + (count > SHOWN_ROWS)
     assert (rest[-1] == f"  … and {count - SHOWN_ROWS} more") == (count > SHOWN_ROWS)
 
 
+def test_broken_rows_come_by_file_and_line_and_each_fault_once():
+    rows = collected((5, 0, 0, 5))  # line 2: found flat once all are read
+    for where in ("b.txt line 10", "b.txt line 9", "a10.txt line 1", "a9.txt", "b.txt line 9", "line 1"):
+        rows.broken(where, "why")
+    rows.broken("b.txt line 9", "another fault")
+    with pytest.raises(InputError, match=r"x\.csv: 6 broken rows, .* mend or remove them") as caught:
+        rows.finish()
+    assert [line.split(": ")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        *("a9.txt", "a10.txt line 1", "b.txt line 9", "b.txt line 9", "b.txt line 10", "line 1", "line 2")
+    ]
+
+
+def test_a_reader_may_put_the_place_of_a_broken_row_into_words():
+    rows = collected((5, 0, 0, 5))
+    rows.locate = str.upper
+    with pytest.raises(InputError, match="LINE 2: found a box without extent"):
+        rows.finish()
+
+
 def test_things_are_counted_in_notes_only_where_there_are_any():
     rows = collected()
-    rows.counted(0, "ghosts")
-    rows.counted(2, "outlines were read as boxes")
-    assert rows.notes == ["2 outlines were read as boxes"]
+    rows.counted(0, "ghost", "ghosts")
+    rows.counted(1, "outline was read as a box", "outlines were read as boxes")
+    rows.counted(2000, "outline was read as a box", "outlines were read as boxes")
+    assert rows.notes == ["1 outline was read as a box", "2,000 outlines were read as boxes"]
 
 
 def test_classes_given_come_first_then_the_files_then_those_of_boxes():
@@ -176,7 +196,7 @@ def test_the_first_box_of_a_note_is_the_first_of_its_kind():
 
 def test_boxes_that_are_the_same_only_when_rounded_repeat_each_other():
     notes = collected((0, 0, 5, 5), (0.01, 0, 5, 5.01), (0, 0, 5, 6)).finish().notes
-    assert notes == ["1 boxes repeat another one exactly (same slice, class and corners); they were kept"]
+    assert notes == ["1 box repeats another one exactly (same slice, class and corners); it was kept"]
 
 
 def test_no_corner_gives_no_box():
@@ -219,7 +239,7 @@ def test_any_text_is_a_number_or_named(text):
     rows = collected()
     with rows.row("line 2"):
         assert isinstance(number(text, "y0"), float)
-    assert all("as y0, expected a number" in said for said in rows._broken)
+    assert all("as y0, expected a number" in why for _, why in rows._broken)
 
 
 @pytest.mark.parametrize(("height", "width"), [(80, 100), (80.0, 100.0)])

@@ -144,7 +144,7 @@ def test_yaml_that_repeats_itself_does_no_harm(tmp_path):
     [
         ("0 0.5 0.5 0.1", "found 4 columns; expected 5"),
         ("0 0.5 0.5 0.1 0.1 0.9 0.9", "found 7 columns, an outline?"),
-        ("0,0.5,0.5,0.1,0.1", "found 1 columns"),
+        ("0,0.5,0.5,0.1,0.1", "found 1 column;"),
         ("2 0.5 0.5 0.1 0.1", "found the class index 2, expected 0 … 1 (mito, er)"),
         ("-1 0.5 0.5 0.1 0.1", "class index -1"),
         ("mito 0.5 0.5 0.1 0.1", "found 'mito' as class index"),

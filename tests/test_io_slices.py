@@ -45,8 +45,8 @@ def test_any_names_can_be_sorted(names: list[str]) -> None:
         ([1, 2, 3], None),
         ([0, 10, 20], None),
         ([5], None),
-        ([1, 2, 5], "1 gap(s), 2 slice(s) seem to be missing (s2_2.png … s2_5.png)"),
-        ([0, 10, 30, 40, 70], "2 gap(s), 3 slice(s)"),
+        ([1, 2, 5], "1 gap, 2 slices seem to be missing (s2_2.png … s2_5.png)"),
+        ([0, 10, 30, 40, 70], "2 gaps, 3 slices seem"),
     ],
 )
 def test_gaps_are_reported(numbers: list[int], expected: str | None) -> None:
@@ -79,7 +79,7 @@ def test_what_lies_about_is_left_out(tmp_path: Path) -> None:
     opened = open_stack(tmp_path)
     assert opened.stack.shape == (3, 7, 9)
     assert sorted(opened.notes) == [
-        f"{tmp_path.name}: 3 label file(s) beside the slices are left out (famous boxes import reads them)",
+        f"{tmp_path.name}: 3 label files beside the slices are left out (famous boxes import reads them)",
         f"{tmp_path.name}: the folder annotations inside is left out",
     ]
 
@@ -154,8 +154,50 @@ def test_grey_saved_as_rgb_is_grey(tmp_path: Path) -> None:
         picture = np.stack([grey] * channels, axis=-1)
         (tmp_path / f"z{z}.png").write_bytes(imagecodecs.png_encode(picture))
     opened = open_stack(tmp_path)
-    assert any("three equal channels" in note for note in opened.notes)
+    assert opened.notes == ("pictures with three equal channels are read as grey",)
     np.testing.assert_array_equal(opened.stack.grey(1), grey)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_opacity_is_left_out(channels: int, tmp_path: Path) -> None:
+    grey = np.arange(63, dtype=np.uint8).reshape(7, 9)
+    picture = np.stack([*[grey] * (channels - 1), 255 - grey], axis=-1)
+    (tmp_path / "z1.png").write_bytes(imagecodecs.png_encode(picture))
+    opened = open_stack(tmp_path)
+    np.testing.assert_array_equal(opened.stack.grey(0), grey)
+    assert opened.notes[-1] == "the opacity of the pictures is left out"
+    assert len(opened.notes) == channels // 2  # grey and opacity are no three equal channels
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_inks_are_refused_as_colour_is(at: int, tmp_path: Path) -> None:
+    grey = np.zeros((7, 9), np.uint8)
+    for z in (1, 2):
+        (tmp_path / f"z{z}.jpg").write_bytes(imagecodecs.jpeg8_encode(grey))
+    inks = np.stack([grey, grey, grey, grey + 90], axis=-1)
+    content = imagecodecs.jpeg8_encode(inks, colorspace="CMYK", outcolorspace="CMYK")
+    (tmp_path / f"z{at}.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=rf"z{at}\.jpg: found a colour picture of 4 channels \(CMYK\)"):
+        open_stack(tmp_path)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_link_that_points_to_nothing_is_named(others: int, tmp_path: Path) -> None:
+    for z in range(others):
+        write_png(tmp_path / f"z{z}.png", z)
+    (tmp_path / "z11.png").symlink_to(tmp_path / "drive" / "z11.png")
+    with pytest.raises(InputError, match=r"z11\.png: found a link that points to nothing \(.*drive"):
+        open_stack(tmp_path)
+    (tmp_path / "drive").mkdir()
+    write_png(tmp_path / "drive" / "z11.png", 11)
+    assert len(open_stack(tmp_path).stack) == others + 1
+
+
+def test_the_folder_where_one_stands_has_its_name_in_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_png(tmp_path / "z1.png", 1)
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert open_stack(".").notes == (f"{tmp_path.name}: the folder inside inside is left out",)
 
 
 def test_colour_is_refused_in_the_first_slice_and_in_a_later_one(tmp_path: Path) -> None:

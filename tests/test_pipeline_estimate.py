@@ -122,7 +122,8 @@ def test_training_comes_on_top_where_it_is_due(tmp_path, detector):
     plan = estimate(project, Session(), will_train=True)
     assert plan.minutes_training == 7.5
     assert plan.memory_mb >= estimate_module.TRAINING_MB > estimate(project, Session()).memory_mb
-    assert str(plan).startswith("estimate: training 7.5 min, then 3 s for 3 slices to detect and what follows, ")
+    said = "estimate: training 7.5 min, then about 3 s (3 slices to detect, and all that follows), "
+    assert str(plan).startswith(said)
 
 
 @pytest.mark.usefixtures("know_all")
@@ -271,16 +272,24 @@ def test_the_free_disk_is_that_of_the_place_where_the_folder_will_be(tmp_path, m
         (Estimate(0, 0, 9, 9, 9), "estimate: everything is done, nothing is left to do"),
         (
             Estimate(0, 0.2, 1, 2, 3, boxes=1200, stages=("mesh", "measure")),
-            "estimate: 1 s to mesh and measure the organelles of 1,200 boxes (what comes before is done), "
-            "1 MB of memory, 2 MB of disk (3 MB are free)",
+            "estimate: about 1 s to mesh and measure the organelles of 1,200 boxes (what comes before is done), "
+            "1 MB of memory, 2 MB of disk (3 MB free)",
         ),
         (
             Estimate(5, 0, 1, 2, 3, 10, stages=AFTER_TRAINING),
-            "estimate: training 10 min, then 1 s for 5 slices to detect and what follows, ",
+            "estimate: training 10 min, then about 1 s (5 slices to detect, and all that follows), ",
+        ),
+        (
+            Estimate(1, 0, 1, 0.4, 3, stages=AFTER_TRAINING),
+            "estimate: about 1 s (1 slice to detect, and all that follows), 1 MB of memory, less than 1 MB of disk (3 ",
+        ),
+        (
+            Estimate(0, 1, 1, 0.99, 3, boxes=1, stages=("link",)),
+            "estimate: about 1 s to link 1 box (what comes before is done), 1 MB of memory, less than 1 MB of disk",
         ),
         (
             Estimate(12000, 4321.6, 5000.4, 1e6, 2e6, stages=AFTER_TRAINING),
-            "estimate: 4,322 s for 12,000 slices to detect and what follows, 5,000 MB of memory",
+            "estimate: about 4,322 s (12,000 slices to detect, and all that follows), 5,000 MB of memory",
         ),
     ],
 )

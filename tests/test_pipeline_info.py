@@ -1,5 +1,6 @@
 """What is told of a stack: what is known, what is done, what comes next; and nothing is written."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -24,8 +25,8 @@ def opened(folder, data, **choices):
 def test_everything_that_is_known_is_told_in_order(finished):
     found = gather(finished)
     told = describe(finished, found)
-    assert list(told)[:7] == ["stack", "slices", "slice", "voxel size", "extent", "window", "folder"]
-    assert list(told)[8:] == list(manifest.ORDER)
+    assert list(told)[:8] == ["stack", "format", "slices", "slice", "voxel size", "extent", "window", "folder"]
+    assert list(told)[9:] == list(manifest.ORDER)
     assert told["slice"] == "160 × 160 uint8"
     assert told["extent"] == "0.384 × 2.56 × 2.56 µm (z, y, x)"
     assert told["folder"] == str(finished.folder)
@@ -43,11 +44,13 @@ def test_a_stack_of_one_voxel(tmp_path):
 def test_what_is_unknown_is_none_and_has_no_line(tmp_path):
     project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8))
     found = gather(project)
-    assert found["voxel_size_nm"] is found["extent_um"] is found["next"] is None
+    assert found["voxel_size_nm"] is found["extent_um"] is None
     told = describe(project, found)
     assert "extent" not in told
-    assert "next" not in told
-    assert told["voxel size"] == "unknown; give --voxel-size Z Y X"
+    assert "origin" not in told
+    command = f"famous run '{tmp_path / 'a b.tif'}' --voxel-size Z Y X"
+    assert told["voxel size"] == f"unknown; give it to `{command}`"
+    assert told["next"] == found["next"] == f"the voxel size is unknown; run `{command}`"
     assert told["folder"].endswith("a b.famous (not made yet)")
     assert {told[stage] for stage in manifest.ORDER} == {"not done"}
     assert not project.folder.exists()
@@ -62,6 +65,26 @@ def test_a_stack_that_nobody_touched_is_begun_with_its_own_name(tmp_path):
     assert gather(project)["next"] == f"nothing is done yet; run `famous run '{path}' --folder {folder}`"
 
 
+def test_format_and_origin_are_told(tmp_path):
+    project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8))
+    found = gather(project)
+    assert (found["format"], found["origin_nm"]) == ("TIFF", (0, 0, 0))
+    assert describe(project, found)["format"] == "TIFF"
+    moved = dataclasses.replace(project, opened=dataclasses.replace(project.opened, origin_nm=(0.0, 8000.5, -16.0)))
+    found = gather(moved)
+    assert found["origin_nm"] == (0, 8000.5, -16)
+    assert describe(moved, found)["origin"] == "0, 8000.5, -16 nm (z, y, x)"
+
+
+def test_the_folder_where_one_stands_is_told_by_its_name(tmp_path, monkeypatch):
+    folder = tmp_path / "my cell" / "inner"
+    folder.mkdir(parents=True)
+    tifffile.imwrite(folder.parent / "z.tif", np.zeros((2, 4, 4), np.uint8), photometric="minisblack")
+    for place, name in ((folder.parent, "."), (folder, "..")):
+        monkeypatch.chdir(place)
+        assert gather(open_project(name, Choices(save=False)))["stack"] == "my cell"
+
+
 def test_a_turned_window_is_told(tmp_path):
     project = opened(tmp_path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), invert=True)
     found = gather(project)
@@ -74,9 +97,9 @@ def test_a_turned_window_is_told(tmp_path):
     ("lines", "finished_slices", "said"),
     [
         ("", "", "nothing yet"),
-        ("1,0,0,5,5,a\n", "", "1 boxes, 0 slices done"),
+        ("1,0,0,5,5,a\n", "", "1 box, 0 slices done"),
         ("", "3,1\n1,1\n", "0 boxes, 2 slices done"),
-        ("1,0,0,5,5,a\n1,0,0,6,5,a\n2,0,0,5,5,b\n", "1,1\n2,0\n", "3 boxes, 1 slices done"),
+        ("1,0,0,5,5,a\n1,0,0,6,5,a\n2,0,0,5,5,b\n", "1,1\n2,0\n", "3 boxes, 1 slice done"),
     ],
 )
 def test_the_labelling_is_counted(done, lines, finished_slices, said):

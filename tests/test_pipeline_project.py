@@ -216,6 +216,20 @@ def test_without_saving_nothing_is_made_however_often(stack):
     assert sorted(stack.parent.rglob("*")) == before
 
 
+def test_what_opening_made_is_taken_back_unless_work_or_a_setting_came_after(stack, tmp_path):
+    place = tmp_path / "new" / "place"
+    open_project(str(stack), Choices(folder=place)).take_back()
+    assert not place.parent.exists()
+    worked = open_project(str(stack), Choices(folder=place))
+    worked.annotations.mkdir()
+    worked.take_back()
+    assert saved(place) == worked.config
+    worked.annotations.rmdir()
+    open_project(str(stack), Choices(folder=place, voxel_size=(9, 9, 9))).take_back()  # it was there before
+    worked.take_back()  # and is another now
+    assert saved(place).voxel_size == (9, 9, 9)
+
+
 # ---- configurations ----
 
 

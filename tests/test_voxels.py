@@ -81,3 +81,10 @@ def test_axes_are_reversed_and_back_without_touching_the_input():
     assert (zyx_to_xyz(turned) == points).all()
     turned[:] = 0
     assert (points == before).all()
+
+
+@pytest.mark.parametrize("sizes", [(1e300, 1, 1), (804, 4, 4), (4, 4, 804), (1e10, 1e10, 1e10)])
+def test_lengths_that_cannot_be_meant_are_refused_where_work_begins(sizes):
+    with pytest.raises(InputError, match="no microscope makes"):
+        VoxelSize(*sizes).require_plausible()
+    VoxelSize(800, 4, 4).require_plausible()

@@ -41,13 +41,15 @@ def boxes_import(
     Example: famous boxes import cell.tif labels/ --format yolo
     """
     from famous.io.annotations import files_of
+    from famous.io.annotations.text import counted
     from famous.pipeline.annotations import import_boxes
 
     project = options.Common(folder=folder).open(stack)
     notes, taken = import_boxes(project, source, kind, first=first, overwrite=overwrite)
     note(notes)
     data = _tell(project, taken, notes, files_of(project.annotations, "csv"))
-    Answer(data, (f"{len(taken.boxes):,} boxes, {len(taken.done):,} slices done",)).say(as_json)
+    told = f"{counted(len(taken.boxes), 'box', 'boxes')}, {counted(len(taken.done), 'slice')} done"
+    Answer(data, (told,)).say(as_json)
 
 
 def boxes_export(

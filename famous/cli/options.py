@@ -1,6 +1,9 @@
 """Options that several commands share, each defined once, and what they open: a project and a session."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,17 +11,49 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from famous.cli.console import note
+from famous.errors import FamousError
 from famous.progress import Bars
 
 if TYPE_CHECKING:
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
 
+#: The projects that the command has opened so far.
+_opened: ContextVar[list["Project"] | None] = ContextVar("opened", default=None)
+
+
+def _length(text: object) -> float:
+    """Read a length in nm; typer hands over whatever follows the option, also the next one."""
+    try:
+        return float(str(text))
+    except ValueError:
+        raise typer.BadParameter(f"found {str(text)!r}, expected three lengths in nm, Z Y X") from None
+
 
 def _check_size(size: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     if size is not None and not all(0 < side < float("inf") for side in size):
         raise typer.BadParameter(f"found {size}, expected three lengths in nm above 0")
     return size
+
+
+def _guard(command: typer.Context, folder: Path | None) -> Path | None:
+    """Take back what opening a project made, where the command fails before it has made anything else."""
+    command.with_resource(_taking_back())
+    return folder
+
+
+@contextlib.contextmanager
+def _taking_back() -> Iterator[None]:
+    opened: list[Project] = []
+    token = _opened.set(opened)
+    try:
+        yield
+    except FamousError:
+        for project in opened:
+            project.take_back()
+        raise
+    finally:
+        _opened.reset(token)
 
 
 StackArgument = Annotated[
@@ -28,14 +63,20 @@ StackArgument = Annotated[
 VoxelSizeOption = Annotated[
     tuple[float, float, float] | None,
     typer.Option(
-        "--voxel-size", metavar="Z Y X", help="Voxel size in nm; wins over the file's own.", callback=_check_size
+        "--voxel-size",
+        metavar="Z Y X",
+        help="Voxel size in nm; wins over the file's own.",
+        parser=_length,
+        callback=_check_size,
     ),
 ]
 InvertOption = Annotated[
     bool | None, typer.Option("--invert/--no-invert", help="The stack has bright membranes.", show_default=False)
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file of knobs, see configs/default.yaml.")]
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to work instead of <stack>.famous.")]
+FolderOption = Annotated[
+    Path | None, typer.Option("--folder", help="Where to work instead of <stack>.famous.", callback=_guard)
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, or a GPU such as cuda:0.")]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")]
 SchedulerOption = Annotated[
@@ -77,6 +118,8 @@ class Common:
         from famous.pipeline.project import Choices, open_project
 
         project = open_project(stack, Choices(**dataclasses.asdict(self), **choices))
+        if (opened := _opened.get()) is not None:
+            opened.append(project)
         note(project.opened.notes)
         return project
 

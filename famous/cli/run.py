@@ -65,6 +65,8 @@ def run(
 
 
 def _answer(project: "Project", outcome: "Outcome") -> Answer:
+    from famous.io.annotations.text import counted
+
     counts = count(outcome.instances["class"])
     named = ", ".join(f"{number} {name}" for name, number in counts.items())
     return Answer(
@@ -85,7 +87,7 @@ def _answer(project: "Project", outcome: "Outcome") -> Answer:
             },
         },
         (
-            f"{len(outcome.instances):,} organelles" + (f": {named}" if named else ""),
+            counted(len(outcome.instances), "organelle") + (f": {named}" if named else ""),
             f"meshes     {project.meshes}",
             f"table      {project.instances}",
             f"labels     {project.labels}",

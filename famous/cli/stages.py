@@ -88,6 +88,7 @@ def _add_stage(app: typer.Typer, name: str, describe: str, work: Callable[["Proj
 
 
 def _detect(project: "Project", session: "Session") -> Answer:
+    from famous.io.annotations.text import counted
     from famous.pipeline.detect import nothing_found_hints, run_detect
 
     boxes = run_detect(project, session)
@@ -100,10 +101,11 @@ def _detect(project: "Project", session: "Session") -> Answer:
         "hints": hints,
         "files": [project.detected],
     }
-    return Answer(data, (f"{len(boxes):,} boxes in {project.detected}", *hints))
+    return Answer(data, (f"{counted(len(boxes), 'box', 'boxes')} in {project.detected}", *hints))
 
 
 def _extract(project: "Project", session: "Session") -> Answer:
+    from famous.io.annotations.text import counted
     from famous.pipeline.extract import run_extract
 
     boxes = run_extract(project, session)
@@ -117,10 +119,11 @@ def _extract(project: "Project", session: "Session") -> Answer:
         "pixels_by_class": pixels.to_dict(),
         "files": [project.extracted, project.labels],
     }
-    return Answer(data, (f"{int(pixels.sum()):,} pixels in {project.labels}",))
+    return Answer(data, (f"{counted(int(pixels.sum()), 'pixel')} in {project.labels}",))
 
 
 def _link(project: "Project", session: "Session") -> Answer:
+    from famous.io.annotations.text import counted
     from famous.pipeline.link import run_link
 
     boxes = run_link(project, session)
@@ -133,7 +136,7 @@ def _link(project: "Project", session: "Session") -> Answer:
         "instances_by_class": count(instances["class_name"]),
         "files": [project.boxes, project.labels],
     }
-    return Answer(data, (f"{len(instances):,} instances in {project.boxes}",))
+    return Answer(data, (f"{counted(len(instances), 'instance')} in {project.boxes}",))
 
 
 def export(
@@ -164,6 +167,7 @@ def export(
 
     Example: famous export cell.tif --format stl
     """
+    from famous.io.annotations.text import counted
     from famous.io.blend import RenderParams
     from famous.pipeline.export import Place, export_levels, render, require_free
     from famous.pipeline.export import export as export_run
@@ -183,6 +187,6 @@ def export(
             files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
         if picture is not None:
             files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
-    shown = os.path.commonpath(files) if files else "nothing to write"
+    shown = os.path.commonpath([Path(file).absolute() for file in files]) if files else "nothing to write"
     data = {"folder": project.folder, "format": kind, "levels_nm": level or [], "files": files}
-    Answer(data, (f"{len(files):,} files, {shown}",)).say(as_json)
+    Answer(data, (f"{counted(len(files), 'file')}, {shown}",)).say(as_json)

@@ -9,6 +9,7 @@ import typer
 
 from famous.cli import options
 from famous.cli.console import Answer, count, err, note
+from famous.io.annotations.text import counted
 from famous.progress import Bars
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ SmoothOption = Annotated[
     float | None, typer.Option("--smooth-nm", min=0, help="Blur of the isosurface: how fine a detail it keeps, nm.")
 ]
 ErrorOption = Annotated[
-    float | None, typer.Option("--max-error-nm", min=0, help="Simplify, moving the surface no farther than this, nm.")
+    float | None,
+    typer.Option("--max-error-nm", min=0, help="Simplify the isosurface, moving it no farther than this, nm."),
 ]
 SplitOption = Annotated[
     bool, typer.Option("--split", help="With --out: each connected piece of a label is an object of its own.")
@@ -67,8 +69,11 @@ class Knobs:
         said = {name: value for name, value in said.items() if value is not None}
         if unknown := said.keys() - {entry.name for entry in fields(config.isosurface)}:
             raise typer.BadParameter(f"isosurface knows no {sorted(unknown)[0]}", param_hint="--max-error-nm")
-        smooth = replace(config.isosurface, **said)
-        return replace(config, method=self.method or config.method, isosurface=smooth)
+        method = self.method or config.method
+        if said and method == "shrinkwrap":
+            option = "--smooth-nm" if "smooth_nm" in said else "--max-error-nm"
+            raise typer.BadParameter("is of the isosurface; the shrink-wrap has knobs of its own", param_hint=option)
+        return replace(config, method=method, isosurface=replace(config.isosurface, **said))
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def mesh(
         session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
         if out is not None:
             made = _work_apart(out, source, replace(apart, kind=kind or "ply"), knobs, session)
-            lines = (f"{len(made.table):,} meshes in {out}",)
+            lines = (f"{counted(len(made.table), 'mesh', 'meshes')} in {out}",)
             answer = Answer({"out": out, "meshes": len(made.table), **_summary(made), "files": made.files}, lines)
         elif show_steps is not None:
             from famous.pipeline import steps

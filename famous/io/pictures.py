@@ -19,16 +19,15 @@ _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's first bytes say: pixels, bits a channel, and whether it may hold colour."""
+    """What a picture's first bytes say: its pixels, and bits a channel."""
 
     height: int
     width: int
     bits: int
-    may_be_colour: bool
 
 
 def read_header(path: Path, format_name: str) -> Header:
-    """Read size and depth without decoding; InputError where the file is empty, of another kind or cut off."""
+    """Read size and depth without decoding; InputError where the file is empty, of another kind, cut off or CMYK."""
     with naming(path, f"a {format_name} picture"), path.open("rb") as file:
         magic = _MAGIC[format_name]
         begin = file.read(max(32, len(magic)))
@@ -39,14 +38,19 @@ def read_header(path: Path, format_name: str) -> Header:
                 f"{path}: found the first bytes {begin[:8]!r}, expected a {format_name} picture ({magic!r})"
             )
         if format_name == "PNG":
-            width, height, bits, colour = struct.unpack(">IIBB", begin[16:26])
-            header = Header(height, width, 16 if bits == 16 else 8, bool(colour & 2))
+            width, height, bits = struct.unpack(">IIB", begin[16:25])
+            header = Header(height, width, 16 if bits == 16 else 8)
         elif format_name == "BMP":
-            width, height, _, bits = struct.unpack("<iiHH", begin[18:30])
-            header = Header(abs(height), width, 8, may_be_colour=True)
+            width, height = struct.unpack("<ii", begin[18:26])
+            header = Header(abs(height), width, 8)
         else:
             file.seek(2)
-            header = _jpeg_header(file.read(2**20))
+            header, channels = _jpeg_header(file.read(2**20))
+            if channels > 3:  # inks, whose values are not grey even where three are equal
+                raise InputError(
+                    f"{path}: found a colour picture of {channels} channels (CMYK), expected grey values; "
+                    "convert it to 8 bit grey"
+                )
     if header.height < 1 or header.width < 1:
         raise InputError(f"{path}: found {header.height} × {header.width} pixels, expected at least one")
     return header
@@ -66,8 +70,8 @@ def read_picture(path: Path, format_name: str) -> NDArray[Any]:
     return np.asarray(imagecodecs.bmp_decode(content))
 
 
-def _jpeg_header(content: bytes) -> Header:
-    """Find the frame header among the segments."""
+def _jpeg_header(content: bytes) -> tuple[Header, int]:
+    """Find the frame header among the segments; it tells the number of channels, too."""
     at = 0
     while at + 4 <= len(content):
         if content[at] != 0xFF:
@@ -82,6 +86,6 @@ def _jpeg_header(content: bytes) -> Header:
         (length,) = struct.unpack_from(">H", content, at + 2)
         if marker in _JPEG_SIZES:
             bits, height, width, channels = struct.unpack_from(">BHHB", content, at + 4)
-            return Header(height, width, bits, channels >= 3)
+            return Header(height, width, bits), channels
         at += 2 + max(2, length)
     raise ValueError("no frame header")

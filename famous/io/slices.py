@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from famous.errors import InputError
 from famous.io import pictures, tiffs
+from famous.io.annotations.text import counted
 from famous.io.sources import FileVolume, Source, naming, without_channels
 
 #: Names that lie about beside slices: of systems, and of programs that draw boxes.
@@ -48,7 +49,7 @@ def open_folder(folder: Path) -> Source:
     if formats == {"TIFF"} and len(paths) == 1:
         source = tiffs.open_tiff(paths[0])
         return Source(source.format, source.volume, source.files, source.voxel_size, notes=(*notes, *source.notes))
-    notes += numbering_notes(folder.name, [path.name for path in paths])
+    notes += numbering_notes(own_name(folder), [path.name for path in paths])
     source = _open_tiffs(folder, paths) if formats == {"TIFF"} else open_pictures(paths, formats.pop())
     return Source(
         f"folder of {source.format}", source.volume, source.files, source.voxel_size, notes=(*notes, *source.notes)
@@ -65,9 +66,15 @@ def open_pictures(paths: Sequence[Path], format_name: str) -> Source:
     with naming(paths[0], f"a {format_name} picture"):
         sample = pictures.read_picture(paths[0], format_name)
     grey = without_channels(str(paths[0]), sample)
-    notes = ["pictures with three equal channels are read as grey"] if grey.ndim < sample.ndim else []
+    notes = _channel_notes(1 if sample.ndim == 2 else sample.shape[2])
     volume = PictureFiles(paths, format_name, (len(paths), *grey.shape), grey.dtype)
     return Source(format_name, volume, tuple(paths), notes=tuple(notes))
+
+
+def _channel_notes(channels: int) -> list[str]:
+    """Say what is made of the channels of pictures; two are grey and opacity, four are colour and opacity."""
+    notes = ["pictures with three equal channels are read as grey"] if channels >= 3 else []
+    return notes + (["the opacity of the pictures is left out"] if channels in (2, 4) else [])
 
 
 def _open_tiffs(folder: Path, paths: Sequence[Path]) -> Source:
@@ -90,6 +97,11 @@ def _open_tiffs(folder: Path, paths: Sequence[Path]) -> Source:
         notes.append("RGB slices with three equal channels are read as grey")
     volume = tiffs.TiffPages(files, (len(files), *grey.shape), grey.dtype, folder)
     return Source("TIFF", volume, tuple(paths), facts.voxel_size, notes=(*notes, *facts.notes))
+
+
+def own_name(path: Path) -> str:
+    """Return the name of a file or folder, also of the one that is called `.` or `..` from where one stands."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -121,7 +133,8 @@ def numbering_notes(folder: str, names: Sequence[str]) -> list[str]:
         lost = sum(int(steps[i]) // int(usual) - 1 for i in gaps)
         places = ", ".join(f"{names[i]} … {names[i + 1]}" for i in gaps[:3]) + (" …" if len(gaps) > 3 else "")
         notes.append(
-            f"{folder}: the numbering has {len(gaps)} gap(s), {lost} slice(s) seem to be missing ({places}); "
+            f"{folder}: the numbering has {counted(len(gaps), 'gap')}, "
+            f"{counted(lost, 'slice seems', 'slices seem')} to be missing ({places}); "
             "the slices are taken as neighbours"
         )
     return notes
@@ -133,14 +146,20 @@ def _slices_in(folder: Path) -> tuple[list[Path], list[str]]:
         entries = sorted(
             (entry for entry in folder.iterdir() if not _is_hidden(entry)), key=lambda e: natural_key(e.name)
         )
+        lost = next((entry for entry in entries if not entry.exists()), None)
+        if lost is not None:
+            raise InputError(
+                f"{lost}: found a link that points to nothing ({lost.readlink()}), expected a slice; "
+                "connect the drive that it points to, or remove the link"
+            )
         files = [entry for entry in entries if entry.is_file()]
         folders = [entry.name for entry in entries if entry.is_dir()]
     slices = [path for path in files if path.suffix.lower() in _FORMATS]
     if not slices:
-        found = f"{len(files)} file(s), {len(folders)} folder(s)" if entries else "nothing"
+        found = f"{counted(len(files), 'file')}, {counted(len(folders), 'folder')}" if entries else "nothing"
         raise InputError(f"{folder}: found {found}, expected slices (TIFF, PNG, JPEG or BMP)")
     stems = {path.stem for path in slices}
-    notes = [f"{folder.name}: the folder {name} inside is left out" for name in folders]
+    notes = [f"{own_name(folder)}: the folder {name} inside is left out" for name in folders]
     sidecars = 0
     for path in files:
         if path.suffix.lower() in _FORMATS or path.name.lower() in _BYSTANDERS:
@@ -151,9 +170,8 @@ def _slices_in(folder: Path) -> tuple[list[Path], list[str]]:
             )
         sidecars += 1
     if sidecars:
-        notes.append(
-            f"{folder.name}: {sidecars} label file(s) beside the slices are left out (famous boxes import reads them)"
-        )
+        are = counted(sidecars, "label file beside the slices is", "label files beside the slices are")
+        notes.append(f"{own_name(folder)}: {are} left out (famous boxes import reads them)")
     return slices, notes
 
 

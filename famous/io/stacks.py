@@ -68,7 +68,8 @@ def open_stack(path: str | Path, *, voxel_size: VoxelSize | None = None, invert:
     chosen = voxel_size or source.voxel_size
     if voxel_size and source.voxel_size and not voxel_size.is_close(source.voxel_size):
         notes.append(
-            f"{file.name}: the file says a voxel is {source.voxel_size}, the option says {voxel_size}; the option wins"
+            f"{slices.own_name(file)}: the file says a voxel is {source.voxel_size}, the option says {voxel_size}; "
+            "the option wins"
         )
     stack = Stack(volume=source.volume, voxel_size=chosen, inverted=invert, name=str(path))
     names = tuple(path.name for path in source.files)
@@ -89,6 +90,7 @@ def require_voxel_size(stack: Stack) -> VoxelSize:
             f"{stack.name}: found no voxel size in the file, expected one; give it in nm with --voxel-size Z Y X, "
             "for example --voxel-size 30 4 4 for slices of 30 nm and pixels of 4 × 4 nm"
         )
+    stack.voxel_size.require_plausible()
     return stack.voxel_size
 
 

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from famous.annotate.state import SMALLEST
 from famous.errors import InputError
 from famous.io.annotations import Annotations, files_of, read_boxes, write_boxes
+from famous.io.annotations.text import counted
 from famous.pipeline.project import Project
 from famous.pipeline.train import read_annotations
 
@@ -37,7 +41,15 @@ def import_boxes(
     found = read_boxes(source, kind, shape=project.stack.shape, names=project.opened.slice_names, first=first)
     project.annotations.mkdir(parents=True, exist_ok=True)
     write_boxes(target, "csv", found.annotations, shape=project.stack.shape)
-    return list(found.notes), found.annotations
+    return [*found.notes, *_small_notes(found.annotations.boxes)], found.annotations
+
+
+def _small_notes(boxes: pd.DataFrame) -> list[str]:
+    """Say how many boxes are smaller than the labelling page draws them: often a mistake of units."""
+    small = int(((boxes["y1"] - boxes["y0"] < SMALLEST) | (boxes["x1"] - boxes["x0"] < SMALLEST)).sum())
+    them = "it was kept" if small == 1 else "they were kept"
+    has = counted(small, "box has", "boxes have")
+    return [f"{has} a side under {SMALLEST} px, smaller than any drawn on the page; {them}"] if small else []
 
 
 def export_boxes(project: Project, target: Path, kind: str, *, overwrite: bool = False) -> Exported:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from famous.detect import detect_slice, detected_slices
+from famous.io.annotations.text import counted
 from famous.io.tables import read_parquet
 from famous.pipeline import detect, extract, link, manifest, train
 from famous.pipeline.manifest import peak_memory_mb
@@ -56,18 +57,18 @@ class Estimate:
             return "estimate: everything is done, nothing is left to do"
         training = f"training {self.minutes_training:g} min, then " if self.minutes_training else ""
         return (
-            f"estimate: {training}{max(1, round(self.seconds)):,} s {self._work}, "
-            f"{self.memory_mb:,.0f} MB of memory, {self.disk_mb:,.0f} MB of disk ({self.free_disk_mb:,.0f} MB are free)"
+            f"estimate: {training}about {max(1, round(self.seconds)):,} s {self._work}, "
+            f"{_size(self.memory_mb)} of memory, {_size(self.disk_mb)} of disk ({_size(self.free_disk_mb)} free)"
         )
 
     @property
     def _work(self) -> str:
         if "detect" in self.stages:
-            return f"for {self.slices:,} slices to detect and what follows"
+            return f"({counted(self.slices, 'slice')} to detect, and all that follows)"
         *others, last = self.stages
         verbs = f"{', '.join(others)} and {last}" if others else last
         of = "" if "link" in self.stages else "the organelles of "
-        return f"to {verbs} {of}{self.boxes:,} boxes (what comes before is done)"
+        return f"to {verbs} {of}{counted(self.boxes, 'box', 'boxes')} (what comes before is done)"
 
 
 def estimate(project: Project, session: Session, *, will_train: bool = False) -> Estimate:
@@ -134,6 +135,10 @@ def seconds_per_box(project: Project, stage: str) -> float:
     method = "isosurface" if config.method == "auto" and ratio > config.auto.coarsest_z else config.method
     parts = math.ceil(ratio - 0.25) if ratio >= config.isosurface.coarse_z else 1
     return usual * METHODS[method] * max(1, parts)
+
+
+def _size(mb: float) -> str:
+    return "less than 1 MB" if mb < 1 else f"{mb:,.0f} MB"
 
 
 def _free_mb(folder: Path) -> float:

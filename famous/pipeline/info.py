@@ -5,6 +5,7 @@ import shlex
 from typing import Any
 
 from famous.errors import InputError
+from famous.io.annotations.text import counted
 from famous.pipeline import manifest
 from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project, project_folder
@@ -25,11 +26,13 @@ def gather(project: Project) -> dict[str, Any]:
     records = {name: manifest.read(project.manifest_of(name)).get(name) for name in manifest.ORDER}
     found: dict[str, Any] = {
         "stack": stack.name,
+        "format": project.opened.format,
         "slices": stack.shape[0],
         "shape": stack.shape,
         "dtype": str(stack.volume.dtype),
         "voxel_size_nm": size.zyx if size else None,
         "extent_um": size and tuple(n * side / NM_PER_UM for n, side in zip(stack.shape, size.zyx, strict=True)),
+        "origin_nm": project.opened.origin_nm,
         "window": (stack.window.low, stack.window.high) if stack.window else None,
         "inverted": stack.inverted,
         "folder": project.folder,
@@ -43,9 +46,11 @@ def gather(project: Project) -> dict[str, Any]:
         },
         "next": None,
     }
-    if size and not project.folder.exists():
+    if not size:
+        found["next"] = f"the voxel size is unknown; run `{_first_command(project)}`"
+    elif not project.folder.exists():
         found["next"] = f"nothing is done yet; run `{_first_command(project)}`"
-    elif size:
+    else:
         try:
             measure_stage(project)[0].require()
         except InputError as problem:
@@ -54,10 +59,11 @@ def gather(project: Project) -> dict[str, Any]:
 
 
 def _first_command(project: Project) -> str:
-    """Return the command that begins a run of a stack that has no folder yet."""
+    """Return the command that begins a run of a stack that has no folder or no voxel size yet."""
     stack = os.path.normpath(project.folder / (project.config.stack or project.stack.name))
     elsewhere = [] if project.folder == project_folder(stack) else ["--folder", str(project.folder)]
-    return shlex.join(["famous", "run", stack, *elsewhere])
+    size = "" if project.stack.voxel_size else " --voxel-size Z Y X"
+    return shlex.join(["famous", "run", stack, *elsewhere]) + size
 
 
 def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
@@ -65,10 +71,13 @@ def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
     depth, height, width = found["shape"]
     told = {
         "stack": str(found["stack"]),
+        "format": str(found["format"]),
         "slices": str(depth),
         "slice": f"{height} × {width} {found['dtype']}",
-        "voxel size": str(project.stack.voxel_size or "unknown; give --voxel-size Z Y X"),
+        "voxel size": str(project.stack.voxel_size or f"unknown; give it to `{_first_command(project)}`"),
     }
+    if any(found["origin_nm"]):
+        told["origin"] = ", ".join(f"{side:g}" for side in found["origin_nm"]) + " nm (z, y, x)"
     if found["extent_um"]:
         told["extent"] = " × ".join(f"{side:.3g}" for side in found["extent_um"]) + " µm (z, y, x)"
     if found["window"]:
@@ -76,11 +85,11 @@ def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
         told["window"] = f"{low:g} … {high:g}" + (", inverted" if found["inverted"] else "")
     told["folder"] = f"{project.folder}" + ("" if project.folder.exists() else " (not made yet)")
     drawn = found["boxes"] or found["slices_done"]
-    told["labelled"] = (
-        f"{found['boxes']:,} boxes, {len(found['slices_done']):,} slices done" if drawn else "nothing yet"
-    )
+    labelled = f"{counted(found['boxes'], 'box', 'boxes')}, {counted(len(found['slices_done']), 'slice')} done"
+    told["labelled"] = labelled if drawn else "nothing yet"
     if found["model"]:
-        told["model"] = f"trained on {len(found['model'].slices):,} slices; " + "; ".join(metric_lines(found["model"]))
+        slices = counted(len(found["model"].slices), "slice")
+        told["model"] = f"trained on {slices}; " + "; ".join(metric_lines(found["model"]))
     for stage in manifest.ORDER:
         record = found["stages"].get(stage)
         told[stage] = "not done"

@@ -10,6 +10,7 @@ from pathlib import Path
 from famous import config as configuration
 from famous.config import Config
 from famous.errors import InputError
+from famous.io.slices import own_name
 from famous.io.stacks import OpenedStack, open_stack, require_voxel_size, split_dataset
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
@@ -26,6 +27,21 @@ class Project:
     folder: Path
     opened: OpenedStack
     config: Config
+    made: tuple[Path, ...] = ()  # what opening the stack made: famous.yaml, then the folders round it
+
+    def take_back(self) -> None:
+        """Remove what opening the stack made, unless work was begun or something settled since."""
+        if not self.made or any(place.exists() for place in (self.annotations, self.model, self.run)):
+            return
+        path, *folders = self.made
+        now = configuration.read(path)
+        if dataclasses.replace(now, weights=None) != dataclasses.replace(self.config, weights=None):
+            return
+        path.unlink()
+        for folder in folders:
+            if any(folder.iterdir()):
+                return
+            folder.rmdir()
 
     @property
     def stack(self) -> Stack:
@@ -166,7 +182,7 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
     if is_changed and config.window is not None:
         notes.append("the stack has changed since its grey window was measured; it is measured again")
     known = None if config.window is None or is_changed else Window(*config.window)
-    stack = dataclasses.replace(opened.stack, name=Path(split_dataset(source)[0]).name).with_window(known)
+    stack = dataclasses.replace(opened.stack, name=own_name(split_dataset(source)[0])).with_window(known)
     window = stack.window
     settled = dataclasses.replace(
         _with_training(config, choices),
@@ -176,10 +192,12 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
         window_of=config.window_of if known else opened.fingerprint,
         invert=invert,
     )
+    made: tuple[Path, ...] = ()
     if choices.save and settled != saved:
+        made = () if path.exists() else (path, *(place for place in (folder, *folder.parents) if not place.exists()))
         _save(folder, settled)
     chosen = dataclasses.replace(settled, weights=choices.weights or _beside(folder, settled.weights))
-    return Project(folder, dataclasses.replace(opened, stack=stack, notes=tuple(notes)), chosen)
+    return Project(folder, dataclasses.replace(opened, stack=stack, notes=tuple(notes)), chosen, made)
 
 
 def _with_file(saved: Config, path: Path) -> Config:

@@ -3,8 +3,10 @@
 Two keys of ours are written where they are needed, which other programs skip: `done` of an image, `score` of a box.
 """
 
+import functools
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from famous.io.annotations.slices import SliceFinder
 from famous.io.annotations.text import done_note, score_text, sorted_boxes
 
 Entry = Mapping[str, Any]
+_INK = re.compile(r"[^ \t\n\r]")
 
 
 def read(path: Path, rows: Rows, finder: SliceFinder) -> None:
     """Read a COCO file; images that no box refers to may belong to other stacks."""
     content = _load(path)
+    rows.locate = _locator(path)
     categories: dict[int, str] = {}
     for where, entry in _entries(content, "categories", path):
         with rows.row(where):
@@ -41,8 +45,14 @@ def read(path: Path, rows: Rows, finder: SliceFinder) -> None:
             rows.add(where, images.slice_of(_id(entry, "image_id")), corners, categories[category], score)
             crowds += entry.get("iscrowd") not in (None, 0, False)
             outlines += bool(entry.get("segmentation"))
-    rows.counted(crowds, "boxes are marked iscrowd; they were taken as ordinary ones")
-    rows.counted(outlines, "boxes have a segmentation; only the box was read")
+    rows.counted(
+        crowds,
+        "box is marked iscrowd; it was taken as an ordinary one",
+        "boxes are marked iscrowd; they were taken as ordinary ones",
+    )
+    rows.counted(
+        outlines, "box has a segmentation; only the box was read", "boxes have a segmentation; only the box was read"
+    )
     images.declare_done()
 
 
@@ -85,9 +95,21 @@ class _Images:
                 self.rows.done.add(z)
             else:
                 silent += said is None
-        self.rows.counted(silent, "images have no box and do not say that they are done; they were not taken as done")
-        self.rows.counted(elsewhere, "images without boxes are none of this stack's slices")
-        self.rows.counted(len(self.rows.done), "slices count as done, because they say so or have boxes")
+        self.rows.counted(
+            silent,
+            "image has no box and does not say that it is done; it was not taken as done",
+            "images have no box and do not say that they are done; they were not taken as done",
+        )
+        self.rows.counted(
+            elsewhere,
+            "image without boxes is none of this stack's slices",
+            "images without boxes are none of this stack's slices",
+        )
+        self.rows.counted(
+            len(self.rows.done),
+            "slice counts as done, because it says so or has boxes",
+            "slices count as done, because they say so or have boxes",
+        )
 
     def _look_up(self, image: int) -> int | InputError:
         if image not in self.found:
@@ -162,6 +184,48 @@ def _entries(content: Entry, key: str, path: Path) -> list[tuple[str, Entry]]:
     if wrong is not None:
         raise InputError(f"{path}: {key}[{wrong}] is {shown(entries[wrong])}, expected an object")
     return [(f"{path.name} {key}[{i}]", entry) for i, entry in enumerate(entries)]
+
+
+def _locator(path: Path) -> Callable[[str], str]:
+    """Return what adds to the place of an entry the line where it begins; the file is searched once it is asked."""
+
+    @functools.cache
+    def search() -> tuple[str, dict[str, int]]:
+        text = read_text(path)
+        return text, _offsets(text)
+
+    def locate(where: str) -> str:
+        text, offsets = search()
+        offset = offsets.get(where.removeprefix(f"{path.name} "))
+        return where if offset is None else f"{where} (line {1 + text.count(chr(10), 0, offset)})"
+
+    return locate
+
+
+def _offsets(text: str) -> dict[str, int]:
+    """Where each entry of a JSON object's lists begins, by its place such as `annotations[4]`."""
+    decode, offsets = json.JSONDecoder().raw_decode, {}
+    at = _skip(text, _skip(text, 0) + 1)
+    while text[at] != "}":
+        key, at = decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)
+        if text[at] == "[":
+            at, index = _skip(text, at + 1), 0
+            while text[at] != "]":
+                offsets[f"{key}[{index}]"] = at
+                at, index = _skip(text, decode(text, at)[1]), index + 1
+                at = _skip(text, at + 1) if text[at] == "," else at
+            at = _skip(text, at + 1)
+        else:
+            at = _skip(text, decode(text, at)[1])
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return offsets
+
+
+def _skip(text: str, at: int) -> int:
+    """Return the place of the next sign that is no blank."""
+    found = _INK.search(text, at)
+    return found.start() if found else len(text)
 
 
 def _id(entry: Entry, key: str) -> int:

@@ -16,7 +16,7 @@ from famous.errors import InputError
 from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Rows, check_slice, number, read_text, whole
-from famous.io.annotations.text import score_text, sorted_boxes
+from famous.io.annotations.text import counted, score_text, sorted_boxes
 
 BOX_COLUMNS = ("z", "y0", "x0", "y1", "x1", "class_name")
 YES = ("1", "1.0", "true", "yes", "done", "x")
@@ -110,29 +110,43 @@ def read_lines(
     """Read a CSV file row by row; what is wrong with the file or a row's number of cells becomes a broken row.
 
     The header may lack the `optional` columns; a row may leave the `blank` ones empty at its end.
+
+    Raises
+    ------
+    InputError
+        If the header lacks a column or has one twice.
     """
+    header: list[str] = []
     with rows.row(path.name):
         lines = ["" if line.lstrip().startswith("#") else line for line in read_text(path).split("\n")]
         first = next((line for line in lines if line.strip()), "")
         own = _delimiter(path)  # of a header of one column; its names may hold the other signs
         delimiter = max((own, *",;\t"), key=first.count)
         reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True, skipinitialspace=True)
-        header: list[str] | None = None
         for place, cells in _records(reader, path):
-            if header is None:
+            if not header:
                 header = [cell.lower() for cell in cells]
-                if not set(columns) <= set(header) or len(set(header)) < len(header):
-                    rows.broken(place, f"found the columns {shown(', '.join(header), 200)}, expected {_once(columns)}")
-                    return
+                if _fault(header, columns):
+                    break
                 extra = [name for name in header if name not in (*columns, *optional)]
                 if extra:
                     rows.notes.append(f"{path.name}: the columns {extra} were not read")
             elif len(cells) > len(header) or len(cells) < len(columns) - len(blank):
-                rows.broken(place, f"found {len(cells)} cells, expected {len(header)}: {', '.join(header)}")
+                rows.broken(place, f"found {counted(len(cells), 'cell')}, expected {len(header)}: {', '.join(header)}")
             else:
                 yield Line(place, dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True)))
-        if header is None:
+        if not header:
             raise InputError(f"found no header, expected the columns {_once(columns)}")
+    if fault := _fault(header, columns) if header else "":
+        raise InputError(f"{path}: {fault}; found {shown(', '.join(header), 200)}, expected {_once(columns)}")
+
+
+def _fault(header: Sequence[str], columns: Sequence[str]) -> str:
+    """Say what is wrong with a header; nothing where it has every column once."""
+    if missing := [name for name in columns if name not in header]:
+        return f"the header lacks the {'column' if len(missing) == 1 else 'columns'} {', '.join(missing)}"
+    twice = sorted({name for name in header if header.count(name) > 1})
+    return f"the header has {', '.join(twice)} more than once" if twice else ""
 
 
 def _records(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -159,7 +173,9 @@ def _unsay(slices: Path, annotations: Annotations) -> None:
     if not slices.exists():
         return
     with_old = Rows(slices, (2**31 - 1, 1, 1))
-    old = {z for z, done in read_done(slices, with_old).items() if done}
+    old: set[int] = set()
+    with with_old.row(slices.name):  # a table that cannot be read declares nothing
+        old = {z for z, done in read_done(slices, with_old).items() if done}
     if old - annotations.done:
         write_done(slices, {z: True for z in old & annotations.done})
 

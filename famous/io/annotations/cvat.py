@@ -16,7 +16,7 @@ from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Corners, Rows, check_size, check_slice, number, whole
 from famous.io.annotations.slices import SliceFinder
-from famous.io.annotations.text import done_note, scores_note, sorted_boxes
+from famous.io.annotations.text import counted, done_note, scores_note, sorted_boxes
 from famous.io.tables import read_bytes
 
 Attributes = dict[str, str]
@@ -52,6 +52,7 @@ class _Reader:
         self.seen: dict[int, str] = {}
         self.unsaid: set[int] = set()  # slices with boxes that do not say whether they are done
         self.skipped: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()  # of the boxes
         self.parser = expat.ParserCreate(encoding="utf-8")
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -71,13 +72,33 @@ class _Reader:
         rows = self.rows
         rows.done |= self.unsaid
         rows.classes[:] = dict.fromkeys(rows.classes)
+        unlisted = {label: count for label, count in self.labels.items() if rows.classes and label not in rows.classes}
+        for label, count in sorted(unlisted.items()):
+            has = counted(count, "box has", "boxes have")
+            rows.notes.append(f"{has} the label {shown(label)}, which <labels> does not list; it became a class")
         rows.notes += [self.finder.note()] if self.seen else []
-        rows.counted(self.skipped["empty"], "images have no box and do not say that they are done; not taken as done")
-        rows.counted(self.skipped["interpolated"], "boxes were interpolated by CVAT; they were read like drawn ones")
-        rows.counted(self.skipped["rotated"], "boxes are rotated; the upright box around each was taken")
+        rows.counted(
+            self.skipped["empty"],
+            "image has no box and does not say that it is done; not taken as done",
+            "images have no box and do not say that they are done; not taken as done",
+        )
+        rows.counted(
+            self.skipped["interpolated"],
+            "box was interpolated by CVAT; it was read like a drawn one",
+            "boxes were interpolated by CVAT; they were read like drawn ones",
+        )
+        rows.counted(
+            self.skipped["rotated"],
+            "box is rotated; the upright box around it was taken",
+            "boxes are rotated; the upright box around each was taken",
+        )
         shapes = ", ".join(f"{count} {name}" for name, count in self.skipped.items() if name in self.SHAPES)
         rows.notes += [f"only boxes are read; left out: {shapes}"] if shapes else []
-        rows.counted(len(rows.done), "slices count as done, because they say so or have boxes")
+        rows.counted(
+            len(rows.done),
+            "slice counts as done, because it says so or has boxes",
+            "slices count as done, because they say so or have boxes",
+        )
 
     def _refuse(self, *_: object) -> None:
         found = f"{self.path}: found in line {self.parser.CurrentLineNumber} a document type declaration"
@@ -157,6 +178,7 @@ class _Reader:
         else:
             raise InputError(f"found a box inside <{parent:.40}>, expected it inside an image or a track")
         self.rows.add(self.where, z, self._corners(attributes), label)
+        self.labels[label] += 1
         if silent:
             self.unsaid.add(z)
 

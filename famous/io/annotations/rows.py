@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from famous import boxes as box_table
 from famous.errors import InputError
 from famous.io.annotations.annotation import Annotations, Imported, check_class_name, merge_classes, shown
+from famous.io.annotations.text import counted
 
 SHOWN_ROWS = 20  # broken rows that a message names; the rest is counted
 WHOLE_PX = 0.05  # a corner this close to a whole pixel is one that was written with few digits
@@ -22,7 +23,10 @@ Corners = tuple[float, float, float, float]
 
 
 class Rows:
-    """The rows of one import, with those that are broken named one by one."""
+    """The rows of one import, with those that are broken named one by one.
+
+    `locate` puts the place of a broken row into words: a reader may look up there what is costly to know of every row.
+    """
 
     def __init__(self, source: Path, shape: tuple[int, int, int]) -> None:
         self.source = source
@@ -30,7 +34,8 @@ class Rows:
         self.notes: list[str] = []
         self.done: set[int] = set()
         self.classes: list[str] = []
-        self._broken: list[str] = []
+        self.locate: Callable[[str], str] = str
+        self._broken: list[tuple[str, str]] = []  # where, why
         self._where: list[str] = []
         self._z: list[int] = []
         self._corners: list[Corners] = []
@@ -54,7 +59,7 @@ class Rows:
 
     def broken(self, where: str, why: str) -> None:
         """Name a row that cannot be read."""
-        self._broken.append(f"{where}: {why}")
+        self._broken.append((where, why))
 
     @contextmanager
     def row(self, where: str) -> Iterator[None]:
@@ -64,20 +69,16 @@ class Rows:
         except InputError as error:
             self.broken(where, str(error))
 
-    def counted(self, count: int, what: str) -> None:
-        """Note that something happened to a number of things, if it happened to any."""
+    def counted(self, count: int, one: str, many: str) -> None:
+        """Note that something happened to one thing or to many, if it happened to any."""
         if count:
-            self.notes.append(f"{count} {what}")
+            self.notes.append(counted(count, one, many))
 
     def finish(self, classes: Sequence[str] | None = None) -> Imported:
         """Make whole boxes inside the slices of what was collected, or raise InputError naming every broken row."""
         corners = self._whole_boxes()
         if self._broken:
-            shown = "\n".join(f"  {line}" for line in self._broken[:SHOWN_ROWS])
-            more = len(self._broken) - SHOWN_ROWS
-            rest = f"\n  … and {more} more" if more > 0 else ""
-            rows = "1 broken row" if len(self._broken) == 1 else f"{len(self._broken)} broken rows"
-            raise InputError(f"{self.source}: {rows}, nothing was imported; mend or remove them:\n{shown}{rest}")
+            raise InputError(self._faults())
         columns = {
             "z": self._z,
             "class_name": self._class_name,
@@ -86,9 +87,22 @@ class Rows:
         }
         table = box_table.number(box_table.from_columns(columns))
         twice = int(table.duplicated(["z", "class_name", *box_table.CORNERS]).sum())
-        self.counted(twice, "boxes repeat another one exactly (same slice, class and corners); they were kept")
+        self.counted(
+            twice,
+            "box repeats another one exactly (same slice, class and corners); it was kept",
+            "boxes repeat another one exactly (same slice, class and corners); they were kept",
+        )
         found = merge_classes(classes or (), self.classes, sorted(set(self._class_name)))
         return Imported(Annotations(table, frozenset(self.done), found), self.notes)
+
+    def _faults(self) -> str:
+        """Name the broken rows in the order of file and line, each fault of a row once."""
+        faults = sorted(dict.fromkeys(self._broken), key=lambda fault: _by_number(fault[0]))
+        shown = "".join(f"\n  {self.locate(where)}: {why}" for where, why in faults[:SHOWN_ROWS])
+        rest = f"\n  … and {len(faults) - SHOWN_ROWS} more" if len(faults) > SHOWN_ROWS else ""
+        count = len({where for where, _ in faults})
+        rows, them = counted(count, "broken row"), "it" if count == 1 else "them"
+        return f"{self.source}: {rows}, nothing was imported; mend or remove {them}:{shown}{rest}"
 
     def _whole_boxes(self) -> NDArray[np.int64]:
         corners = np.array(self._corners, dtype=np.float64).reshape(-1, 4)
@@ -108,15 +122,23 @@ class Rows:
         if self._broken:
             return np.zeros((len(corners), 4), dtype=np.int64)
         clipped = np.clip(corners, 0, np.tile(size, 2))
-        self._count_boxes(np.abs(clipped - corners) > WHOLE_PX, "partly outside the slice were clipped at its edge")
+        self._count_boxes(np.abs(clipped - corners) > WHOLE_PX, "partly outside the slice", "clipped at its edge")
         fractional = np.abs(clipped - np.rint(clipped)) > WHOLE_PX
-        self._count_boxes(fractional, "with fractional corners were rounded to the nearest whole pixel")
+        self._count_boxes(fractional, "with fractional corners", "rounded to the nearest whole pixel")
         return to_whole(clipped)
 
-    def _count_boxes(self, corners: NDArray[np.bool_], what: str) -> None:
+    def _count_boxes(self, corners: NDArray[np.bool_], which: str, done: str) -> None:
         rows = np.flatnonzero(corners.any(axis=1))
-        if rows.size:
-            self.notes.append(f"{rows.size} boxes {what}; the first is {self._where[rows[0]]}")
+        if rows.size == 1:
+            self.notes.append(f"1 box {which} was {done}: {self._where[rows[0]]}")
+        elif rows.size:
+            self.notes.append(f"{rows.size:,} boxes {which} were {done}; the first is {self._where[rows[0]]}")
+
+
+def _by_number(where: str) -> list[tuple[str, int]]:
+    """Sort key that puts line 9 before line 10."""
+    parts = re.findall(r"([^0-9]*)([0-9]*)", where)
+    return [(text, int(digits or -1)) for text, digits in parts]
 
 
 def to_whole(corners: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,10 +1,15 @@
-"""What every writer shares: the order of boxes, numbers as text, what is lost."""
+"""Counts in words; and what every writer shares: the order of boxes, numbers as text, what is lost."""
 
 import numpy as np
 import pandas as pd
 
 from famous import boxes as box_table
 from famous.io.annotations.annotation import Annotations
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Say how many there are: `1 box`, `1,200 boxes`; without `many` the plural takes an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def sorted_boxes(annotations: Annotations, *, scored: bool) -> pd.DataFrame:
@@ -21,7 +26,10 @@ def score_text(score: float) -> str:
 def scores_note(annotations: Annotations, format_name: str) -> list[str]:
     """Say it where scores are lost."""
     lost = int((annotations.boxes["score"] != 1).sum())
-    return [f"{format_name} holds no scores: those of {lost} boxes were left out"] if lost else []
+    if not lost:
+        return []
+    those = "that of 1 box was" if lost == 1 else f"those of {lost:,} boxes were"
+    return [f"{format_name} holds no scores: {those} left out"]
 
 
 def done_note(annotations: Annotations, how: str) -> list[str]:

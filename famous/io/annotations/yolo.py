@@ -15,7 +15,7 @@ from famous.io.annotations import csv as csv_tables
 from famous.io.annotations.annotation import Annotations, check_class_name
 from famous.io.annotations.rows import Rows, number, read_text, whole
 from famous.io.annotations.slices import SliceFinder
-from famous.io.annotations.text import done_note, scores_note, sorted_boxes
+from famous.io.annotations.text import counted, done_note, scores_note, sorted_boxes
 
 LISTS = ("train.txt", "test.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt")  # of images
 CLASS_LISTS = ("classes.txt", "_darknet.labels")
@@ -47,7 +47,11 @@ def read(path: Path, rows: Rows, finder: SliceFinder, classes: Sequence[str] | N
             if marks.get(z, True):
                 rows.done.add(z)
             _read_labels(file, place, z, names, rows)
-    rows.counted(len(rows.done), "slices count as done, because they have a label file (also an empty one)")
+    rows.counted(
+        len(rows.done),
+        "slice counts as done, because it has a label file (also an empty one)",
+        "slices count as done, because they have a label file (also an empty one)",
+    )
 
 
 def write(path: Path, annotations: Annotations, finder: SliceFinder, *, mark: bool) -> list[str]:
@@ -62,8 +66,8 @@ def write(path: Path, annotations: Annotations, finder: SliceFinder, *, mark: bo
     stale += sorted(file.name for file in label_files(labels) if file.name not in texts and file.parent == labels)
     if stale:
         raise InputError(
-            f"{path}: found {len(stale)} label files of another export ({', '.join(stale[:5])}), which would be read "
-            "with this one; expected an empty folder or the same slices"
+            f"{path}: found {counted(len(stale), 'label file')} of another export ({', '.join(stale[:5])}), "
+            "which would be read with this one; expected an empty folder or the same slices"
         )
     for name, text in texts.items():
         write_text(labels / name, text)
@@ -178,7 +182,8 @@ def _read_label(cells: list[str], place: str, z: int, names: Sequence[str], rows
     if len(cells) not in (5, 6):
         outline = ", an outline? Only boxes are read" if len(cells) > 6 and len(cells) % 2 else ""
         raise InputError(
-            f"found {len(cells)} columns{outline}; expected 5: class index, centre x, centre y, width, height"
+            f"found {counted(len(cells), 'column')}{outline}; "
+            "expected 5: class index, centre x, centre y, width, height"
         )
     index = whole(cells[0], "class index")
     if not 0 <= index < len(names):
