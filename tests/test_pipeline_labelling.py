@@ -291,7 +291,7 @@ def test_boxes_too_small_for_the_page_are_left_out_with_a_word(project):
     table = b"z,y0,x0,y1,x1,class_name\n3,0,0,2,50,mito\n3,5,5,8,8,mito\n"
     found = import_upload(project, "boxes.csv", table)
     assert corners(found.annotations.boxes) == [(5, 5, 8, 8, "mito")]
-    assert any("1 boxes have a side under 3 px" in note for note in found.notes)
+    assert any("left out: 1 box with a side under 3 px" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

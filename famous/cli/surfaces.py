@@ -9,7 +9,6 @@ import typer
 
 from famous.cli import options
 from famous.cli.console import Answer, count, err, note
-from famous.io.annotations.text import counted
 from famous.progress import Bars
 
 if TYPE_CHECKING:
@@ -178,6 +177,8 @@ def mesh(
     with Bars(err) as bars:
         session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
         if out is not None:
+            from famous.io.annotations.text import counted
+
             made = _work_apart(out, source, replace(apart, kind=kind or "ply"), knobs, session)
             lines = (f"{counted(len(made.table), 'mesh', 'meshes')} in {out}",)
             answer = Answer({"out": out, "meshes": len(made.table), **_summary(made), "files": made.files}, lines)

@@ -18,6 +18,7 @@ from famous.annotate.jobs import TrainingJob
 from famous.detect import Detector, detect_slice
 from famous.errors import FamousError, InputError, MissingError
 from famous.io.annotations import Annotations, Imported, read_boxes, write_boxes
+from famous.io.annotations.text import counted
 from famous.io.archives import is_zip, pack, unpack
 from famous.pipeline import background, detect
 from famous.pipeline.manifest import file_hash
@@ -333,6 +334,6 @@ def _as_drawn(boxes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep what the page can hold of imported boxes, and say what it cannot."""
     sides = np.minimum(boxes["y1"] - boxes["y0"], boxes["x1"] - boxes["x0"])
     small, scored = int((sides < SMALLEST_PX).sum()), int((boxes["score"] != 1).sum())
-    notes = [f"{small} boxes have a side under {SMALLEST_PX} px and were left out"] if small else []
+    notes = [f"left out: {counted(small, 'box', 'boxes')} with a side under {SMALLEST_PX} px"] if small else []
     notes += [f"{scored} boxes have a score, which is not kept: a box of the labelling is true"] if scored else []
     return box_table.number(boxes[sides >= SMALLEST_PX].assign(score=np.float32(1))), notes
