@@ -286,7 +286,8 @@ def test_info_says_what_comes_next_and_what_is_unknown(tmp_path):
     tifffile.imwrite(tmp_path / "bare.tif", np.zeros((2, 8, 8), dtype=np.uint8))
     bare = open_project(str(tmp_path / "bare.tif"), Choices(save=False))
     found = gather(bare)
-    assert found["voxel_size_nm"] is found["extent_um"] is found["next"] is None
+    assert found["voxel_size_nm"] is found["extent_um"] is None
+    assert "--voxel-size" in found["next"]
     assert "--voxel-size" in describe(bare, found)["voxel size"]
 
 
