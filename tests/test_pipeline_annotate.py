@@ -342,6 +342,18 @@ def test_the_end_waits_for_a_model_that_is_being_opened_and_none_is_opened_after
     assert not [thread for thread in threading.enumerate() if thread.name == "famous model"]
 
 
+def test_a_model_that_is_being_opened_is_told_apart_from_none(project, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr("famous.pipeline.labelling.Proposer.model", lambda proposer: go_on.wait(60) and None)
+    laid = make_desk(project)
+    assert not laid.is_opening()
+    laid.model()
+    assert laid.is_opening()
+    go_on.set()
+    laid.close()
+    assert not laid.is_opening()
+
+
 def test_the_command_serves_until_ctrl_c_and_goes_on_where_it_was(stack):
     """One page through two kills: every edit that was answered is there, at the same address."""
     process, told = start(stack)
