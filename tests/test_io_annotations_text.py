@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from famous import boxes
 from famous.io.annotations import Annotations
-from famous.io.annotations.text import counted, done_note, score_text, scores_note, sorted_boxes
+from famous.io.annotations.text import done_note, score_text, scores_note, sorted_boxes
 
 
 def labelling(rows, done=()):
@@ -67,12 +67,6 @@ def test_a_score_reads_back_as_the_same_float32(score):
 @pytest.mark.parametrize(("score", "text"), [(1.0, "1.0"), (0.1, "0.1"), (np.float32(1 / 3), "0.33333334"), (0, "0.0")])
 def test_a_score_has_the_fewest_digits(score, text):
     assert score_text(score) == text
-
-
-@pytest.mark.parametrize(("count", "said"), [(0, "0 boxes"), (1, "1 box"), (2, "2 boxes"), (1200, "1,200 boxes")])
-def test_things_are_counted_in_words(count, said):
-    assert counted(count, "box", "boxes") == said
-    assert counted(count, "slice") == said.replace("boxes", "slices").replace("box", "slice")
 
 
 def test_lost_scores_are_counted():

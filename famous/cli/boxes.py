@@ -7,6 +7,7 @@ import typer
 
 from famous.cli import options
 from famous.cli.console import Answer, count, note
+from famous.words import counted
 
 if TYPE_CHECKING:
     from famous.io.annotations import Annotations
@@ -41,7 +42,6 @@ def boxes_import(
     Example: famous boxes import cell.tif labels/ --format yolo
     """
     from famous.io.annotations import files_of
-    from famous.io.annotations.text import counted
     from famous.pipeline.annotations import import_boxes
 
     project = options.Common(folder=folder).open(stack)

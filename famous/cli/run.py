@@ -10,6 +10,7 @@ from famous.cli import options
 from famous.cli.console import Answer, count, err
 from famous.cli.referee import show_ranking
 from famous.progress import Bars, as_duration
+from famous.words import counted
 
 if TYPE_CHECKING:
     from famous.pipeline.project import Project
@@ -65,8 +66,6 @@ def run(
 
 
 def _answer(project: "Project", outcome: "Outcome") -> Answer:
-    from famous.io.annotations.text import counted
-
     counts = count(outcome.instances["class"])
     named = ", ".join(f"{number} {name}" for name, number in counts.items())
     return Answer(

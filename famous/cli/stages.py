@@ -11,6 +11,7 @@ from famous.cli import options, surfaces
 from famous.cli.console import Answer, count, err
 from famous.cli.referee import show_ranking
 from famous.progress import Bars
+from famous.words import counted
 
 if TYPE_CHECKING:
     from famous.pipeline.project import Project
@@ -88,7 +89,6 @@ def _add_stage(app: typer.Typer, name: str, describe: str, work: Callable[["Proj
 
 
 def _detect(project: "Project", session: "Session") -> Answer:
-    from famous.io.annotations.text import counted
     from famous.pipeline.detect import nothing_found_hints, run_detect
 
     boxes = run_detect(project, session)
@@ -105,7 +105,6 @@ def _detect(project: "Project", session: "Session") -> Answer:
 
 
 def _extract(project: "Project", session: "Session") -> Answer:
-    from famous.io.annotations.text import counted
     from famous.pipeline.extract import run_extract
 
     boxes = run_extract(project, session)
@@ -123,7 +122,6 @@ def _extract(project: "Project", session: "Session") -> Answer:
 
 
 def _link(project: "Project", session: "Session") -> Answer:
-    from famous.io.annotations.text import counted
     from famous.pipeline.link import run_link
 
     boxes = run_link(project, session)
@@ -167,7 +165,6 @@ def export(
 
     Example: famous export cell.tif --format stl
     """
-    from famous.io.annotations.text import counted
     from famous.io.blend import RenderParams
     from famous.pipeline.export import Place, export_levels, render, require_free
     from famous.pipeline.export import export as export_run

@@ -10,6 +10,7 @@ import typer
 from famous.cli import options
 from famous.cli.console import Answer, count, err, note
 from famous.progress import Bars
+from famous.words import counted
 
 if TYPE_CHECKING:
     from famous.config import Config, MeshConfig
@@ -177,8 +178,6 @@ def mesh(
     with Bars(err) as bars:
         session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
         if out is not None:
-            from famous.io.annotations.text import counted
-
             made = _work_apart(out, source, replace(apart, kind=kind or "ply"), knobs, session)
             lines = (f"{counted(len(made.table), 'mesh', 'meshes')} in {out}",)
             answer = Answer({"out": out, "meshes": len(made.table), **_summary(made), "files": made.files}, lines)

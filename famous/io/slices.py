@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from famous.errors import InputError
 from famous.io import pictures, tiffs
-from famous.io.annotations.text import counted
 from famous.io.sources import FileVolume, Source, naming, without_channels
+from famous.words import counted
 
 #: Names that lie about beside slices: of systems, and of programs that draw boxes.
 _BYSTANDERS = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.io.grids import OBJECT
 from famous.io.tables import read_csv
+from famous.labels import as_runs
 from famous.pieces import find_pieces
 from famous.stack import LazyVolume
 
@@ -108,7 +109,7 @@ def by_names(
             volumes[name] = _pieces(name, kept, values[0], ignore, notes)
         else:
             volumes[name] = PickedVolume(kept, [*values, *([] if ignore is None else [ignore])])
-    unnamed = sorted(_ids_of(kept) - {*names, 0, ignore})
+    unnamed = sorted(_ids_of(kept) - {*names, ignore})
     if unnamed:
         shown = ", ".join(map(str, unnamed[:_MOST_SHOWN])) + (" …" if len(unnamed) > _MOST_SHOWN else "")
         ids, are = ("id", "is") if len(unnamed) == 1 else ("ids", "are")
@@ -153,12 +154,10 @@ def _only_value(volume: LazyVolume, ignore: int | None) -> int | None:
 
 
 def _ids_of(volume: LazyVolume) -> set[int]:
-    """Find all values of a volume; of each row only where it changes."""
+    """Find all ids of a volume."""
     found: set[int] = set()
     for z in range(volume.shape[0]):
-        flat = np.asarray(volume[z]).ravel()
-        turns = np.append(True, flat[1:] != flat[:-1])[: flat.size]
-        found.update(np.unique(flat[turns]).tolist())
+        found.update(np.unique(as_runs(np.asarray(volume[z])).ids).tolist())
     return found
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 from famous.annotate.state import SMALLEST
 from famous.errors import InputError
 from famous.io.annotations import Annotations, files_of, read_boxes, write_boxes
-from famous.io.annotations.text import counted
 from famous.pipeline.project import Project
 from famous.pipeline.train import read_annotations
+from famous.words import counted
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 
 from famous.detect import detect_slice, detected_slices
-from famous.io.annotations.text import counted
 from famous.io.tables import read_parquet
 from famous.pipeline import detect, extract, link, manifest, train
 from famous.pipeline.manifest import peak_memory_mb
@@ -17,6 +16,7 @@ from famous.pipeline.mesh import measure_stage, mesh_stage
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage
 from famous.stack import slabs
+from famous.words import counted
 
 #: The stages that every run has.
 AFTER_TRAINING = manifest.ORDER[1:]

@@ -5,12 +5,12 @@ import shlex
 from typing import Any
 
 from famous.errors import InputError
-from famous.io.annotations.text import counted
 from famous.pipeline import manifest
 from famous.pipeline.mesh import measure_stage
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.train import read_annotations
 from famous.voxels import NM_PER_UM
+from famous.words import counted
 from famous.yolo.card import FILE_NAME, metric_lines, read_card
 
 

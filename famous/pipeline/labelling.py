@@ -15,10 +15,10 @@ import pandas as pd
 from famous import boxes as box_table
 from famous.annotate.adviser import Adviser, Eyes
 from famous.annotate.jobs import TrainingJob
+from famous.annotate.state import SMALLEST
 from famous.detect import Detector, detect_slice
 from famous.errors import FamousError, InputError, MissingError
 from famous.io.annotations import Annotations, Imported, read_boxes, write_boxes
-from famous.io.annotations.text import counted
 from famous.io.archives import is_zip, pack, unpack
 from famous.pipeline import background, detect
 from famous.pipeline.manifest import file_hash
@@ -26,11 +26,11 @@ from famous.pipeline.project import Project
 from famous.report.colours import usual_name
 from famous.scratch import scratch_folder
 from famous.stack import slabs
+from famous.words import counted
 
 LOWEST = 0.05  # score down to which boxes are proposed; the page shows those above its own threshold
 SAME_IOU = 0.5  # boxes that overlap this much are one, where two classes of the model are one of the stack
 HELD = 256  # slices whose boxes are remembered
-SMALLEST_PX = 3  # side of a box that the page can hold
 LABEL_FILES = (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".names", ".data", ".labels")
 Key = tuple[Any, ...]
 
@@ -333,7 +333,7 @@ def _without(text: str, place: Path) -> str:
 def _as_drawn(boxes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep what the page can hold of imported boxes, and say what it cannot."""
     sides = np.minimum(boxes["y1"] - boxes["y0"], boxes["x1"] - boxes["x0"])
-    small, scored = int((sides < SMALLEST_PX).sum()), int((boxes["score"] != 1).sum())
-    notes = [f"left out: {counted(small, 'box', 'boxes')} with a side under {SMALLEST_PX} px"] if small else []
+    small, scored = int((sides < SMALLEST).sum()), int((boxes["score"] != 1).sum())
+    notes = [f"left out: {counted(small, 'box', 'boxes')} with a side under {SMALLEST} px"] if small else []
     notes += [f"{scored} boxes have a score, which is not kept: a box of the labelling is true"] if scored else []
-    return box_table.number(boxes[sides >= SMALLEST_PX].assign(score=np.float32(1))), notes
+    return box_table.number(boxes[sides >= SMALLEST].assign(score=np.float32(1))), notes

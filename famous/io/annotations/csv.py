@@ -16,7 +16,8 @@ from famous.errors import InputError
 from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Rows, check_slice, number, read_text, whole
-from famous.io.annotations.text import counted, score_text, sorted_boxes
+from famous.io.annotations.text import score_text, sorted_boxes
+from famous.words import counted
 
 BOX_COLUMNS = ("z", "y0", "x0", "y1", "x1", "class_name")
 YES = ("1", "1.0", "true", "yes", "done", "x")

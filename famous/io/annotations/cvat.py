@@ -16,8 +16,9 @@ from famous.files import write_text
 from famous.io.annotations.annotation import Annotations, check_class_name, shown
 from famous.io.annotations.rows import Corners, Rows, check_size, check_slice, number, whole
 from famous.io.annotations.slices import SliceFinder
-from famous.io.annotations.text import counted, done_note, scores_note, sorted_boxes
+from famous.io.annotations.text import done_note, scores_note, sorted_boxes
 from famous.io.tables import read_bytes
+from famous.words import counted
 
 Attributes = dict[str, str]
 

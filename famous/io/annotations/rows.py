@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from famous import boxes as box_table
 from famous.errors import InputError
 from famous.io.annotations.annotation import Annotations, Imported, check_class_name, merge_classes, shown
-from famous.io.annotations.text import counted
+from famous.words import counted
 
 SHOWN_ROWS = 20  # broken rows that a message names; the rest is counted
 WHOLE_PX = 0.05  # a corner this close to a whole pixel is one that was written with few digits

@@ -1,15 +1,10 @@
-"""Counts in words; and what every writer shares: the order of boxes, numbers as text, what is lost."""
+"""What every writer shares: the order of boxes, numbers as text, what is lost."""
 
 import numpy as np
 import pandas as pd
 
 from famous import boxes as box_table
 from famous.io.annotations.annotation import Annotations
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Say how many there are: `1 box`, `1,200 boxes`; without `many` the plural takes an s."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def sorted_boxes(annotations: Annotations, *, scored: bool) -> pd.DataFrame:

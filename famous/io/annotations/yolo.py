@@ -15,7 +15,8 @@ from famous.io.annotations import csv as csv_tables
 from famous.io.annotations.annotation import Annotations, check_class_name
 from famous.io.annotations.rows import Rows, number, read_text, whole
 from famous.io.annotations.slices import SliceFinder
-from famous.io.annotations.text import counted, done_note, scores_note, sorted_boxes
+from famous.io.annotations.text import done_note, scores_note, sorted_boxes
+from famous.words import counted
 
 LISTS = ("train.txt", "test.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt")  # of images
 CLASS_LISTS = ("classes.txt", "_darknet.labels")
