@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from markupsafe import escape
 
 from famous.compare.comparison import COLUMNS
 from famous.compare.uncertainty import BootstrapParams
@@ -104,6 +105,18 @@ def test_the_facts_tell_how_to_repeat_it(made):
     assert {"famous", "python", "numpy", "scipy"} <= set(facts["versions"])
     assert any("paper" in note for note in facts["notes"])
     assert len(facts["verdicts"]) == 2
+
+
+def test_the_report_tells_each_note_once(tmp_path):
+    labels = sources()["M1"]["mito"]
+    first, second = (str(write_labels(tmp_path / name, labels)) for name in ("a.tif", "b.tif"))
+    (tmp_path / "ids.csv").write_text("id,class\n1,mito\n2,mito\n")
+    asked = Asked((first, second), class_table=tmp_path / "ids.csv")
+    made = run_compare(asked, Output(tmp_path / "report"), Session(Silent()))
+    assert all(source.notes for source in made.comparison.sources)
+    html = (made.folder / REPORT).read_text(encoding="utf-8")
+    told = [f"<li>{escape(note)}</li>" for note in made.comparison.notes]
+    assert [html.count(line) for line in told] == [1] * len(told)
 
 
 def test_it_is_not_done_again_over_what_is_there(run, made, quick):
