@@ -127,6 +127,10 @@ class Mesh:
         if self.is_empty:
             return Topology(0, 0, 0)
         parts, part = self._parts()
+        if parts == 1:
+            outward = self.volume_nm3 > 0
+            handles = 1 - (len(self.vertices) - len(self.faces) // 2) // 2  # a closed surface has 3 edges to 2 faces
+            return Topology(int(outward), handles, int(not outward))
         used = np.zeros(len(self.vertices), dtype=np.bool_)
         used[self.faces] = True
         corners = np.bincount(part[used], minlength=parts)
@@ -138,7 +142,7 @@ class Mesh:
             volume += np.bincount(of_face, np.einsum("ij,ij->j", a, cross(b, c)), minlength=parts)
             first += a.shape[1]
         real = faces > 0
-        euler = corners - faces // 2  # a closed surface has 3 edges to 2 faces
+        euler = corners - faces // 2
         return Topology(
             int(np.count_nonzero(real & (volume > 0))),
             int((1 - euler[real] // 2).sum()),

@@ -9,14 +9,11 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
-from famous.cores import usable_cores
 from famous.errors import FamousError, InputError, MissingError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-
-MAX_THREADS = 4  # more of them wait for Python's lock more than they work
 
 
 class SerialExecutor(Executor):
@@ -85,11 +82,6 @@ def _dask_executor(scheduler: str) -> Iterator[Executor]:
         raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error
     with client:
         yield client.get_executor()
-
-
-def usable_threads() -> int:
-    """How many threads of this process can work at a time: its cores, `MAX_THREADS` at most."""
-    return min(usable_cores(), MAX_THREADS)
 
 
 class Room:

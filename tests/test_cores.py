@@ -1,7 +1,7 @@
 import os
 
 from famous import cores
-from famous.cores import threads, usable_cores
+from famous.cores import MAX_THREADS, threads, usable_cores, usable_threads
 
 
 def test_there_is_a_core_and_no_more_than_the_machine_has():
@@ -25,3 +25,9 @@ def test_threads_follow_the_variable(monkeypatch):
     for nothing in ("none", "0", "-2", ""):
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert threads() == usable_cores()
+
+
+def test_at_least_one_thread_and_not_too_many(monkeypatch):
+    assert 1 <= usable_threads() <= MAX_THREADS
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    assert usable_threads() == MAX_THREADS

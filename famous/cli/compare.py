@@ -132,8 +132,8 @@ def compare(
     Example: famous compare cell.tif --truth expert1.tif --truth expert2.tif
     """
     known, part = _slices(slices), _region(region)
+    from famous.cores import usable_threads
     from famous.io.truths import Placing
-    from famous.parallel import usable_threads
     from famous.pipeline.compare import Output, run_compare
     from famous.pipeline.compare_sources import Asked
     from famous.voxels import VoxelSize

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from famous.cores import usable_threads
 from famous.errors import InputError
 from famous.files import sweep_partials
 from famous.memory import give_memory_back
-from famous.parallel import map_in_order, open_executor, usable_threads
+from famous.parallel import map_in_order, open_executor
 from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
 from famous.pipeline.project import Project

@@ -8,7 +8,6 @@ an instance of any length takes no more memory than its mesh.
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from famous.errors import ConfigError, InputError
 from famous.masks import Body, Mask, find_body
 from famous.mesh import Mesh
-from famous.surface.marching import Piece, Seams, Slab, march
+from famous.surface.marching import Piece, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
 from famous.surface.simplify import simplify
 from famous.topology import Topology, count_topology
@@ -118,7 +117,7 @@ def _surface(
         return mesh
     solid = field.with_solid()  # what the blur pushed over the level goes back
     again = _keep_volume(solid, replace(guess, level=cut.level), params.volume_tolerance)
-    if not again.is_closed:
+    if again.is_empty:
         return mesh
     return min(mesh, _mesh(again, solid, params), key=lambda made: made.topology.distance(wanted))
 
@@ -151,13 +150,10 @@ class _Cut:
         pieces = list(march((slab.faithful(level) for slab in field), level, apart=guess.top * APART))
         return cls(pieces, level, sum(piece.volume for piece in pieces) / guess.target - 1.0)
 
-    @cached_property
-    def is_closed(self) -> bool:
-        """Whether there are faces, and no edge is open or shared by more than two of them."""
-        seams = Seams()
-        for piece in self.pieces:
-            seams.add(piece)
-        return seams.are_closed and any(len(piece.faces) for piece in self.pieces)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no face; those that there are close."""
+        return not any(len(piece.faces) for piece in self.pieces)
 
     def join(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Put the pieces, which know each other's vertices, together; they are used up."""
@@ -201,7 +197,7 @@ def _keep_volume(field: Iterable[Slab], guess: _Guess, tolerance: float) -> _Cut
     """Cut the field at the level whose mesh has the target volume.
 
     The slope tells how to correct the first guess; from there on it is regula falsi (Illinois). Where no level will do,
-    as with a handful of voxels, the nearest mesh that closes is returned.
+    as with a handful of voxels, the nearest mesh that has faces is returned.
     """
     low, high = 0.0, guess.top  # the volume falls while the level rises, from that of the padded crop to 0
     low_error, high_error, level = guess.excess, -1.0, guess.level
@@ -210,7 +206,7 @@ def _keep_volume(field: Iterable[Slab], guess: _Guess, tolerance: float) -> _Cut
     for _ in range(ROUNDS):
         level = min(max(level, guess.top * EDGE), guess.top * (1 - EDGE))
         cut = _Cut.at(field, level, guess)
-        if abs(cut.error) <= tolerance and cut.is_closed:
+        if abs(cut.error) <= tolerance and not cut.is_empty:
             return cut
         cut.pieces.clear()  # before the next are made
         tried.append((abs(cut.error), level))
@@ -225,7 +221,7 @@ def _keep_volume(field: Iterable[Slab], guess: _Guess, tolerance: float) -> _Cut
         side = 1 if cut.error > 0 else -1
     for _, level in sorted(tried):
         cut = _Cut.at(field, level, guess)
-        if cut.is_closed:
+        if not cut.is_empty:
             break
     return cut
 

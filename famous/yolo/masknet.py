@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.cores import threads
+from famous.cores import threads, usable_threads
 from famous.errors import InputError, MissingError
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, RecipeParams, make_extractor
 from famous.extract.crops import SIDE_PX
@@ -115,7 +115,7 @@ class OpenVinoMaskNet:
         core = import_openvino().Core()
         options: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads(),
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": min(threads(), usable_threads()),  # a stage's threads ask at a time, each with its share
             "INFERENCE_PRECISION_HINT": _precision(core),
             "ENABLE_CPU_PINNING": False,  # pinned threads wait for the stage's own ones
         }
