@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import trimesh
 import zarr
+from PIL import Image
 
 from famous.config import read
 from famous.io.meshes import read_mesh
@@ -230,8 +231,31 @@ def test_what_goes_with_out_only_is_refused_without(tmp_path, options):
 
 
 def test_what_a_run_only_has_is_refused(tmp_path):
-    call("mesh", write_tiff(tmp_path), *VOXELS, "--out", tmp_path / "o", "--keep-steps", code=2)
     call("measure", write_tiff(tmp_path), "--method", "auto", code=2)
+
+
+def test_steps_of_the_shrinkwrap_need_no_run(tmp_path):
+    arguments = ("mesh", write_tiff(tmp_path), *VOXELS, "--out", tmp_path / "o")
+    assert "no steps" in str(call(*arguments, "--keep-steps", code=1).exception)
+    assert not (tmp_path / "o").exists()
+    answer = call_json(*arguments, "--method", "shrinkwrap", "--keep-steps", "--class", "endosome")
+    steps = [Path(file) for file in answer["files"] if "steps" in Path(file).parts]
+    assert len(steps) == 16
+    assert {path.parent.name for path in steps} == {"endosome_00003", "endosome_00041"}
+    for last in steps[7::8]:
+        assert np.array_equal(read_mesh(last).vertices, read_mesh(tmp_path / "o" / f"{last.parent.name}.ply").vertices)
+    assert "16 steps in" in call(*arguments, "--method", "shrinkwrap", "--keep-steps", "--overwrite").stdout
+
+
+def test_steps_of_one_object_are_drawn_without_a_run(tmp_path):
+    arguments = ("mesh", write_tiff(tmp_path), *VOXELS, "--out", tmp_path / "o", "--show-steps")
+    assert "no instance 4, expected one of 2 ids, 3 … 41" in str(call(*arguments, 4, code=1).exception)
+    assert not (tmp_path / "o").exists()
+    answer = call_json(*arguments, 41)
+    with Image.open(answer["files"][0]) as picture:
+        assert picture.size[0] > 1900
+    assert "is there already" in str(call(*arguments, 41, code=1).exception)
+    call(*arguments, 41, "--overwrite")
 
 
 def test_what_is_there_is_replaced_only_when_asked(tmp_path):

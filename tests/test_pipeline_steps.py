@@ -27,7 +27,8 @@ def test_every_step_of_an_instance_is_written(done, tmp_path):
     extent = mesh_stage(project)[1][0]
     files = write_steps(tmp_path / "steps", trace_instance(project, extent), extent)
     assert [path.name for path in files] == [f"{n}_{name}.ply" for n, name in enumerate(STEPS, 1)]
-    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == [path.name for path in files]
+    assert {path.parent for path in files} == {tmp_path / "steps" / extent.class_name.replace(" ", "_") / extent.name}
+    assert sorted(path.name for path in files[0].parent.iterdir()) == [path.name for path in files]
     assert read_mesh(files[-1]).is_watertight
 
 

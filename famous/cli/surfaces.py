@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from famous.pipeline.project import Project
     from famous.pipeline.stage import Session
     from famous.pipeline.sweep import Labels
-    from famous.pipeline.volume import Made
+    from famous.pipeline.volume import Made, Wish
 
 Method = Literal["isosurface", "shrinkwrap", "auto"]
 MeshFormat = Literal["ply", "stl", "obj", "glb"]
@@ -87,6 +87,7 @@ class Apart:
     overwrite: bool
     kind: MeshFormat | None = None
     inside: str | None = None
+    keep_steps: bool = False
 
     def check(self) -> None:
         """Refuse what goes with --out only."""
@@ -173,14 +174,22 @@ def mesh(
         Apart(out, class_name, split, minimum_voxels, overwrite, kind),
     )
     apart.check()
-    if out is not None and (keep_steps or show_steps is not None):
-        raise typer.BadParameter("is of a run: leave out --out", param_hint="--keep-steps, --show-steps")
     with Bars(err) as bars:
         session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
-        if out is not None:
-            made = _work_apart(out, source, replace(apart, kind=kind or "ply"), knobs, session)
-            lines = (f"{counted(len(made.table), 'mesh', 'meshes')} in {out}",)
-            answer = Answer({"out": out, "meshes": len(made.table), **_summary(made), "files": made.files}, lines)
+        apart = replace(apart, kind=kind or "ply", keep_steps=keep_steps)
+        if out is not None and show_steps is not None:
+            from famous.pipeline import volume
+
+            picture = volume.show_steps(*_wish_apart(out, source, apart, knobs), show_steps, session)
+            answer = Answer({"out": out, "files": [picture]}, (str(picture),))
+        elif out is not None:
+            made = _work_apart(out, source, apart, knobs, session)
+            lines = [f"{counted(len(made.table), 'mesh', 'meshes')} in {out}"]
+            if keep_steps:
+                lines.append(f"{len(made.steps):,} steps in {out / 'steps'}")
+            files = [*made.files, *made.steps]
+            data = {"out": out, "meshes": len(made.table), **_summary(made), "files": files}
+            answer = Answer(data, tuple(lines))
         elif show_steps is not None:
             from famous.pipeline import steps
 
@@ -199,7 +208,7 @@ def _mesh_run(project: "Project", session: "Session", keep_steps: bool) -> Answe
     meshes = run_mesh(project, session)
     kept = steps.keep_steps(project, session) if keep_steps else []
     data = {"folder": project.folder, "meshes": len(meshes), "files": [*meshes, *kept]}
-    lines = [f"{len(meshes):,} meshes in {project.meshes}"]
+    lines = [f"{counted(len(meshes), 'mesh', 'meshes')} in {project.meshes}"]
     if keep_steps:
         lines.append(f"{len(kept):,} steps in {steps.steps_folder(project)}")
     return Answer(data, tuple(lines))
@@ -279,6 +288,15 @@ def _work_apart(
     """Mesh and measure what needs no run, or leaves it alone."""
     from famous.pipeline import volume
 
+    return volume.work_on(*_wish_apart(out, source, apart, knobs, everything=everything), session)
+
+
+def _wish_apart(
+    out: Path, source: Source, apart: Apart, knobs: Knobs, *, everything: bool = False
+) -> "tuple[list[Labels], Wish]":
+    """Open the labels, and say what is to be made of them."""
+    from famous.pipeline import volume
+
     config, volumes = _open_apart(source, apart)
     inside = _open_inside(source, apart, config, volumes)
     wish = volume.Wish(
@@ -290,8 +308,9 @@ def _work_apart(
         minimum_voxels=apart.minimum_voxels,
         overwrite=apart.overwrite,
         inside=inside,
+        keep_steps=apart.keep_steps,
     )
-    return volume.work_on(volumes, wish, session)
+    return volumes, wish
 
 
 def _open_inside(source: Source, apart: Apart, config: "Config", volumes: "list[Labels]") -> "Mapping[str, Labels]":

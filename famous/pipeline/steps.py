@@ -1,6 +1,8 @@
-"""The steps of the shrink-wrap of a run's instances: as files, or as a picture."""
+"""The steps of the shrink-wrap of instances: as files, or as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from famous.config import MeshConfig
 from famous.errors import InputError
@@ -14,7 +16,7 @@ from famous.pipeline.project import Project
 from famous.pipeline.stage import Session
 from famous.report.colours import class_colours
 from famous.report.steps import draw_steps
-from famous.surface.shrinkwrap import Step, trace
+from famous.surface.shrinkwrap import STEPS, Step, trace
 
 
 def steps_folder(project: Project) -> Path:
@@ -31,20 +33,30 @@ def keep_steps(project: Project, session: Session) -> list[Path]:
         If linking is not done, or no class is meshed by the shrink-wrap.
     """
     listed = mesh_stage(project)[1]
-    wrapped = [extent for extent in listed if project.config.mesh_of(extent.class_name).method != "isosurface"]
+    wrapped = [extent for extent in listed if has_steps(project.config.mesh_of(extent.class_name))]
     if listed and not wrapped:
-        raise InputError(
-            "--keep-steps: found the method isosurface, which has no steps; expected the shrink-wrap: say --method "
-            "shrinkwrap, or mesh: {method: shrinkwrap} in the configuration"
-        )
+        refuse_steps()
     session.reporter.begin("steps", len(wrapped))
     written: list[Path] = []
     for extent in wrapped:
         steps = trace_instance(project, extent)
-        written += write_steps(steps_folder(project) / slug(extent.class_name) / extent.name, steps, extent)
+        written += write_steps(steps_folder(project), steps, extent)
         session.reporter.advance(1)
     session.reporter.end("steps", f"{len(written):,} files in {steps_folder(project)}")
     return written
+
+
+def has_steps(config: MeshConfig) -> bool:
+    """Whether a class is meshed by the shrink-wrap, or may be."""
+    return config.method != "isosurface"
+
+
+def refuse_steps() -> NoReturn:
+    """Say that there are no steps to keep."""
+    raise InputError(
+        "--keep-steps: found the method isosurface, which has no steps; expected the shrink-wrap: say --method "
+        "shrinkwrap, or mesh: {method: shrinkwrap} in the configuration"
+    )
 
 
 def show_steps(project: Project, instance: int) -> Path:
@@ -56,17 +68,23 @@ def show_steps(project: Project, instance: int) -> Path:
         If linking is not done, or there is no such instance.
     """
     listed = mesh_stage(project)[1]
-    chosen = next((extent for extent in listed if extent.instance == instance), None)
-    if chosen is None:
-        ids = [extent.instance for extent in listed]
-        known = f"one of {len(ids):,} ids, {min(ids)} … {max(ids)}" if ids else "a run with instances"
-        raise InputError(f"--show-steps: found no instance {instance}, expected {known}; see {project.instances.name}")
+    chosen = choose(listed, instance)
     names = list(dict.fromkeys([*project.config.classes, *(extent.class_name for extent in listed)]))
     colours = class_colours(names, {name: entry.color for name, entry in project.config.classes.items()})
     path = steps_folder(project) / f"{chosen.name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     steps = trace_instance(project, chosen)
     return draw_steps(path, steps, colour=colours[chosen.class_name], title=chosen.name)
+
+
+def choose(listed: Sequence[Extent], instance: int) -> Extent:
+    """Find an instance by its id; InputError where there is none of it."""
+    chosen = next((extent for extent in listed if extent.instance == instance), None)
+    if chosen is None:
+        ids = [extent.instance for extent in listed]
+        known = f"one of {len(ids):,} ids, {min(ids)} … {max(ids)}" if ids else "labels with instances"
+        raise InputError(f"--show-steps: found no instance {instance}, expected {known}")
+    return chosen
 
 
 def trace_instance(project: Project, extent: Extent) -> list[Step]:
@@ -84,14 +102,18 @@ def trace_crop(crop: Crop, config: MeshConfig) -> list[Step]:
 
 
 def write_steps(folder: Path, steps: list[Step], extent: Extent) -> list[Path]:
-    """Write the steps of one instance into a folder: `1_points.ply` … `8_smooth.ply`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for step in steps:
-        path = folder / f"{step.stem}.ply"
+    """Write the steps of one instance to their `step_files`."""
+    written = step_files(folder, extent)
+    written[0].parent.mkdir(parents=True, exist_ok=True)
+    for step, path in zip(steps, written, strict=True):
         if isinstance(step.shape, Mesh):
             write_mesh(path, step.shape, class_name=extent.class_name, instance=extent.instance)
         else:
             write_points(path, step.shape, about=f"class {extent.class_name} instance {extent.instance}")
-        written.append(path)
     return written
+
+
+def step_files(folder: Path, extent: Extent) -> list[Path]:
+    """Where the steps of one instance lie: `<class>/<class>_00042/1_points.ply` … `8_smooth.ply`."""
+    own = folder / slug(extent.class_name) / extent.name
+    return [own / f"{number}_{name}.ply" for number, name in enumerate(STEPS, start=1)]

@@ -35,8 +35,10 @@ from famous.pipeline.outliers import leave_out
 from famous.pipeline.pieces import split_pieces
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.stage import Session
+from famous.pipeline.steps import choose, has_steps, refuse_steps, step_files, trace_crop, write_steps
 from famous.pipeline.sweep import Labels, batches, find_extents, sweep
 from famous.report.colours import class_colours
+from famous.report.steps import draw_steps
 from famous.topology import count_topology
 from famous.voxels import VoxelSize
 
@@ -56,12 +58,22 @@ class Wish:
     minimum_voxels: int = 1  # instances with fewer are left out
     overwrite: bool = False
     inside: Mapping[str, Labels] = field(default_factory=dict)  # by class: the labels that its instances lie in
+    keep_steps: bool = False  # write each step of the shrink-wrap, too
 
     @property
     def further(self) -> tuple[str, ...]:
         """Names of the columns beyond the usual."""
         own = tuple(name for name in self.measure.columns if name not in NESTING)
         return (*own, *(NESTING if self.inside else ()))
+
+    @property
+    def steps(self) -> Path:
+        """Where the steps of the shrink-wrap lie, and pictures of them."""
+        return self.out / "steps"
+
+    def has_steps(self, class_name: str) -> bool:
+        """Whether the steps of a class are kept."""
+        return self.keep_steps and has_steps(self.mesh_of(class_name))
 
     def mesh_of(self, class_name: str) -> MeshConfig:
         """Return how the instances of a class are meshed."""
@@ -70,10 +82,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Made:
-    """What was made: one row an instance, and the files."""
+    """What was made: one row an instance, the files, and those of the shrink-wrap's steps."""
 
     table: pd.DataFrame
     files: tuple[Path, ...]
+    steps: tuple[Path, ...] = ()
 
 
 def has_run(source: str, folder: Path | None) -> bool:
@@ -119,8 +132,9 @@ def work_on(volumes: Sequence[Labels], wish: Wish, session: Session) -> Made:
     """
     if wish.meshes is not None and wish.meshes not in FORMATS:
         raise InputError(f"--format: found {wish.meshes!r}, expected one of {', '.join(FORMATS)}")
-    if wish.out.exists() and not wish.out.is_dir():
-        raise InputError(f"{wish.out}: found a file, expected a folder or nothing; name another with --out")
+    if wish.keep_steps and not any(wish.has_steps(one.class_name) for one in volumes):
+        refuse_steps()
+    _require_folder(wish.out)
     folders = {one.class_name: wish.out / slug(one.class_name) if len(volumes) > 1 else wish.out for one in volumes}
     _require_free([_last_file(wish)], wish)
     found = [_find(labels, wish, session) for labels in volumes]
@@ -141,7 +155,34 @@ def work_on(volumes: Sequence[Labels], wish: Wish, session: Session) -> Made:
     session.reporter.end(stage, f"{len(table):,} instances in {wish.out}")
     if not listed:
         session.reporter.note("found no label above 0: there is nothing to mesh or measure")
-    return Made(table, files)
+    wrapped = [extent for extent in listed if wish.has_steps(extent.class_name)]
+    return Made(table, files, tuple(file for extent in wrapped for file in step_files(wish.steps, extent)))
+
+
+def show_steps(volumes: Sequence[Labels], wish: Wish, instance: int, session: Session) -> Path:
+    """Draw the eight steps of one instance's shrink-wrap into `out/steps`; returns the picture's path.
+
+    Raises
+    ------
+    InputError
+        If there is no such instance, or the picture is there and `overwrite` is off.
+    """
+    _require_folder(wish.out)
+    found = [_find(labels, wish, session) for labels in volumes]
+    chosen = choose([extent for one in found for extent in one.extents], instance)
+    path = wish.steps / f"{chosen.name}.png"
+    _require_free([path], wish)
+    labels = next(one.labels for one in found if chosen in one.extents)
+    config = wish.mesh_of(chosen.class_name)
+    ((_, crop),) = sweep(labels, [chosen], config.maximum_voxels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colours = class_colours(sorted(one.class_name for one in volumes), {})
+    return draw_steps(path, trace_crop(crop, config), colour=colours[chosen.class_name], title=chosen.name)
+
+
+def _require_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: found a file, expected a folder or nothing; name another with --out")
 
 
 def _sweep(out: Path) -> None:
@@ -212,6 +253,8 @@ class BatchMesher:
         if self.wish.meshes is not None:
             path = _mesh_file({extent.class_name: self.folder}, extent, self.wish)
             write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
+        if self.wish.has_steps(extent.class_name):
+            write_steps(self.wish.steps, trace_crop(crop, self.wish.mesh_of(extent.class_name)), extent)
         row = measure_made(extent, crop, mesh, topology, voxel_size=self.voxel_size, stack_shape=self.shape)
         further: dict[str, object] = {**measure_further(mesh, self.wish.measure)}
         if self.around is not None:
