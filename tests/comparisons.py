@@ -206,6 +206,8 @@ def compare(cell: Cell, sources: tuple[str, ...] = ("automatic", "M1", "M2")) ->
         "confusion": _confusion(bare.pairs, counted),
     }
     tables["verdicts"] = _verdicts(tables["intervals"], bare.pairs)
+    levels = [tables["verdicts"].assign(threshold=level) for level in (0.25, 0.5, 0.75)]
+    tables["verdicts_by_threshold"] = as_table("verdicts_by_threshold", pd.concat(levels))
     made = {
         "threshold": 0.5,
         "parameters": {

@@ -1,8 +1,10 @@
 """The tables of a comparison: each number where it belongs, in its unit, undefined where it is."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from famous.compare.comparison import COLUMNS
@@ -164,6 +166,19 @@ def test_there_is_a_verdict_for_each_class(tabulator):
     assert list(verdicts.index) == ["mito", "vesicle"]
     assert set(verdicts["kind"]) <= {"undecided", "worse"}
     assert "M2" in verdicts.loc["mito", "sentence"]
+
+
+def test_the_verdict_moves_with_the_threshold(tabulator):
+    own = tabulator.verdicts(tabulator.matchings())
+    table = tabulator.verdicts_by_threshold(own)
+    assert sorted(set(table["threshold"])) == sorted(THRESHOLDS)
+    at_half = table[table["threshold"] == 0.5].drop(columns="threshold").reset_index(drop=True)
+    pd.testing.assert_frame_equal(at_half, own)
+    mito = table[table["class"] == "mito"].set_index("threshold")
+    strict = replace(tabulator, scene=replace(tabulator.scene, threshold=0.8))
+    alone = strict.verdicts(strict.matchings()).set_index("class").loc["mito"]
+    assert mito.loc[0.8, ["kind", "sentence"]].tolist() == alone[["kind", "sentence"]].tolist()
+    assert len(set(mito["difference"])) > 1
 
 
 def test_without_a_second_expert_there_is_only_the_interval():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from famous.compare.comparison import VERDICT_KINDS, Comparison
-from famous.report.comparison_intervals import MARKS, rule, verdicts
+from famous.report.comparison_intervals import MARKS, moving_sheet, rule, verdicts
 from tests.comparisons import CLASSES, cell, compare
 
 
@@ -51,6 +51,28 @@ def test_the_metric_of_the_verdict_is_shown() -> None:
     told = verdicts(decided)[0]
     assert told.metric == "mean IoU"
     assert told.lines[0].value == 25
+
+
+def test_the_verdict_at_each_threshold_stands_in_a_row() -> None:
+    comparison = compare(cell())
+    table = comparison.verdicts_by_threshold
+    table.loc[(table["class"] == CLASSES[0]) & (table["threshold"] == 0.75), ["kind", "difference"]] = ["worse", -0.2]
+    table.loc[(table["class"] == CLASSES[1]) & (table["threshold"] == 0.75), "metric"] = "sq"
+    table.loc[(table["class"] == CLASSES[3]), "difference"] = np.nan
+    sheet = moving_sheet(comparison)
+    assert sheet is not None
+    assert sheet.columns == ("0.25", "0.5", "0.75")
+    rows = {name: [one.text for one in cells] for name, cells in sheet.rows}
+    assert rows[CLASSES[0]] == ["✓ 0.00", "✓ 0.00", "✕ −0.20"]
+    assert rows[CLASSES[1]] == ["✕ −0.05", "✕ −0.05", "✕ −0.05 o"]
+    assert rows[CLASSES[3]] == ["–"] * 3
+    assert sheet.footnotes == ("The program found no object that an expert drew",)
+    assert "with “o”" in sheet.about
+    assert [one.strong for one in sheet.rows[0][1]] == [False, True, False]
+
+
+def test_without_a_second_expert_no_verdict_moves() -> None:
+    assert moving_sheet(compare(cell(), ("automatic", "M1"))) is None
 
 
 def test_the_rule_is_one_sentence_with_its_numbers() -> None:

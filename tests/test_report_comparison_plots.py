@@ -108,7 +108,7 @@ def test_counts_and_slices_have_no_half_ticks(monkeypatch: pytest.MonkeyPatch) -
 def test_the_threshold_promises_no_verdict(drawn: dict[str, Plot]) -> None:
     plot = drawn["thresholds"]
     assert "as good" not in plot.caption
-    assert "without their intervals, and so no verdicts" in plot.caption
+    assert "without their intervals; dashed" in plot.caption
     assert "verdict" not in plot.title.lower()
 
 

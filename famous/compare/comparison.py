@@ -98,10 +98,13 @@ VERDICTS = {
     "metric": "str",
     **dict.fromkeys(("difference", "low", "high"), "float64"),
 }
+#: One row a class and threshold: the verdict, were that the IoU from which on two objects are the same one.
+VERDICTS_BY_THRESHOLD = {"class": "str", "threshold": "float64", **VERDICTS}
 
 #: Table → column → dtype, in the order of the report.
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "verdicts": VERDICTS,
+    "verdicts_by_threshold": VERDICTS_BY_THRESHOLD,
     "detection": DETECTION,
     "agreement": AGREEMENT,
     "totals": TOTALS,
@@ -175,6 +178,7 @@ class Comparison:
     sources: tuple[SourceFacts, ...]
     grid: GridFacts
     verdicts: pd.DataFrame = field(default_factory=lambda: empty_table("verdicts"))
+    verdicts_by_threshold: pd.DataFrame = field(default_factory=lambda: empty_table("verdicts_by_threshold"))
     detection: pd.DataFrame = field(default_factory=lambda: empty_table("detection"))
     agreement: pd.DataFrame = field(default_factory=lambda: empty_table("agreement"))
     totals: pd.DataFrame = field(default_factory=lambda: empty_table("totals"))

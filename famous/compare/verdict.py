@@ -124,10 +124,10 @@ def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
     """Write a score with its interval, turned round where its sign is said in words."""
     low, high = sorted((sign * interval.low, sign * interval.high))
     form = "+.2f" if signed else ".2f"
-    return f"{_number(sign * interval.value, form)} ({_number(low, form)} to {_number(high, form)})"
+    return f"{number_text(sign * interval.value, form)} ({number_text(low, form)} to {number_text(high, form)})"
 
 
-def _number(value: float, form: str) -> str:
-    """Write a number with a real minus, and no sign before 0."""
+def number_text(value: float, form: str) -> str:
+    """Write a number, with a real minus and no sign before 0; `form` as in a format string."""
     text = f"{value:{form}}"
     return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")

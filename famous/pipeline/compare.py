@@ -152,11 +152,12 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     else:
         notes.append("only some slices are known: surfaces, their distances and meshes are left out")
     corner = tuple(start * side for start, side in zip(low, size.zyx, strict=True))
-    objects = tabulator.objects()
+    objects, verdicts = tabulator.objects(), tabulator.verdicts(matchings)
     comparison = Comparison(
         opened.facts,
         GridFacts(opened.grid.shape, size),
-        verdicts=tabulator.verdicts(matchings),
+        verdicts=verdicts,
+        verdicts_by_threshold=tabulator.verdicts_by_threshold(verdicts),
         detection=tabulator.detection(),
         agreement=tabulator.agreement(looked.distances),
         totals=tabulator.totals(objects),
@@ -199,12 +200,13 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     )
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
-    objects = without_volumes(tabulator.objects())
+    objects, verdicts = without_volumes(tabulator.objects()), tabulator.verdicts(matchings)
     matches = without_volumes(list_matches(scene, counts, matchings, confused))
     comparison = Comparison(
         opened.facts,
         GridFacts(scene.shape, opened.grid.voxel_size if opened.project is not None else None),
-        verdicts=tabulator.verdicts(matchings),
+        verdicts=verdicts,
+        verdicts_by_threshold=tabulator.verdicts_by_threshold(verdicts),
         detection=tabulator.detection(),
         totals=without_volumes(tabulator.totals(objects)),
         confusion=confusion,

@@ -1,7 +1,7 @@
 """From what was counted in the slices to the tables of a comparison."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,13 @@ from famous.compare.matching import Matching, match
 from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect
 from famous.compare.overlaps import Overlaps
 from famous.compare.uncertainty import BootstrapParams, Found, intervals
-from famous.compare.verdict import VerdictParams, judge, judge_alone
+from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone
 from famous.pipeline.compare_count import Counts, Key, Pair, Scene
 from famous.voxels import NM_PER_UM
 
 Scores = Mapping[Key, Mapping[int, float]]
 Tables = dict[str, pd.DataFrame]
+Matchings = dict[tuple[Pair, str], Matching]
 #: Names of what has no unit in its own → the column's.
 WITH_UNIT = {"vi_split": "vi_split_bits", "vi_merge": "vi_merge_bits", "tp": "tp_px", "fp": "fp_px", "fn": "fn_px"}
 
@@ -52,14 +53,20 @@ class Tabulator:
         """Volume of a voxel."""
         return self.scene.voxel_size.volume_nm3 / NM_PER_UM**3
 
-    def matchings(self) -> dict[tuple[Pair, str], Matching]:
-        """Match each class of each pair one to one."""
+    def matchings(self, threshold: float | None = None) -> Matchings:
+        """Match each class of each pair one to one, at the scene's threshold or at another."""
+        level = self.scene.threshold if threshold is None else threshold
         return {
-            (pair, name): match(self.counts.overlaps[pair, name, name], self.scene.threshold)
+            (pair, name): match(self.counts.overlaps[pair, name, name], level)
             for pair in self.scene.pairs
             for name in self.scene.classes_of(pair)
             if (pair, name, name) in self.counts.overlaps
         }
+
+    @property
+    def thresholds(self) -> list[float]:
+        """The usual thresholds, and the scene's own."""
+        return sorted({*THRESHOLDS, self.scene.threshold})
 
     def objects(self) -> pd.DataFrame:
         """One row an object of each source."""
@@ -95,13 +102,13 @@ class Tabulator:
 
     def detection(self) -> pd.DataFrame:
         """One row a pair, class, matching and threshold."""
-        parts, thresholds = [], sorted({*THRESHOLDS, self.scene.threshold})
+        parts = []
         for pair in self.scene.pairs:
             for name in self.scene.classes_of(pair):
                 overlaps = self._own(pair, name)
                 confidence = self._confidence(pair[0], name, overlaps)
                 for matching in (ONE_TO_ONE, PAPER) if self.paper else (ONE_TO_ONE,):
-                    table = detect(overlaps, confidence=confidence, matching=matching, thresholds=thresholds)
+                    table = detect(overlaps, confidence=confidence, matching=matching, thresholds=self.thresholds)
                     parts.append(table.assign(**_named(pair, name)))
         return as_table("detection", pd.concat(parts) if parts else [])
 
@@ -130,7 +137,7 @@ class Tabulator:
                 rows.append({**_named(pair, name), **row, "note": note})
         return as_table("agreement", rows)
 
-    def confusion(self, matchings: Mapping[tuple[Pair, str], Matching]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def confusion(self, matchings: Matchings) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Which classes are taken for one another: the table of that name, and its objects as rows of `matches`."""
         counted, listed = [], []
         sizes = {
@@ -168,7 +175,7 @@ class Tabulator:
         table["z"] += self.placement.low[0]
         return table.sort_values(["pred", "truth", "class", "z"], ignore_index=True, kind="stable")
 
-    def intervals(self, matchings: Mapping[tuple[Pair, str], Matching]) -> pd.DataFrame:
+    def intervals(self, matchings: Matchings) -> pd.DataFrame:
         """One row a pair, class and score."""
         rows = []
         for (pair, name), matching in matchings.items():
@@ -176,9 +183,23 @@ class Tabulator:
                 rows.append({**_named(pair, name), "metric": metric, **vars(interval), "level": self.bootstrap.level})
         return as_table("intervals", rows)
 
-    def verdicts(self, matchings: Mapping[tuple[Pair, str], Matching]) -> pd.DataFrame:
+    def verdicts(self, matchings: Matchings) -> pd.DataFrame:
         """One row a class: by the first truth, with the second as the other expert, or by whichever truth has it."""
-        rows = []
+        return as_table("verdicts", [{"class": name, **vars(one)} for name, one in self._judged(matchings)])
+
+    def verdicts_by_threshold(self, verdicts: pd.DataFrame) -> pd.DataFrame:
+        """One row a class and threshold; `verdicts` are those at the scene's own."""
+        rows: list[dict[Any, Any]] = []
+        for level in self.thresholds:
+            if level == self.scene.threshold:
+                rows += verdicts.assign(threshold=level).to_dict("records")
+            else:
+                judged = self._judged(self.matchings(level))
+                rows += [{"class": name, "threshold": level, **vars(one)} for name, one in judged]
+        return as_table("verdicts_by_threshold", rows)
+
+    def _judged(self, matchings: Matchings) -> Iterator[tuple[str, Verdict]]:
+        """Yield each class with its verdict."""
         for name in self.scene.classes:
             pairs = [pair for pair in self.scene.pairs if (pair, name) in matchings]
             if not pairs:
@@ -186,11 +207,9 @@ class Tabulator:
             own = self._found(pairs[0], name, matchings[pairs[0], name])
             if len(pairs) == 3:
                 other = self._found(pairs[2], name, matchings[pairs[2], name])
-                verdict = judge((*pairs[0], pairs[2][0]), (own, other), self.verdict, self.bootstrap)
+                yield name, judge((*pairs[0], pairs[2][0]), (own, other), self.verdict, self.bootstrap)
             else:
-                verdict = judge_alone(pairs[0], own, self.bootstrap)
-            rows.append({"class": name, **vars(verdict)})
-        return as_table("verdicts", rows)
+                yield name, judge_alone(pairs[0], own, self.bootstrap)
 
     def _found(self, pair: Pair, name: str, matching: Matching) -> Found:
         ids = self._own(pair, name).truth_ids

@@ -16,7 +16,7 @@ from famous.files import write_bytes
 from famous.mesh import Mesh
 from famous.report.comparison_errors import MANY, Shown, ShownParams, choose
 from famous.report.comparison_found import detection_sheets
-from famous.report.comparison_intervals import rule, verdicts
+from famous.report.comparison_intervals import moving_sheet, rule, verdicts
 from famous.report.comparison_meshes import Packed, SourceMesh, pack, still, three_js
 from famous.report.comparison_numbers import (
     Sheet,
@@ -156,9 +156,9 @@ def _title(names: Sequence[str]) -> str:
 def _sheets(comparison: Comparison) -> dict[str, list[Sheet]]:
     """Every table of the page by its section; none where there is nothing to tell."""
     if not comparison.classes or len(comparison.sources) < 2:
-        return {"found": [], "volume": [], "agreement": [], "confusion": [], "totals": [], "slices": []}
+        return {name: [] for name in ("found", "volume", "agreement", "confusion", "totals", "slices", "threshold")}
     agreement = [] if comparison.agreement.empty else [volume_sheet(comparison)]
-    per_slice = slice_sheet(comparison)
+    per_slice, moving = slice_sheet(comparison), moving_sheet(comparison)
     return {
         "found": detection_sheets(comparison),
         "volume": agreement,
@@ -167,6 +167,7 @@ def _sheets(comparison: Comparison) -> dict[str, list[Sheet]]:
         "confusion": confusion_sheets(comparison),
         "totals": [] if comparison.totals.empty else [totals_sheet(comparison)],
         "slices": [] if per_slice is None else [per_slice],
+        "threshold": [] if moving is None else [moving],
     }
 
 

@@ -1,12 +1,16 @@
 """The verdict of each class: its sentence, and the intervals of every pair beside it."""
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from famous.compare.comparison import Comparison
-from famous.compare.uncertainty import BootstrapParams
-from famous.compare.verdict import VerdictParams
-from famous.report.comparison_numbers import DASH, NO_REASON, is_number
+from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams
+from famous.compare.verdict import VerdictParams, number_text
+from famous.report.comparison_numbers import DASH, NO_REASON, Cell, Footnotes, Sheet, is_number
 from famous.report.comparison_roles import Role, pair_roles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: kind of verdict → its mark, so that no colour has to tell it
 MARKS = {
@@ -63,6 +67,43 @@ def verdicts(comparison: Comparison) -> list[Verdict]:
             Verdict(name, kind, MARKS.get(kind, "·"), str(row["sentence"]), label, tuple(lines), tuple(missing))
         )
     return told
+
+
+def moving_sheet(comparison: Comparison) -> Sheet | None:
+    """The verdict of each class at every threshold, one column a threshold; None where no second expert is there."""
+    table = comparison.verdicts_by_threshold
+    if len(comparison.sources) < 3 or table.empty:
+        return None
+    levels = sorted(set(table["threshold"]))
+    notes = Footnotes()
+    rows = []
+    for name in dict.fromkeys(table["class"]):
+        own = table[table["class"] == name].set_index("threshold")
+        rows.append(
+            (str(name), tuple(_moved(own.loc[level], comparison.threshold == level, notes) for level in levels))
+        )
+    by_outlines = (
+        " in F1, or, with “o”, in the mean IoU of the outlines" if (table["metric"] == OUTLINES).any() else " in F1"
+    )
+    return Sheet(
+        "How the verdict moves with the IoU that a match needs",
+        tuple(f"{level:g}" for level in levels),
+        tuple(rows),
+        footnotes=tuple(notes.reasons),
+        about=(
+            f"{MARKS['as good']} as good or better; {MARKS['worse']} worse; {MARKS['undecided']} undecided. The number is "
+            f"the difference that decided,{by_outlines}. Bold: the verdict on top, at {comparison.threshold:g}."
+        ),
+        corner="Class, IoU ≥",
+    )
+
+
+def _moved(row: "pd.Series", is_own: bool, notes: Footnotes) -> Cell:
+    kind = str(row["kind"])
+    if not is_number(row["difference"]):
+        return notes.cell(row["difference"], str, str(row["sentence"]).rstrip("."))
+    text = f"{MARKS[kind]} {number_text(row['difference'], '+.2f')}"
+    return Cell(text if row["metric"] == F1 else f"{text} o", strong=is_own)
 
 
 def rule(comparison: Comparison) -> str:

@@ -251,8 +251,8 @@ def thresholds(comparison: Comparison) -> Plot | None:
     )
     svg = _panels(comparison, draw, panels, roles)
     caption = (
-        "How F1 falls as a match needs more overlap. These are scores without their intervals, and so no verdicts: "
-        f"those are given at IoU {comparison.threshold:g} only (dashed), and another --threshold gives others."
+        "How F1 falls as a match needs more overlap. These are scores without their intervals; dashed: the IoU that "
+        "the rest of the report is made with."
     )
     return Plot("thresholds", "F1 and the matching threshold", svg, caption)
 
