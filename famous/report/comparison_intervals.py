@@ -91,8 +91,8 @@ def moving_sheet(comparison: Comparison) -> Sheet | None:
         tuple(rows),
         footnotes=tuple(notes.reasons),
         about=(
-            f"{MARKS['as good']} as good or better; {MARKS['worse']} worse; {MARKS['undecided']} undecided. The number is "
-            f"the difference that decided,{by_outlines}. Bold: the verdict on top, at {comparison.threshold:g}."
+            f"{MARKS['as good']} as good or better; {MARKS['worse']} worse; {MARKS['undecided']} undecided. The number "
+            f"is the difference that decided,{by_outlines}. Bold: the verdict on top, at {comparison.threshold:g}."
         ),
         corner="Class, IoU ≥",
     )
