@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from famous.annotate import security
 from famous.cli import view as command
 from tests.commands import call
 
@@ -51,9 +52,12 @@ def test_people_are_told_where_and_others_are_warned_of(finished, monkeypatch):
         on_start(pipeline.View(door.host, 4321, "token", ("labels only",), None))
 
     monkeypatch.setattr(pipeline, "run_view", run)
+    monkeypatch.setattr(security, "addresses", lambda host: ("192.0.2.7", "192.0.2.8"))
     result = call("view", finished.folder, "--host", "0.0.0.0")
-    assert "http://127.0.0.1:4321/v/token/" in result.stdout
-    assert "ssh -N -L 4321:127.0.0.1:4321" in result.stdout
+    assert "http://192.0.2.7:4321/v/token/" in result.stdout
+    assert "or at  http://192.0.2.8:4321/v/token/" in result.stdout
+    assert "ssh -N" not in result.stdout
     assert "note: labels only" in result.stderr
     assert "not encrypted" in result.stderr
+    assert "ssh -N -L 4321:127.0.0.1:4321" in call("view", finished.folder).stdout
     assert opened == []

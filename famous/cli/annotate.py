@@ -14,6 +14,7 @@ from famous.cli.console import Answer, err, note
 
 if TYPE_CHECKING:
     from famous.pipeline.annotate import Address
+    from famous.pipeline.view import View
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +67,7 @@ def annotate(
     err.print("the server has ended; everything is saved")
 
 
-def seen_from_elsewhere(address: "Address") -> list[str]:
+def seen_from_elsewhere(address: "Address | View") -> list[str]:
     """List what to open: where the server listens on every address, those at which other machines reach it."""
     from famous.annotate.security import addresses, is_wildcard
 

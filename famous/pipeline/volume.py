@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.config import MeshConfig
+from famous.cores import usable_threads
 from famous.errors import InputError
 from famous.files import PARTIAL_SUFFIX, sweep_partials
 from famous.io.glb import MeshNode, write_glb
@@ -30,7 +31,7 @@ from famous.measure.morphology import COLUMNS
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline.around import Around, look_around
 from famous.pipeline.crops import Crop, Extent, slug
-from famous.pipeline.mesh import make_mesh, measure_made
+from famous.pipeline.mesh import ROOM, make_mesh, measure_made
 from famous.pipeline.outliers import leave_out
 from famous.pipeline.pieces import split_pieces
 from famous.pipeline.project import Project, project_folder
@@ -245,7 +246,11 @@ class BatchMesher:
 
     def __call__(self, batch: Sequence[tuple[Extent, Crop]]) -> list[dict[str, object]]:
         """Return one row an instance."""
-        return [self._make(*leave_out(extent, crop, self.wish.mesh_of(extent.class_name))) for extent, crop in batch]
+        rows = []
+        for extent, crop in batch:
+            with ROOM.take(extent.size):
+                rows.append(self._make(*leave_out(extent, crop, self.wish.mesh_of(extent.class_name))))
+        return rows
 
     def _make(self, extent: Extent, crop: Crop) -> dict[str, object]:
         topology = count_topology(crop.mask)
@@ -279,8 +284,9 @@ def _work(
     crops = sweep(labels, found.extents, config.maximum_voxels if config.method == "shrinkwrap" else None)
     worker = BatchMesher(places[labels.class_name], replace(wish, inside={}), labels.shape, labels.voxel_size, around)
     rows: list[dict[str, object]] = []
-    with open_executor(session.jobs, scheduler=session.scheduler) as executor:
-        for made in map_in_order(executor, worker, batches(crops), ahead=max(1, 2 * session.jobs)):
+    threads = usable_threads() if config.method == "isosurface" and not wish.further else 1  # the rest is for one
+    with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor:
+        for made in map_in_order(executor, worker, batches(crops), ahead=max(1, 2 * session.jobs * threads)):
             rows += made
             session.reporter.advance(len(made))
     rows.sort(key=lambda row: int(str(row["id"])))
