@@ -4,7 +4,9 @@ import io
 import json
 import shutil
 
+import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 
 from famous.cli.referee import SHOWN, show_ranking
@@ -61,6 +63,12 @@ def test_without_labels_it_says_so(done):
     assert "nothing to rank" in call("referee", done.folder).stdout
     data = call_json("referee", done.folder)
     assert (data["classes"], data["files"]) == ({}, [])
+
+
+def test_a_stack_that_nobody_labelled_keeps_no_folder(tmp_path):
+    tifffile.imwrite(tmp_path / "s.tif", np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8))
+    assert "nothing to rank" in call("referee", tmp_path / "s.tif", "--voxel-size", 8, 8, 8).stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
 
 
 def test_it_can_be_asked_where_it_does_not_decide(labelled, tmp_path):

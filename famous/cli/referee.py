@@ -41,6 +41,8 @@ def referee(
     project = options.Common(voxel_size, invert, config, folder).open(stack)
     with Bars(err) as bars:
         verdicts = run_referee(project, options.open_session(bars, again=again))
+    if not verdicts:
+        project.take_back()
     data = {
         "folder": project.folder,
         "classes": {verdict.class_name: describe(project, verdict) for verdict in verdicts},
