@@ -249,13 +249,14 @@ def test_steps_of_the_shrinkwrap_need_no_run(tmp_path):
 
 def test_steps_of_one_object_are_drawn_without_a_run(tmp_path):
     arguments = ("mesh", write_tiff(tmp_path), *VOXELS, "--out", tmp_path / "o", "--show-steps")
-    assert "no instance 4, expected one of 2 ids, 3 … 41" in str(call(*arguments, 4, code=1).exception)
+    assert "no instance 4, expected one of 3, 41" in str(call(*arguments, 4, code=1).exception)
     assert not (tmp_path / "o").exists()
     answer = call_json(*arguments, 41)
     with Image.open(answer["files"][0]) as picture:
         assert picture.size[0] > 1900
     assert "is there already" in str(call(*arguments, 41, code=1).exception)
     call(*arguments, 41, "--overwrite")
+    assert "one of both" in call(*arguments, 41, "--keep-steps", code=2).output
 
 
 def test_what_is_there_is_replaced_only_when_asked(tmp_path):
@@ -263,6 +264,15 @@ def test_what_is_there_is_replaced_only_when_asked(tmp_path):
     call(*arguments)
     assert "is there already" in str(call(*arguments, code=1).exception)
     call(*arguments, "--overwrite")
+
+
+def test_meshes_that_the_labels_have_no_longer_go_with_their_listing(tmp_path):
+    arguments = ("mesh", write_tiff(tmp_path), *VOXELS, "--out", tmp_path / "m")
+    call(*arguments)
+    (tmp_path / "m" / "mine.ply").write_bytes(b"not of famous")
+    said = call(*arguments, "--overwrite", "--class", "endosome", "--min-voxels", "450").stderr
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {"endosome_00003.ply", "meshes.json", "mine.ply"}
+    assert "removed 2 meshes of before" in said
 
 
 def test_a_killed_export_leaves_no_half_file(tmp_path):

@@ -128,7 +128,7 @@ def test_pixels_without_a_grey_value_are_named(dtype: str) -> None:
     image[0, 0] = np.inf
     assert np.isinf(volume[1][0, 0])
     image[1, 2:4] = np.nan
-    with pytest.raises(InputError, match=r"^made ü\.x, slice 1: found 2 pixels of 20 without a grey value \(NaN\)"):
+    with pytest.raises(InputError, match=r"^made ü\.x, slice 1: found 2 pixels of 20 without a value \(NaN\)"):
         volume[1]
 
 

@@ -174,6 +174,8 @@ def mesh(
         Apart(out, class_name, split, minimum_voxels, overwrite, kind),
     )
     apart.check()
+    if keep_steps and show_steps is not None:
+        raise typer.BadParameter("draws one organelle and makes no mesh: say one of both", param_hint="--show-steps")
     with Bars(err) as bars:
         session = options.open_session(bars, device=device, jobs=jobs, scheduler=scheduler, again=again)
         apart = replace(apart, kind=kind or "ply", keep_steps=keep_steps)

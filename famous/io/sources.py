@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from famous.errors import FamousError, InputError
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 #: What decoders throw at damaged bytes. Named one by one, so that an interrupt or a defect elsewhere still shows.
 DECODER_FAULTS = (
@@ -73,8 +74,8 @@ class FileVolume(ABC):
             )
         if image.dtype.kind == "f" and (missing := int(np.isnan(image).sum())):
             raise InputError(
-                f"{name}: found {missing:,} pixels of {image.size:,} without a grey value (NaN), expected one in each; "
-                "write 0 where there is nothing"
+                f"{name}: found {counted(missing, 'pixel')} of {image.size:,} without a value (NaN), expected one in "
+                "each; write 0 where there is nothing"
             )
         return image.astype(self.dtype, copy=False)
 

@@ -80,16 +80,16 @@ class Exported:
 
     def _entries(self) -> dict[str, Entry]:
         """Read the record, and the side-car of an export that left none."""
-        listed = dict.fromkeys(_files(self.folder / SIDE_CAR), Entry())
-        noted = {name: _entry(value) for name, value in _files(self.folder / RECORD).items()}
+        listed = dict.fromkeys(files_of(self.folder / SIDE_CAR), Entry())
+        noted = {name: _entry(value) for name, value in files_of(self.folder / RECORD).items()}
         return {**listed, **noted}
 
     def _write(self, entries: dict[str, Entry]) -> None:
         write_json(self.folder / RECORD, {"files": {name: asdict(entry) for name, entry in entries.items()}})
 
 
-def _files(path: Path) -> dict[str, Any]:
-    """Read `files` of a JSON file, names below its folder only; nothing where it is not there or is something else."""
+def files_of(path: Path) -> dict[str, Any]:
+    """Read `files` of a side-car, names below its folder only; nothing where it is not there or is something else."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -65,11 +65,9 @@ class BlockMesher:
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
         with ROOM.take(extent.size):
-            return self._make_one(*leave_out(extent, crop, config), config)
-
-    def _make_one(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
-        topology = count_topology(crop.mask)
-        mesh = make_mesh(crop, config, topology)
+            extent, crop = leave_out(extent, crop, config)
+            topology = count_topology(crop.mask)
+            mesh = make_mesh(crop, config, topology)
         path = mesh_path(self.folder, extent)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)

@@ -18,6 +18,8 @@ from famous.report.colours import class_colours
 from famous.report.steps import draw_steps
 from famous.surface.shrinkwrap import STEPS, Step, trace
 
+FEW = 12  # ids that are listed where a wrong one is named
+
 
 def steps_folder(project: Project) -> Path:
     """Where the steps lie: `run/steps/<class>/<class>_00042/1_points.ply` … and `run/steps/<class>_00042.png`."""
@@ -81,9 +83,13 @@ def choose(listed: Sequence[Extent], instance: int) -> Extent:
     """Find an instance by its id; InputError where there is none of it."""
     chosen = next((extent for extent in listed if extent.instance == instance), None)
     if chosen is None:
-        ids = [extent.instance for extent in listed]
-        known = f"one of {len(ids):,} ids, {min(ids)} … {max(ids)}" if ids else "labels with instances"
-        raise InputError(f"--show-steps: found no instance {instance}, expected {known}")
+        ids = sorted(extent.instance for extent in listed)
+        if not ids:
+            raise InputError("--show-steps: found no label above 0, expected labels with instances")
+        shown = (
+            ", ".join(map(str, ids)) if len(ids) <= FEW else f"{ids[0]}, {ids[1]}, … {ids[-1]} ({len(ids):,} in all)"
+        )
+        raise InputError(f"--show-steps: found no instance {instance}, expected one of {shown}")
     return chosen
 
 

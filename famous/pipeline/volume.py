@@ -6,7 +6,7 @@ reached; between its first and its last slice they wait, packed where they are m
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from famous.measure.morphology import COLUMNS
 from famous.parallel import map_in_order, open_executor
 from famous.pipeline.around import Around, look_around
 from famous.pipeline.crops import Crop, Extent, slug
+from famous.pipeline.exported import files_of
 from famous.pipeline.mesh import ROOM, make_mesh, measure_made
 from famous.pipeline.outliers import leave_out
 from famous.pipeline.pieces import split_pieces
@@ -42,6 +43,7 @@ from famous.report.colours import class_colours
 from famous.report.steps import draw_steps
 from famous.topology import count_topology
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 BETWEEN = ".meshes."  # begins the name of the folder that meshes wait in
 FORMATS = ("ply", "stl", "obj", "glb")
@@ -152,10 +154,13 @@ def work_on(volumes: Sequence[Labels], wish: Wish, session: Session) -> Made:
         table = table.reset_index(drop=True)
         if wish.inside:
             table["inside_id"] = pd.array([pd.NA if pd.isna(i) else i for i in table["inside_id"]], dtype="UInt64")
+        if _one_by_one(wish):
+            _remove_before(wish.out, {_mesh_file(folders, extent, wish) for extent in listed}, session)
         files = _finish(table, places, wish)
     session.reporter.end(stage, f"{len(table):,} instances in {wish.out}")
     if not listed:
-        session.reporter.note("found no label above 0: there is nothing to mesh or measure")
+        names = ", ".join(one.class_name for one in volumes)
+        session.reporter.note(f"{names}: found no label above 0, so there is nothing to mesh or measure")
     wrapped = [extent for extent in listed if wish.has_steps(extent.class_name)]
     return Made(table, files, tuple(file for extent in wrapped for file in step_files(wish.steps, extent)))
 
@@ -191,6 +196,18 @@ def _sweep(out: Path) -> None:
     sweep_partials(out)
     for left in out.glob(f"{BETWEEN}*{PARTIAL_SUFFIX}"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove_before(out: Path, now: Collection[Path], session: Session) -> None:
+    """Remove the meshes that an earlier call listed and this one does not have: their listing is about to go."""
+    gone = [out / name for name in files_of(out / SIDE_CAR) if Path(name).suffix[1:] in FORMATS]
+    gone = [file for file in gone if file not in now and file.is_file()]
+    for file in gone:
+        file.unlink()
+    if gone:
+        session.reporter.note(
+            f"{out}: removed {counted(len(gone), 'mesh', 'meshes')} of before, such as {gone[0].name}"
+        )
 
 
 def _one_by_one(wish: Wish) -> bool:

@@ -31,6 +31,7 @@ POINT, DROPPED, WIRE = "#9cc4f5", "#e3173e", "#2b2622"
 VEIL = "70"  # alpha of a hull that is looked through
 MOST_POINTS, MOST_FACES = 5000, 60_000  # drawn of a cloud; with more faces a mesh is drawn without its edges
 BALL = 0.3  # radius of a point over the distance to its third neighbour
+LARGEST_BALL = 0.04  # the same over the longest side of the cloud, at most
 VIEW = View(box=False, scale_bar=False, elevation_deg=22.0)
 TITLES = {
     "points": "Points",
@@ -184,7 +185,8 @@ def _points(before: PointCloud, after: PointCloud) -> Coloured:
         shown = shown[np.sort(np.random.default_rng(0).permutation(len(shown))[:MOST_POINTS])]
     places = shown if len(shown) else before.positions
     nearest = np.asarray(cKDTree(places).query(places, [min(4, len(places))])[0])
-    radius = BALL * float(np.median(nearest)) or 1.0
+    largest = LARGEST_BALL * float(np.ptp(before.positions, axis=0).max(initial=0.0))
+    radius = min(BALL * float(np.median(nearest)), largest) or 1.0
     return [(_balls(shown, radius), POINT), (_balls(before.positions[~stays], 1.4 * radius), DROPPED)]
 
 
