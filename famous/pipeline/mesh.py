@@ -29,7 +29,7 @@ from famous.topology import Topology, count_topology
 from famous.voxels import NM_PER_UM, VoxelSize
 
 BLOCK = 32  # instances at most that are finished together
-ROOM = Room(12_000_000)  # voxels of the crops that are meshed at a time
+ROOM = Room(6_000_000)  # voxels of the crops that are meshed at a time; to measure takes little more than the mesh
 BLOCK_VOXELS = 4_000_000  # of the crops that are read together
 
 
