@@ -40,7 +40,6 @@ def annotate(
 
     Example: famous annotate cell.tif
     """
-    from famous.annotate.security import is_loopback
     from famous.pipeline.annotate import Door, run_annotate
 
     project = options.Common(voxel_size, invert, config, folder).open(stack)
@@ -48,15 +47,9 @@ def annotate(
     def on_start(address: "Address") -> None:
         if address.warning:
             note([address.warning])
-        urls = seen_from_elsewhere(address)
-        lines = [f"label {project.stack.name} at  {urls[0]}"]
-        lines += [f"or at  {url}" for url in urls[1:]]
-        lines.append("everything is saved at once; Ctrl-C ends the server")
-        if "SSH_CONNECTION" in os.environ and is_loopback(address.host):
-            lines.insert(
-                1, f"from your own machine first: ssh -N -L {address.port}:127.0.0.1:{address.port} <this machine>"
-            )
-        facts = {"url": address.url, "urls": urls, "host": address.host, "port": address.port}
+        last = "everything is saved at once; Ctrl-C ends the server"
+        lines = directions(f"label {project.stack.name}", address, last)
+        facts = {"url": address.url, "urls": seen_from_elsewhere(address), "host": address.host, "port": address.port}
         data = {"folder": project.folder, **facts}
         Answer(data, tuple(lines)).say(as_json)
         sys.stdout.flush()
@@ -65,6 +58,17 @@ def annotate(
 
     run_annotate(project, Door(host, port), on_start)
     err.print("the server has ended; everything is saved")
+
+
+def directions(what: str, served: "Address | View", last: str) -> list[str]:
+    """Say where a server is to be seen, line by line; over SSH, what makes its loopback address reachable."""
+    from famous.annotate.security import is_loopback
+
+    first, *others = seen_from_elsewhere(served)
+    lines = [f"{what} at  {first}", *(f"or at  {url}" for url in others)]
+    if "SSH_CONNECTION" in os.environ and is_loopback(served.host):
+        lines.append(f"from your own machine first: ssh -N -L {served.port}:127.0.0.1:{served.port} <this machine>")
+    return [*lines, last]
 
 
 def seen_from_elsewhere(address: "Address | View") -> list[str]:

@@ -1,6 +1,5 @@
 """Looking at a run in the browser: view."""
 
-import os
 import sys
 import threading
 import webbrowser
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from famous.cli import options
-from famous.cli.annotate import has_browser, seen_from_elsewhere
+from famous.cli.annotate import directions, has_browser, seen_from_elsewhere
 from famous.cli.console import Answer, err, note
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ def view(
 
     Example: famous view cell.tif
     """
-    from famous.annotate.security import is_loopback
     from famous.pipeline.annotate import Door
     from famous.pipeline.view import run_view
 
@@ -43,17 +41,8 @@ def view(
 
     def on_start(shown: "View") -> None:
         note([*shown.notes, *([shown.warning] if shown.warning else [])])
-        urls = seen_from_elsewhere(shown)
-        lines = [
-            f"see {project.stack.name} at  {urls[0]}",
-            *(f"or at  {url}" for url in urls[1:]),
-            "Ctrl-C ends the server",
-        ]
-        if "SSH_CONNECTION" in os.environ and is_loopback(shown.host):
-            lines.insert(
-                1, f"from your own machine first: ssh -N -L {shown.port}:127.0.0.1:{shown.port} <this machine>"
-            )
-        facts = {"url": shown.url, "urls": urls, "host": shown.host, "port": shown.port}
+        lines = directions(f"see {project.stack.name}", shown, "Ctrl-C ends the server")
+        facts = {"url": shown.url, "urls": seen_from_elsewhere(shown), "host": shown.host, "port": shown.port}
         data = {"folder": project.folder, **facts}
         Answer(data, tuple(lines)).say(as_json)
         sys.stdout.flush()

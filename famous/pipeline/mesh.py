@@ -64,15 +64,20 @@ class BlockMesher:
 
     def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
         """Write one mesh and measure it; it is gone when the next is made."""
-        with ROOM.take(extent.size):
-            extent, crop = leave_out(extent, crop, config)
-            topology = count_topology(crop.mask)
-            mesh = make_mesh(crop, config, topology)
+        extent, crop, mesh, topology = make_in_room(extent, crop, config)
         path = mesh_path(self.folder, extent)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
         row = measure_made(extent, crop, mesh, topology, voxel_size=self.voxel_size, stack_shape=self.stack_shape)
         return row | {"mean_score": extent.score}
+
+
+def make_in_room(extent: Extent, crop: Crop, config: MeshConfig) -> tuple[Extent, Crop, Mesh, Topology]:
+    """Make the mesh of an instance once there is room for it; returned with what its outliers leave of it."""
+    with ROOM.take(extent.size):
+        extent, crop = leave_out(extent, crop, config)
+        topology = count_topology(crop.mask)
+        return extent, crop, make_mesh(crop, config, topology), topology
 
 
 def measure_made(

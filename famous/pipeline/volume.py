@@ -32,8 +32,7 @@ from famous.parallel import map_in_order, open_executor
 from famous.pipeline.around import Around, look_around
 from famous.pipeline.crops import Crop, Extent, slug
 from famous.pipeline.exported import files_of
-from famous.pipeline.mesh import ROOM, make_mesh, measure_made
-from famous.pipeline.outliers import leave_out
+from famous.pipeline.mesh import make_in_room, measure_made
 from famous.pipeline.pieces import split_pieces
 from famous.pipeline.project import Project, project_folder
 from famous.pipeline.stage import Session
@@ -41,7 +40,6 @@ from famous.pipeline.steps import choose, has_steps, refuse_steps, step_files, t
 from famous.pipeline.sweep import Labels, batches, find_extents, sweep
 from famous.report.colours import class_colours
 from famous.report.steps import draw_steps
-from famous.topology import count_topology
 from famous.voxels import VoxelSize
 from famous.words import counted
 
@@ -263,20 +261,15 @@ class BatchMesher:
 
     def __call__(self, batch: Sequence[tuple[Extent, Crop]]) -> list[dict[str, object]]:
         """Return one row an instance."""
-        rows = []
-        for extent, crop in batch:
-            with ROOM.take(extent.size):
-                rows.append(self._make(*leave_out(extent, crop, self.wish.mesh_of(extent.class_name))))
-        return rows
+        return [self._make(extent, crop, self.wish.mesh_of(extent.class_name)) for extent, crop in batch]
 
-    def _make(self, extent: Extent, crop: Crop) -> dict[str, object]:
-        topology = count_topology(crop.mask)
-        mesh = make_mesh(crop, self.wish.mesh_of(extent.class_name), topology)
+    def _make(self, extent: Extent, crop: Crop, config: MeshConfig) -> dict[str, object]:
+        extent, crop, mesh, topology = make_in_room(extent, crop, config)
         if self.wish.meshes is not None:
             path = _mesh_file({extent.class_name: self.folder}, extent, self.wish)
             write_mesh(path, mesh, class_name=extent.class_name, instance=extent.instance)
         if self.wish.has_steps(extent.class_name):
-            write_steps(self.wish.steps, trace_crop(crop, self.wish.mesh_of(extent.class_name)), extent)
+            write_steps(self.wish.steps, trace_crop(crop, config), extent)
         row = measure_made(extent, crop, mesh, topology, voxel_size=self.voxel_size, stack_shape=self.shape)
         further: dict[str, object] = {**measure_further(mesh, self.wish.measure)}
         if self.around is not None:
