@@ -45,14 +45,19 @@ def ball(radius: float = 160.0) -> Solid:
     return Solid(lambda p: np.linalg.norm(p, axis=1) - radius, radius, volume, area)
 
 
-def torus(ring: float = 180.0, tube_radius: float = 60.0) -> Solid:
+def torus(ring: float = 180.0, tube_radius: float = 60.0, axis: NDArray = AXIS) -> Solid:
     def distance(points):
-        along = points @ AXIS
-        across = np.linalg.norm(points - along[:, None] * AXIS, axis=1)
+        along = points @ axis
+        across = np.linalg.norm(points - along[:, None] * axis, axis=1)
         return np.hypot(across - ring, along) - tube_radius
 
     volume, area = 2 * np.pi**2 * ring * tube_radius**2, 4 * np.pi**2 * ring * tube_radius
     return Solid(distance, ring + tube_radius, volume, area)
+
+
+def flat_torus() -> Solid:
+    """One that lies flat in the slices, as thick as a few of them."""
+    return torus(220.0, 100.0, np.array([1.0, 0.0, 0.0]))
 
 
 def tube(radius: float = 50.0, length: float = 500.0) -> Solid:

@@ -53,12 +53,12 @@ def test_its_cap_follows_from_three_slices():
 
 
 def test_the_size_beyond_an_end_is_that_of_the_parabola():
-    shapes = [shape(section(z)) for z in (31, 21, 11)]
+    last, before, earlier = (shape(section(z)) for z in (31, 21, 11))
     expected = (1 - (41 / 38) ** 2) / (1 - (31 / 38) ** 2)
-    assert end_size(*shapes, SPACING, abrupt=-0.3) == pytest.approx(expected, abs=0.15)
-    same = shape(ellipse(1, 0))
-    assert end_size(same, same, same, SPACING, abrupt=-0.3) == pytest.approx(-0.3)
-    assert end_size(shapes[0], shapes[1], None, SPACING, abrupt=-0.3) < 0
+    ratio, first = before.area / last.area, earlier.area / last.area
+    assert end_size(last.radius, ratio, first, SPACING, abrupt=-0.3) == pytest.approx(expected, abs=0.15)
+    assert end_size(last.radius, 1, 1, SPACING, abrupt=-0.3) == pytest.approx(-0.3)
+    assert end_size(last.radius, ratio, None, SPACING, abrupt=-0.3) < 0
 
 
 def test_a_lone_slice_is_as_thick_to_both_sides_and_ends():
@@ -67,6 +67,41 @@ def test_a_lone_slice_is_as_thick_to_both_sides_and_ends():
     assert (np.diff(areas[areas > 0]) < 0).all()
     assert areas[SHARES < 0.7].all()
     assert not areas[SHARES > 0.8].any()
+
+
+def ring(half: float) -> np.ndarray:
+    """Between two circles as far to either side of one of 30 pixels."""
+    y, x = np.indices((SIDE, SIDE))
+    return np.abs(np.hypot(y - 50, x - 50) - 30) < half
+
+
+@pytest.mark.parametrize("halves", [(9, 12, 12.5), (9, 9.1), (9,)])
+def test_the_hole_of_a_ring_that_ends_gets_larger(halves):
+    shapes = [shape(ring(half)) for half in halves] + [None, None]
+    planes = Ending.of(*shapes[:3], STAYS, SPACING).along(SHARES) > 0.5
+    away = np.hypot(*(np.indices((SIDE, SIDE)) - 50))
+    spans = np.array([(away[plane].min(), away[plane].max()) for plane in planes if plane.any()])
+    assert len(spans) > 3
+    assert (np.diff(spans[:, 0]) > -0.01).all()
+    assert (np.diff(spans[:, 1]) < 0.01).all()
+    assert spans.mean(axis=1) == pytest.approx(30, abs=0.7)
+
+
+def test_a_lying_tube_ends_along_all_of_its_length():
+    y, x = np.indices((SIDE, SIDE))
+    tube, wider = ((np.hypot(y - 50, np.maximum(np.abs(x - 50) - 30, 0)) < half) for half in (12, 14))
+    planes = Ending.of(shape(tube), shape(wider), None, STAYS, SPACING).along(SHARES) > 0.5
+    columns = [plane.any(axis=0).sum() for plane in planes if plane.sum() > 200]
+    assert len(columns) > 2
+    assert min(columns) > 60
+
+
+def test_an_ellipse_ends_towards_its_centre():
+    planes = Ending.of(*(shape(section(z)) for z in (31, 21, 11)), SPREADS, SPACING).along(SHARES) > 0.5
+    spreads = [np.cov(np.nonzero(plane)) for plane in planes if plane.sum() > 200]
+    sides = [np.sqrt(np.linalg.eigvalsh(spread)[::-1]) for spread in spreads]
+    assert len(sides) > 2
+    assert [a / b for a, b in sides] == pytest.approx([sides[0][0] / sides[0][1]] * len(sides), rel=0.05)
 
 
 def test_at_the_slice_it_is_the_slice():

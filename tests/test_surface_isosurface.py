@@ -17,7 +17,7 @@ from famous.surface.isosurface import IsosurfaceParams, surface
 from famous.surface.marching import march
 from famous.topology import Topology
 from famous.voxels import VoxelSize
-from tests.solids import FIB, SBEM, SERIAL, ball, dumbbell, shell, torus, tube, voxelize
+from tests.solids import FIB, SBEM, SERIAL, ball, dumbbell, flat_torus, shell, torus, tube, voxelize
 
 SEEDS = (0, 1, 2)
 #: (solid, voxel size) → errors allowed: volume and area in %, mean and 95th percentile of the distance in nm.
@@ -28,9 +28,11 @@ CASES = [
     (tube, FIB, 0.7, 1.0, 0.9, 2.5),
     (ball, SBEM, 1.0, 1.5, 2.0, 6.0),
     (torus, SBEM, 1.0, 1.5, 2.0, 6.0),
+    (flat_torus, SBEM, 2.0, 2.0, 2.5, 6.0),
     (tube, SBEM, 2.0, 2.0, 2.0, 5.0),
     (ball, SERIAL, 1.5, 2.5, 3.5, 12.0),
     (torus, SERIAL, 2.0, 2.5, 3.5, 11.0),
+    (flat_torus, SERIAL, 15.0, 6.0, 8.0, 20.0),
     (tube, SERIAL, 4.0, 3.0, 3.5, 10.0),
 ]
 

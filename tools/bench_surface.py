@@ -30,7 +30,7 @@ from famous.mesh import Mesh
 from famous.surface import isosurface, shrinkwrap
 from famous.topology import Topology, count_topology
 from famous.voxels import VoxelSize
-from tests.solids import Solid, ball, dumbbell, shell, torus, tube, voxelize
+from tests.solids import Solid, ball, dumbbell, flat_torus, shell, torus, tube, voxelize
 
 GRIDS = {8: VoxelSize(8, 8, 8), 32: VoxelSize(32, 8, 8), 50: VoxelSize(50, 5, 5)}
 UROCELL = VoxelSize(15, 16, 16)
@@ -51,6 +51,7 @@ def shapes(grid: VoxelSize) -> dict[str, Shape]:
     return {
         "ball": Shape(ball(), Topology(1, 0, 0)),
         "torus": Shape(torus(), Topology(1, 1, 0)),
+        "torus, flat": Shape(flat_torus(), Topology(1, 1, 0)),
         "tube": Shape(tube(), Topology(1, 0, 0)),
         "dumbbell": Shape(dumbbell(bridge=1.5 * grid.pixel_nm), Topology(1, 0, 0)),
         "shell": Shape(shell(), Topology(1, 0, 1)),

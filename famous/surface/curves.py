@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.surface.poses import STILL, Matrix, Pose, Window, bring, mean_pose
-from famous.surface.shapes import MOVES, SPREADS, STAYS, SURE, Field, Shape
+from famous.surface.shapes import MOVES, NEARER, SPREADS, STAYS, SURE, Field, Shape
 
 BLUNT = 0.3  # a part that ends without getting smaller is so far below 0 in the next slice, as a share of its size
 LONE = 0.75  # a part of one slice ends so far from it, in slices, at most
@@ -18,26 +18,35 @@ BULGE = 0.1, 1.0  # second difference of an end's size that is believed, over a 
 STEPS = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5  # pixels by which an edge is moved so that a piece stays whole
 BAND = 2.0  # distances (pixels) beyond count as this
 DRIFT = 0.5  # of the way of the last two slices goes on where a part ends
+ELLIPTIC = 0.9  # intersection over union with the ellipse of the same spread from which on a part is one
 
 Ends = tuple[int, ...] | None  # as in `famous.surface.parts.Group`
 
 
 @dataclass(frozen=True, eq=False)
 class Ending:
-    """A shape that gets smaller about its centre, which drifts on, until it has gone."""
+    """A shape that gets smaller until it has gone, while its centre drifts on.
+
+    It does so towards its centre, as an ellipsoid does, or by its edge, which moves in alike everywhere, as that of a
+    ring or a tube does that lies flat.
+    """
 
     shape: Shape
     way: Matrix  # (y, x) a slice
-    bend: tuple[float, float]  # its size, as an area, is 1 + first · s + second · s²
+    bend: tuple[float, float]  # its size, as an area, or its width's square, is 1 + first · s + second · s²
+    by_edge: bool
 
     @classmethod
     def of(cls, shape: Shape, before: Shape | None, earlier: Shape | None, kind: int, spacing: float) -> "Ending":
         """End a shape, given those of the last slices."""
+        by_edge = ends_by_edge(shape, before)
         if before is None:
-            return cls(shape, np.zeros(2), (0.0, -max((spacing / shape.radius) ** 2, 1 / LONE**2)))
+            return cls(shape, np.zeros(2), (0.0, -max((spacing / shape.radius) ** 2, 1 / LONE**2)), by_edge)
         way = DRIFT * (shape.own.centre - before.own.centre) if kind != STAYS else np.zeros(2)
-        last, first = end_size(shape, before, earlier, spacing, abrupt=-BLUNT), before.area / shape.area
-        return cls(shape, way, ((last - first) / 2, (last + first) / 2 - 1))
+        first = shape.width_of(before) ** 2 if by_edge else before.area / shape.area
+        second = None if earlier is None else shape.width_of(earlier) ** 2 if by_edge else earlier.area / shape.area
+        last = end_size(shape.radius, first, second, spacing, abrupt=-BLUNT)
+        return cls(shape, way, ((last - first) / 2, (last + first) / 2 - 1), by_edge)
 
     def along(self, shares: NDArray[np.float64]) -> Field:
         """Fill grades (n, y, x) in the shape's window at shares 0 … 1 of the way to the next slice."""
@@ -45,22 +54,59 @@ class Ending:
         sizes = 1 + self.bend[0] * shares + self.bend[1] * shares**2
         fill = np.zeros((len(shares), *window.shape), dtype=np.float32)
         for k in np.flatnonzero(sizes > 0).tolist():
-            there = Pose(own.centre + shares[k] * self.way, own.spread * sizes[k]) if shares[k] else own
-            fill[k] = bring(self.shape.distance, window, window, (own, there))
-            fill[k] *= np.float32(np.sqrt(sizes[k]))
+            spread = own.spread if self.by_edge else own.spread * sizes[k]
+            there = Pose(own.centre + shares[k] * self.way, spread) if shares[k] else own
+            distance = self._moved_in(float(sizes[k])) if self.by_edge else self.shape.distance
+            fill[k] = bring(distance, window, window, (own, there))
+            if not self.by_edge:
+                fill[k] *= np.float32(np.sqrt(sizes[k]))
             fill[k] += np.float32(0.5)
         return np.clip(fill, 0, 1, out=fill)
 
+    def _moved_in(self, size: float) -> Field:
+        """Distances (y, x) to the edge where the width's square is a share of what it was."""
+        values = self.shape.values(flat=False)
+        values -= np.float32(1 - size)
+        values *= np.float32(1 / size)
+        np.subtract(np.float32(1), values, out=values)
+        np.sqrt(np.maximum(values, 0, out=values), out=values)
+        np.subtract(np.float32(1), values, out=values)
+        values *= np.float32(self.shape.radius * np.sqrt(size))
+        return values
 
-def end_size(shape: Shape, before: Shape, earlier: Shape | None, spacing: float, *, abrupt: float) -> float:
+
+def ends_by_edge(shape: Shape, before: Shape | None) -> bool:
+    """Whether a shape gets smaller by its edge rather than towards its centre.
+
+    The slice before tells: which of the two brings the larger one nearer to the smaller (intersection over union).
+    Where there is none, or it has changed too little to tell, what is no ellipse does so by its edge.
+    """
+    if before is not None:
+        window = shape.window.over(before.window)
+        own = bring(shape.image, shape.window, window, (STILL, STILL)) > 127
+        scaled = Pose(shape.own.centre, before.own.spread * (shape.area / before.area))
+        moved = Pose(shape.own.centre, before.own.spread)
+        centred = bring(before.image, before.window, window, (before.own, scaled)) > 127
+        inner = bring(before.distance, before.window, window, (before.own, moved)) > -before.level(shape.area)
+        gain = _overlap(inner, own) - _overlap(centred, own)
+        if abs(gain) > NEARER:
+            return gain > 0
+    return _overlap(shape.own.ellipse(shape.window), shape.image > 0) < ELLIPTIC
+
+
+def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Intersection over union."""
+    return np.count_nonzero(one & other) / max(int(np.count_nonzero(one | other)), 1)
+
+
+def end_size(radius: float, ratio: float, first: float | None, spacing: float, *, abrupt: float) -> float:
     """Size, as an area, of a shape in the slice that it does not reach any more: below 0, as a share of its last.
 
-    A ball's falls by a parabola, an ellipsoid's, too, but by one of its own, which three slices tell. A part that ends
-    without getting smaller tells nothing, so what an abrupt end is to be is said.
+    A ball's falls by a parabola, an ellipsoid's, too, but by one of its own, which three slices tell: `ratio` is the
+    size in the slice before the last, as a share of the last, `first` in the one before that. A part that ends without
+    getting smaller tells nothing, so what an abrupt end is to be is said.
     """
-    ratio = before.area / shape.area
-    ball = 2 * (spacing / shape.radius) ** 2
-    first = None if earlier is None else earlier.area / shape.area
+    ball = 2 * (spacing / radius) ** 2
     second = ball if first is None else min(max(2 * ratio - first - 1, ball * BULGE[0]), ball * BULGE[1])
     bent = min(2 - ratio - second, -ball / 32)
     flat = min(max(5 / ratio - 4, 0.0), 1.0)
@@ -207,7 +253,7 @@ class _Knots:
             elif ends[row] == ():
                 third, size = shapes[3 - row], 2 - there.area / here.area  # straight on, where two are all there is
                 if third is not None:
-                    size = end_size(here, there, third, spacing, abrupt=size)
+                    size = end_size(here.radius, there.area / here.area, third.area / here.area, spacing, abrupt=size)
                 if kind == SPREADS:
                     sizes[row] = size
                 else:

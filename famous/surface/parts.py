@@ -60,11 +60,17 @@ class Slice:
 
     def filled(self, other: "Slice") -> "Slice":
         """Fill the holes that are enclosed in the other slice too: no pixel of them is open to the outside there."""
+        return self._without_holes(~other.image & (other._holes == 0)) if self._holes.any() else self
+
+    def closed_by(self, other: "Slice") -> "Slice":
+        """Fill the holes that the other slice covers."""
+        return self._without_holes(~other.image) if self._holes.any() else self
+
+    def _without_holes(self, stay: Image) -> "Slice":
+        """Fill the holes with no pixel where one is to stay."""
         holes = self._holes
-        if not holes.any():
-            return self
         chosen = np.ones(int(holes.max()) + 1, dtype=np.bool_)
-        chosen[holes[~other.image & (other._holes == 0)]] = False
+        chosen[holes[stay]] = False
         chosen[0] = False
         return Slice(self.image | chosen[holes]) if chosen.any() else self
 
@@ -87,6 +93,9 @@ class Slice:
         return chosen[self.labels[window]]
 
 
+Parts = tuple[tuple[int, ...] | None, tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]
+
+
 @dataclass(frozen=True)
 class Group:
     """Parts of four slices that belong together: those of the two in the middle that meet, one way or by others.
@@ -95,7 +104,7 @@ class Group:
     with others, or only a share of it.
     """
 
-    parts: tuple[tuple[int, ...] | None, tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]
+    parts: Parts
 
 
 def groups(slices: Sequence[Slice]) -> Iterator[Group]:

@@ -38,6 +38,14 @@ class Pose:
         found: Matrix = (self.spread + self.size * np.eye(2)) / np.sqrt(np.trace(self.spread) + 2 * self.size)
         return found
 
+    def ellipse(self, window: "Window") -> NDArray[np.bool_]:
+        """The ellipse (y, x) in a window that has this centre and spread."""
+        (a, b), (_, d) = self.spread.tolist()
+        y, x = np.ogrid[window.top : window.bottom, window.left : window.right]
+        dy, dx = y - self.centre[0], x - self.centre[1]
+        inside: NDArray[np.bool_] = d * dy**2 - 2 * b * dy * dx + a * dx**2 <= 4 * self.size**2
+        return inside
+
     def towards(self, other: "Pose") -> tuple[Matrix, Matrix]:
         """Matrix (2, 2) and shift that take (y, x) in this pose to the same place in the other."""
         (a, b), (c, d) = self.stretch.tolist()

@@ -13,6 +13,7 @@ from famous.surface.poses import STILL, Pose, Window, bring, mean_pose
 NOTHING = -1e6  # a signed distance (pixels) far outside everything
 SOFT = 1.0  # σ of the blur of the distances, pixels: the steps of the pixels are not the shape's
 SURE = 0.1  # the edge stays so far (pixels) from the pixels' centres
+THINNEST = 0.1  # share of a part's half width that another one has at least
 NEARER = 0.02  # by how much a kind of pose has to make two shapes more alike (intersection over union)
 STAYS, MOVES, SPREADS = range(3)  # kinds of pose: as it lies; by its centre; by its centre and its spread
 
@@ -56,6 +57,16 @@ class Shape:
         share = self.distance * np.float32(1 / self.radius)
         found: Field = share * (np.float32(2) - (np.maximum(share, np.float32(0)) if flat else share))
         return found
+
+    def level(self, area: int) -> float:
+        """How far (pixels) its edge has to move out, or in below 0, to enclose so many pixels; as far as it is told."""
+        distances = self.distance.ravel()
+        rank = min(max(area, 1), len(distances))
+        return -float(np.partition(distances, len(distances) - rank)[len(distances) - rank])
+
+    def width_of(self, other: "Shape") -> float:
+        """Half width of another shape as a share of this one's, if it were this one with its edge moved."""
+        return max(1 + self.level(other.area) / self.radius, THINNEST)
 
     def pose(self, kind: int) -> Pose:
         """Its pose, as far as the kind tells it."""

@@ -5,8 +5,9 @@ belong together (`famous.surface.parts`) move with their centre and spread while
 so that a tilted tube stays one and an ellipsoid an ellipsoid. What is interpolated is not the distance d to the edge
 but 2 r d − d², r the part's largest distance: in a disc that is r² − ρ², along z a parabola for a ball, a cone and a
 tube. It is interpolated by a cubic through four slices (Catmull and Rom 1974, `famous.surface.curves`). Where a part
-ends, it goes on to get smaller as an ellipsoid does, so that the cap follows from the slices before it. Closed holes
-are bodies of their own that are taken out.
+ends, it goes on to get smaller as an ellipsoid does, or by its edge as a ring does that lies flat, so that the cap
+follows from the slices before it: ends are taken as round, also those of a body that is flat there. Closed holes are
+bodies of their own that are taken out.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.surface.curves import Ending, Passing
-from famous.surface.parts import Group, Image, Slice, beyond, groups
+from famous.surface.parts import Image, Parts, Slice, beyond, groups
 from famous.surface.poses import Window
 from famous.surface.shapes import STAYS, Field, Shape
 
@@ -138,7 +139,7 @@ class Between:
         both = [self._fill(*pair) for pair in pairs]
         bodies, holes = [one for one, _ in both], [hole for _, hole in both]
         none = bodies[REACH - 1] is near[REACH - 1] and bodies[REACH] is near[REACH]
-        return _Gap(self._solid(bodies), [] if none else self._solid(holes))
+        return _Gap(self._solid(bodies, near, near), [] if none else self._solid(holes, holes, near))
 
     def _fill(self, z: int, other: int) -> tuple[Slice, Slice]:
         """A slice with the holes filled that it shares with another, and these holes."""
@@ -148,37 +149,65 @@ class Between:
             self._filled[z, other] = whole, whole.without(own) if whole is not own else Slice.empty(own.image.shape)
         return self._filled[z, other]
 
-    def _solid(self, slices: Sequence[Slice]) -> list[tuple[Window, Field]]:
-        """Interpolate the groups of parts, each on its own."""
-        return [self._between(slices, group) for group in groups(slices[1:-1])]
+    def _solid(
+        self, slices: Sequence[Slice], ended: Sequence[Slice], near: Sequence[Slice]
+    ) -> list[tuple[Window, Field]]:
+        """Interpolate the groups of parts, each on its own.
 
-    def _between(self, slices: Sequence[Slice], group: Group) -> tuple[Window, Field]:
+        What ends does so as it is in the slices `ended`, a body with its holes. Where a body ends that has been filled,
+        its outside and its hole go on evenly up to there. `near` are the slices as they were read.
+        """
+        found = []
+        for group in groups(slices[1:-1]):
+            parts = group.parts
+            if all(parts[1:3]):
+                open_ends = [
+                    None if not own and self._opens(slices[at], here, near[at], near[beyond]) else own
+                    for own, here, at, beyond in ((parts[0], parts[1], 2, 1), (parts[3], parts[2], 3, 4))
+                ]
+                parts = open_ends[0], parts[1], parts[2], open_ends[1]
+            found.append(self._between(slices, ended, parts))
+        return found
+
+    def _between(self, slices: Sequence[Slice], ended: Sequence[Slice], parts: Parts) -> tuple[Window, Field]:
         """Fill grades of one group."""
-        parts, spacing = group.parts, self._spacing
         half = (
             2 * (np.arange(self._parts) - (self._parts + 1) // 2) + 1 + self._parts
         )  # of a plane, from the slice before
         shares = half / (2 * self._parts)
-        before, a, b, after = shapes = [
-            self._shape(one, own) if own else None for one, own in zip(slices[1:-1], parts, strict=True)
-        ]
-        if b is None and a is not None:
-            earlier = self._beyond(slices[1], parts[0], slices[0])
-            kind = before.kind_to(a) if before else STAYS
-            return a.window, Ending.of(a, before, earlier, kind, spacing).along(shares)
-        if a is None and b is not None:
-            earlier = self._beyond(slices[-2], parts[3], slices[-1])
-            kind = b.kind_to(after) if after else STAYS
-            return b.window, Ending.of(b, after, earlier, kind, spacing).along(1 - shares)
-        assert a is not None
-        assert b is not None
-        window = a.window.over(b.window)
-        return window, Passing.of(shapes, parts, window, spacing).along(shares)
+        if not parts[2]:
+            return self._ending(parts[1], (slices[2], ended[1], ended[0]), shares)
+        if not parts[1]:
+            return self._ending(parts[2], (slices[3], ended[4], ended[5]), 1 - shares)
+        shapes = [self._shape(one, own) if own else None for one, own in zip(slices[1:-1], parts, strict=True)]
+        window = self._shape(slices[2], parts[1]).window.over(self._shape(slices[3], parts[2]).window)
+        return window, Passing.of(shapes, parts, window, self._spacing).along(shares)
 
-    def _beyond(self, here: Slice, own: tuple[int, ...] | None, there: Slice) -> Shape | None:
-        """What parts of one slice, if any, go on to in the next."""
-        parts = beyond(own, here, there) if own else None
-        return self._shape(there, parts) if parts else None
+    def _ending(
+        self, own: tuple[int, ...], slices: tuple[Slice, Slice, Slice], shares: NDArray[np.float64]
+    ) -> tuple[Window, Field]:
+        """Fill grades of parts of the first of three slices that are not in the next one; the others come before.
+
+        A hole that closes before the end is none of it.
+        """
+        here, last, shapes = slices[0], self._shape(slices[0], own), []
+        parts: tuple[int, ...] | None = own
+        for one in slices[1:]:
+            there = one.closed_by(here)
+            parts = beyond(parts, here, there) if parts else None
+            shapes.append(self._shape(there, parts) if parts else None)
+            here = there
+        before, earlier = shapes
+        kind = before.kind_to(last) if before else STAYS
+        return last.window, Ending.of(last, before, earlier, kind, self._spacing).along(shares)
+
+    @staticmethod
+    def _opens(one: Slice, own: tuple[int, ...], near: Slice, beyond: Slice) -> bool:
+        """Whether parts, or the holes that were filled in them, lie open at their end: no pixel covers them."""
+        low, high = one.boxes[list(own), :2].min(axis=0), one.boxes[list(own), 2:].max(axis=0)
+        window = slice(low[0], high[0]), slice(low[1], high[1])
+        picked = one.pick(own, window)
+        return bool((picked & ~near.image[window]).any() and not (picked & beyond.image[window]).any())
 
     def _shape(self, one: Slice, parts: tuple[int, ...]) -> Shape:
         if (one, parts) not in self._shapes:
