@@ -18,6 +18,7 @@ BULGE = 0.1, 1.0  # second difference of an end's size that is believed, over a 
 STEPS = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5  # pixels by which an edge is moved so that a piece stays whole
 BAND = 2.0  # distances (pixels) beyond count as this
 DRIFT = 0.5  # of the way of the last two slices goes on where a part ends
+LEAST = 0.1  # half width (pixels) below which nothing is left
 ELLIPTIC = 0.9  # intersection over union with the ellipse of the same spread from which on a part is one
 
 Ends = tuple[int, ...] | None  # as in `famous.surface.parts.Group`
@@ -53,7 +54,7 @@ class Ending:
         own, window = self.shape.own, self.shape.window
         sizes = 1 + self.bend[0] * shares + self.bend[1] * shares**2
         fill = np.zeros((len(shares), *window.shape), dtype=np.float32)
-        for k in np.flatnonzero(sizes > 0).tolist():
+        for k in np.flatnonzero(sizes * self.shape.radius**2 > LEAST**2).tolist():
             spread = own.spread if self.by_edge else own.spread * sizes[k]
             there = Pose(own.centre + shares[k] * self.way, spread) if shares[k] else own
             distance = self._moved_in(float(sizes[k])) if self.by_edge else self.shape.distance
