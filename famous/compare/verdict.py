@@ -121,10 +121,11 @@ def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdi
 
 
 def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
-    """Write a score with its interval, turned round where its sign is said in words."""
+    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket."""
     low, high = sorted((sign * interval.low, sign * interval.high))
     form = "+.2f" if signed else ".2f"
-    return f"{number_text(sign * interval.value, form)} ({number_text(low, form)} to {number_text(high, form)})"
+    value, reach = number_text(sign * interval.value, form), f"{number_text(low, form)} to {number_text(high, form)}"
+    return f"{value}, interval {reach}" if signed else f"{value} ({reach})"
 
 
 def number_text(value: float, form: str) -> str:
