@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from famous.report.comparison import write_report
+from famous.report.comparison_numbers import significant
 from tests.comparisons import CLASSES, FakePictures, cell, compare, meshes
 
 ROWS = "#object-table tbody tr"
@@ -128,6 +129,20 @@ def test_switches_show_and_hide_sources_and_classes(opened: Any) -> None:
     opened.locator('input[name="class"][value="2"]').uncheck()
     left = {f"{source}/{kind}" for source in (1, 2) for kind in (0, 1, 3)}
     assert set(view.get_attribute("data-visible").split()) == left
+
+
+def test_volumes_are_written_as_on_the_cards(opened: Any) -> None:
+    numbers = [1.06, 0.000028, 0.0000819, 12345.6, 0.9996, 8.19e-7, 0.0123]
+    script = """number => {
+        const object = { ...objects.all[0], volume: number, index: 0, id: 10 ** 6 };
+        objects.all.unshift(object);
+        const find = document.getElementById("filter-text");
+        find.value = "1000000"; find.dispatchEvent(new Event("input"));
+        const text = document.querySelector("#object-table tbody tr td:nth-child(4)").textContent;
+        objects.all.shift();
+        return text;
+    }"""
+    assert [opened.evaluate(script, number) for number in numbers] == [significant(number) for number in numbers]
 
 
 def test_a_row_shows_its_object_in_3d(opened: Any) -> None:
