@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
+from famous.words import counted
 
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
@@ -95,8 +96,8 @@ def _kind(gap: Interval, margin: float) -> str:
 def _undecided(names: tuple[str, str, str], gap: Difference, margin: float, scores: str) -> str:
     pred, truth, expert = names
     words = (
-        f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by {gap.objects:,} objects "
-        f"({scores}; difference {_span(gap.f1, signed=True)})"
+        f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by "
+        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True)})"
     )
     needed = objects_needed(gap.f1, gap.objects, margin)
     return f"{words}; about {needed:,} would be needed." if needed else f"{words}."

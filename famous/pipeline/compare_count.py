@@ -17,6 +17,7 @@ from famous.parallel import map_in_order, open_executor
 from famous.pipeline.stage import Session
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 FOLD = 32  # slices whose tables are put together at a time
 
@@ -228,7 +229,7 @@ def count(scene: Scene, session: Session) -> Counts:
                 total, held = Counts.joined([total, *held] if total else held), []
     if held:
         total = Counts.joined([total, *held] if total else held)
-    session.reporter.end("compare", f"{len(scene.slices):,} slices, {len(scene.sides)} label sets")
+    session.reporter.end("compare", f"{counted(len(scene.slices), 'slice')}, {counted(len(scene.sides), 'label set')}")
     return total or Counts()
 
 

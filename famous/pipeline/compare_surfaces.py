@@ -23,6 +23,7 @@ from famous.pipeline.crops import Crop, empty_crop, fill, step_of
 from famous.pipeline.stage import Session
 from famous.pipeline.sweep import LARGE
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 FOLD = 256  # pairs whose distances are put together at a time
 WAITING = 8  # jobs for each thread that may wait
@@ -63,7 +64,7 @@ def look(
                 jobs.add(job, take)
             session.reporter.advance(1)
         jobs.finish()
-    session.reporter.end("surfaces", f"{len(walk.meshes):,} meshes")
+    session.reporter.end("surfaces", counted(len(walk.meshes), "mesh", "meshes"))
     return Looked({key: Distances.joined(parts) for key, parts in walk.distances.items()}, tuple(walk.meshes))
 
 

@@ -35,6 +35,7 @@ from famous.report.comparison_objects import describe, object_rows
 from famous.report.comparison_outlines import Pictures, Plane, draw_planes
 from famous.report.comparison_plots import plots
 from famous.report.comparison_roles import Role, pair_roles, source_roles
+from famous.words import counted
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -115,6 +116,7 @@ def render_report(
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["counted"] = counted
     roles = source_roles(names)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
