@@ -160,6 +160,7 @@ def test_surfaces_that_agree_show_one_clean_colour(page: Any, tmp_path: Path, sh
     red, green, _ = np.moveaxis(np.asarray(shot).astype(int), 2, 0)
     first, second = np.count_nonzero(green > red + 30), np.count_nonzero(red > green + 30)
     assert first > 2000
+    assert "the colour of the first of them" in page.locator("#objects .about").last.inner_text()
     assert second < (0.03 if shift_nm else 0.002) * first, "moved ones show at the rim only"
 
 
