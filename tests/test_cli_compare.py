@@ -1,5 +1,8 @@
 """`famous compare` on the command line: options arrive, wrong ones are told, and the answer is the verdict."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from famous.cli import compare as command
@@ -81,7 +84,9 @@ def test_what_is_not_said_is_left_open(asked):
     wanted, output, session = asked[0]
     assert wanted == pipeline.Asked(("a.tif",), ("b.tif",))
     assert (output.out, output.overwrite, output.meshes) == (None, False, True)
-    assert output.command.startswith("famous")
+    folder, again = output.command.splitlines()
+    assert shlex.split(folder) == ["cd", str(Path.cwd())], "relative paths hold from there only"
+    assert again.startswith("famous")
     assert session.jobs >= 1
 
 

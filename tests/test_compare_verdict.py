@@ -35,6 +35,14 @@ def test_the_same_scores_of_few_objects_decide_nothing_and_say_how_many_would():
     assert verdict.difference == 0
 
 
+@pytest.mark.parametrize("objects", [6, 60, 400])
+def test_no_sentence_has_a_bracket_in_a_bracket(objects):
+    for missed in (0, 2, 5, 20):
+        sentence = judge(NAMES, (found(objects, missed), found(objects, 20))).sentence
+        assert "))" not in sentence
+        assert "(" not in sentence.replace("(", "", 1).split(")")[0]
+
+
 def test_worse_by_so_much():
     verdict = judge(NAMES, (found(300, 3), found(300, 20)))
     assert verdict.kind == "worse"

@@ -76,6 +76,12 @@ def test_a_file_a_class_is_split_by_connected_surface(tmp_path):
     assert any("2 connected surfaces" in note for note in classes.notes)
 
 
+def test_one_surface_is_told_as_one(tmp_path):
+    write_mesh(tmp_path / "nucleus.ply", BALLS[0])
+    _, classes = open_meshes(tmp_path, GRID, "um")
+    assert "nucleus.ply: its 1 connected surface is taken as an object" in classes.notes
+
+
 def test_a_run_keeps_its_instances(tmp_path):
     """What `famous` wrote has an instance in each file, also one of several parts."""
     write_mesh(tmp_path / "mitochondrion_00003.ply", merge(BALLS))

@@ -58,6 +58,13 @@ def test_csv_keeps_every_float(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(tables.read_csv(tmp_path / "a.csv"), table)
 
 
+def test_so_many_digits_and_no_last_bits(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [0.004093439999999999, 0.55 + 0.05, 123456789012.5], "id": [2**63, 1, 12345678901]})
+    tables.write_csv(tmp_path / "a.csv", table, digits=10)
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines == ["a,id", "0.00409344,9223372036854775808", "0.6,1", "1.23456789e+11,12345678901"]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_an_empty_table_is_a_table(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"

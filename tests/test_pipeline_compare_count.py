@@ -103,8 +103,31 @@ def test_the_ignored_is_nobodys_object_and_judges_nobody():
     sides = {"automatic": {"vesicle": labels["automatic"]["vesicle"]}, "M1": {"vesicle": truth}}
     found = count(scene(sides, ignore=99), Session())
     assert 99 not in found.objects["M1", "vesicle"].ids
-    assert 9 in found.objects["automatic", "vesicle"].ids
+    assert 9 not in found.objects["automatic", "vesicle"].ids
     assert 9 not in found.overlaps[("automatic", "M1"), "vesicle", "vesicle"].pred_ids
+
+
+def test_what_a_truth_ignores_is_cut_from_all_sources():
+    """Half of mito 3 ignored by M2: its volume and area are the same on all sides, and the cut is no surface."""
+    labels = sources()
+    sides = {name: {"mito": labels["M1"]["mito"].copy()} for name in ("automatic", "M1", "M2")}
+    sides["M2"]["mito"][:, 36:48, 16:26] = 99
+    found = count(scene(sides, ignore=99), Session())
+    whole = count(scene({name: {"mito": labels["M1"]["mito"]} for name in sides}), Session())
+    at = found.objects["M1", "mito"].ids.tolist().index(3)
+    for source in sides:
+        assert found.objects[source, "mito"].voxels[at] == 9 * 12 * 10
+        assert found.areas[source, "mito"].nm2.tolist() == found.areas["M1", "mito"].nm2.tolist()
+    half = whole.areas["M1", "mito"].nm2[at] / 2
+    assert found.areas["M1", "mito"].nm2[at] == pytest.approx(half, rel=0.03)
+    assert {row["pred"]: row["fp"] + row["fn"] for row in found.slices} == {"automatic": 0, "M2": 0}
+
+
+def test_the_zone_round_borders_is_not_taken_off_objects():
+    plain, zoned = (count(scene(boundary_nm=nm), Session()) for nm in (0, 30))
+    for key, objects in plain.objects.items():
+        assert zoned.objects[key].voxels.tolist() == objects.voxels.tolist()
+        assert zoned.areas[key].nm2.tolist() == plain.areas[key].nm2.tolist()
 
 
 def test_the_id_that_truth_ignores_is_an_object_like_any_of_pred():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from famous.pipeline.compare_count import count
-from famous.pipeline.compare_left_out import say_left_out
+from famous.pipeline.compare_left_out import CUT, WHOLE, say_left_out
 from famous.pipeline.stage import Session
 from tests.compare_scenes import SHAPE, scene
 
@@ -32,7 +32,8 @@ def test_nothing_left_out_is_not_worth_a_word():
 
 def test_the_share_of_an_ignore_label():
     assert said(0, 4, ignore=IGNORE) == [
-        "M1: left out are the ignore label 99; of the compared voxels that is 25 % (mito)"
+        "M1: the ignore label 99 is left out: 25 % (mito) of the compared voxels",
+        CUT,
     ]
 
 
@@ -43,17 +44,21 @@ def test_an_ignore_label_that_is_not_there_is_told():
 
 def test_the_zone_round_borders_lies_within_the_slices():
     """One pixel on either side of the outline, in 4 of 16 slices; the brick's faces in z have no zone."""
-    (note,) = said(0, 0, boundary_nm=10)
+    note, also = said(0, 0, boundary_nm=10)
     ring = 4 * (22**2 - 18**2)
     share = 100 * ring / np.prod(SHAPE)
-    zone = "what is nearer than 10 nm to a border of its objects, measured within the slices"
-    assert note == f"M1: left out are {zone}; of the compared voxels that is {share:.3g} % (mito)"
+    zone = "a zone of 10 nm round the borders of its objects, measured within the slices"
+    assert note == f"M1: {zone}, is left out of the scores: {share:.3g} % (mito) of the compared voxels"
+    assert also == WHOLE
 
 
-def test_each_truth_has_its_own_share_and_the_experts_theirs():
-    notes = said(0, 4, 8, ignore=IGNORE)
-    assert [note.split(":")[0] for note in notes] == ["M1", "M2", "M2 against M1"]
-    assert [note.split("that is ")[1] for note in notes] == ["25 % (mito)", "50 % (mito)", "50 % (mito)"]
+def test_each_truth_has_its_own_share_and_all_are_left_out_everywhere():
+    first, second, everywhere, cut = said(0, 4, 8, ignore=IGNORE)
+    assert (first.split(":")[0], second.split(":")[0]) == ("M1", "M2")
+    assert "25 % (mito)" in first
+    assert "50 % (mito)" in second
+    assert everywhere == "what M1 or M2 ignores is left out of all sources, whichever two are compared"
+    assert cut == CUT
 
 
 @pytest.mark.parametrize("slices", [(2, 3), (14, 15)])
@@ -61,6 +66,6 @@ def test_only_what_is_compared_counts(slices):
     labels = {"pred": {"mito": volume()}, "M1": {"mito": volume(1)}}
     some = scene(labels, ignore=IGNORE)
     some = type(some)(some.sides, SHAPE, some.voxel_size, slices, ignore=IGNORE)
-    (note,) = say_left_out(some, count(some, Session()))
+    note, *_ = say_left_out(some, count(some, Session()))
     assert ("50 %" in note) == (15 in slices)
     assert ("does not occur" in note) == (15 not in slices)

@@ -173,7 +173,7 @@ def test_extents_that_cannot_be_meant_are_printed(run, tmp_path):
 @pytest.mark.parametrize(
     ("first", "others", "said"),
     [
-        ("cell.tif", [], "found 1 label sets"),
+        ("cell.tif", [], "found 1 label set \\("),
         ("cell.tif", ["M1", "M2", "M1"], "found 4 label sets"),
         ("nothing.tif", ["M1"], "nothing.tif: found nothing there"),
         ("cell.tif", ["nothing"], "nothing"),

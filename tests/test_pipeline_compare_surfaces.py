@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from famous.pipeline import compare_surfaces
-from famous.pipeline.compare_count import count
+from famous.pipeline.compare_count import Scene, count
 from famous.pipeline.compare_meshes import MeshBudget, choose
 from famous.pipeline.compare_surfaces import look
 from famous.pipeline.compare_tables import Placement, Tabulator
@@ -72,6 +72,28 @@ def test_threads_and_folding_change_nothing(looked, jobs, monkeypatch):
     for key, apart in looked.distances.items():
         assert again.distances[key].nm.tolist() == apart.nm.tolist()
         assert again.distances[key].nm2 == pytest.approx(apart.nm2)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_cut_through_what_is_ignored_is_no_surface(axis):
+    """The same balls on both sides, of which truth ignores a part."""
+    volume = np.zeros((40, 50, 60), dtype=np.uint16)
+    z, y, x = np.indices(volume.shape)
+    volume[(z - 20) ** 2 + (y - 25) ** 2 + (x - 25) ** 2 < 15**2] = 1
+    volume[(z - 32) ** 2 + (y - 40) ** 2 + (x - 50) ** 2 < 5**2] = 2
+    truth = volume.copy()
+    truth[(slice(None),) * axis + (slice(24, None),)] = 99
+    some = Scene({"a": {"mito": volume}, "b": {"mito": truth}}, volume.shape, SIZE, tuple(range(40)), ignore=99)
+    counts, matchings = prepare(some)
+    apart = look(some, counts, matchings, {}, Session()).distances[("a", "b"), "mito"]
+    assert (apart.mean, apart.hausdorff) == (0, 0)
+    outside = (volume == 1) & (np.indices(volume.shape)[axis] < 24)
+    faces = 0.0
+    for along, side in enumerate(SIZE.zyx):
+        changes = np.count_nonzero(np.diff(outside.astype(int), axis=along))
+        cut = np.count_nonzero(np.take(outside, 23, axis=axis)) if along == axis else 0
+        faces += (changes - cut) * SIZE.volume_nm3 / side
+    assert apart.nm2.sum() == pytest.approx(2 * faces)  # of both sides
 
 
 def test_surfaces_are_let_go_of_with_the_last_that_waits_for_them(monkeypatch):

@@ -168,6 +168,22 @@ def test_there_is_a_verdict_for_each_class(tabulator):
     assert "M2" in verdicts.loc["mito", "sentence"]
 
 
+def test_an_object_that_only_the_other_expert_ignores_is_judged_by_nobody():
+    """M2 ignores all of mito 4: the program is not asked for it either, and both are judged by the same objects."""
+    labels = sources()
+    labels["M2"]["mito"][labels["M1"]["mito"] == 4] = 99
+    some = scene({name: {"mito": classes["mito"]} for name, classes in labels.items()}, ignore=99)
+    made = Tabulator(some, count(some, Session()), Placement((0, 0, 0), SHAPE), {})
+    matchings = made.matchings()
+    assert len(made.verdicts(matchings)) == 1
+    objects = made.objects()
+    assert 4 not in set(objects.loc[objects["source"] == "M1", "id"])
+    totals = made.totals(objects).set_index("source")
+    by_hand = objects.groupby("source")["volume_um3"].sum()
+    assert totals["volume_um3"].to_dict() == pytest.approx(by_hand.to_dict())
+    assert set(objects["id"]) >= {number for key, m in matchings.items() for number in m.truth_ids.tolist()}
+
+
 def test_the_verdict_moves_with_the_threshold(tabulator):
     own = tabulator.verdicts(tabulator.matchings())
     table = tabulator.verdicts_by_threshold(own)

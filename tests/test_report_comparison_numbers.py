@@ -32,7 +32,20 @@ from tests.comparisons import CLASSES, cell, compare
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (12345.6, "12,300"), (0.012345, "0.0123"), (1, "1.00"), (99.96, "100.0"), (0.00001, "1.00e-05")],
+    [
+        (0, "0"),
+        (12345.6, "12,300"),
+        (0.012345, "0.0123"),
+        (1, "1.00"),
+        (99.96, "100"),
+        (0.00001, "0.0000100"),
+        (8.19e-5, "0.0000819"),
+        (0.297, "0.297"),
+        (1.06, "1.06"),
+        (9.996e-7, "0.00000100"),
+        (8.19e-7, "8.19e-7"),
+        (-0.5, "-0.500"),
+    ],
 )
 def test_three_digits(value: float, text: str) -> None:
     assert significant(value) == text
@@ -113,6 +126,12 @@ def test_surface_distances_say_that_they_are_of_matched_pairs() -> None:
     surface = agreement_sheets(compare(cell()))[2]
     assert "matched" in surface.caption
     assert "missed or invented has no distance" in surface.about
+
+
+def test_information_says_that_inventions_do_not_count() -> None:
+    information = agreement_sheets(compare(cell()))[1]
+    assert "over the voxels that truth labels" in information.about
+    assert "what is invented outside of them does not count" in information.about
 
 
 def test_slices_are_scored_by_pixels() -> None:

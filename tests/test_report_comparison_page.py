@@ -1,11 +1,15 @@
 """The report in a real browser, from a file and without a network."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from famous.report.comparison import write_report
+from famous.report.comparison_numbers import significant
 from tests.comparisons import CLASSES, FakePictures, cell, compare, meshes
 
 ROWS = "#object-table tbody tr"
@@ -128,6 +132,62 @@ def test_switches_show_and_hide_sources_and_classes(opened: Any) -> None:
     opened.locator('input[name="class"][value="2"]').uncheck()
     left = {f"{source}/{kind}" for source in (1, 2) for kind in (0, 1, 3)}
     assert set(view.get_attribute("data-visible").split()) == left
+
+
+def test_volumes_are_written_as_on_the_cards(opened: Any) -> None:
+    numbers = [1.06, 0.000028, 0.0000819, 12345.6, 0.9996, 8.19e-7, 0.0123]
+    script = """number => {
+        const object = { ...objects.all[0], volume: number, index: 0, id: 10 ** 6 };
+        objects.all.unshift(object);
+        const find = document.getElementById("filter-text");
+        find.value = "1000000"; find.dispatchEvent(new Event("input"));
+        const text = document.querySelector("#object-table tbody tr td:nth-child(4)").textContent;
+        objects.all.shift();
+        return text;
+    }"""
+    assert [opened.evaluate(script, number) for number in numbers] == [significant(number) for number in numbers]
+
+
+@pytest.mark.parametrize("shift_nm", [0.0, 1.5])
+def test_surfaces_that_agree_show_one_clean_colour(page: Any, tmp_path: Path, shift_nm: float) -> None:
+    """Two sources draw the same bodies, or a little apart: the first one's green covers the second one's orange."""
+    own = meshes(cell(), ("automatic",))
+    moved = [("M1", name, number, mesh.translated((shift_nm, -shift_nm, shift_nm))) for _, name, number, mesh in own]
+    path = write_report(tmp_path / "report.html", compare(cell()), None, [*own, *moved])
+    page.goto(path.as_uri())
+    see_3d(page)
+    shot = Image.open(io.BytesIO(page.locator("#view canvas").screenshot())).convert("RGB")
+    red, green, _ = np.moveaxis(np.asarray(shot).astype(int), 2, 0)
+    first, second = np.count_nonzero(green > red + 30), np.count_nonzero(red > green + 30)
+    assert first > 2000
+    assert "the colour of the first of them" in page.locator("#objects .about").last.inner_text()
+    assert second < (0.03 if shift_nm else 0.002) * first, "moved ones show at the rim only"
+
+
+def test_cells_of_the_sources_are_cells_and_a_fingerprint_breaks_in_its_middle(opened: Any) -> None:
+    table = opened.locator("#made .texts").first
+    for row in table.locator("tbody tr").all():
+        bottoms = row.evaluate("row => [...row.children].map(cell => cell.getBoundingClientRect().bottom)")
+        assert max(bottoms) - min(bottoms) < 1, "one line below all cells of a row"
+    table.evaluate("table => { table.style.width = '480px' }")
+    mark = table.locator(".mark").first
+    mark.evaluate("mark => { mark.innerHTML = Array(4).fill('0123456789abcdef').join('<wbr>') }")
+    ends = "mark => { const text = document.createRange(), lines = {};"
+    ends += " for (const node of mark.childNodes) if (node.nodeType === 3) for (let k = 0; k < node.length; k += 1) {"
+    ends += " text.setStart(node, k); text.setEnd(node, k + 1); const y = Math.round(text.getBoundingClientRect().y);"
+    ends += " lines[y] = (lines[y] || 0) + 1; } return Object.values(lines); }"
+    letters = mark.evaluate(ends)
+    assert len(letters) > 1
+    assert all(number % 16 == 0 for number in letters)
+
+
+def test_a_scale_bar_lies_below_its_picture(opened: Any) -> None:
+    for figure in opened.locator(".planes figure").all()[:6]:
+        picture, scale = (figure.locator(f"svg.{name}").bounding_box() for name in ("plane", "scale"))
+        assert scale["y"] >= picture["y"] + picture["height"]
+        assert scale["width"] == pytest.approx(picture["width"])
+        line = figure.locator("svg.scale line").bounding_box()
+        assert 0.05 * picture["width"] < line["width"] < picture["width"]
 
 
 def test_a_row_shows_its_object_in_3d(opened: Any) -> None:

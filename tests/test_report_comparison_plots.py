@@ -32,6 +32,15 @@ def test_every_plot_is_there_with_its_classes_as_text(drawn: dict[str, Plot]) ->
         assert plot.caption.endswith(".")
 
 
+def test_total_volumes_have_three_digits() -> None:
+    comparison = compare(cell())
+    volumes = [1.06, 1.04, 0.297, 0.305, 0.0000819, 1234.5] * len(comparison.totals)
+    totals = comparison.totals.assign(volume_um3=volumes[: len(comparison.totals)])
+    svg = plots(replace(comparison, totals=totals))["totals"].svg
+    for text in ("1.06", "1.04", "0.297", "0.305", "0.0000819", "1,230"):
+        assert f">{text}</text>" in svg
+
+
 def test_boxes_have_numbers_and_no_volumes() -> None:
     comparison = compare(cell())
     boxes = replace(

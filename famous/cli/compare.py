@@ -153,7 +153,7 @@ def compare(
         paper=paper_matching,
         folder=folder,
     )
-    command = shlex.join(["famous", *sys.argv[1:]])
+    command = f"{shlex.join(['cd', str(Path.cwd())])}\n{shlex.join(['famous', *sys.argv[1:]])}"
     output = Output(out, overwrite, meshes=not no_meshes, command=command)
     with Bars(err) as bars:
         made = run_compare(asked, output, options.open_session(bars, jobs=jobs or usable_threads()))

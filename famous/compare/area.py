@@ -73,6 +73,7 @@ def area_of_slice(
     directions: Directions,
     *,
     is_first: bool = False,
+    unknown: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None] = (None, None),
 ) -> Areas:
     """Measure the surface in one slice and between it and the next.
 
@@ -82,6 +83,9 @@ def area_of_slice(
         (y, x) ids of the slice and of the next one, None after the last; 0 is background, as is everything outside.
     is_first
         Whether nothing comes before the slice.
+    unknown
+        (y, x) True where nobody knows what lies in `image` and in `after`; None where all is known. A line that leads
+        there crosses no surface.
 
     Returns
     -------
@@ -91,26 +95,33 @@ def area_of_slice(
     width = image.shape[1] + 2
     here = np.pad(image, 1).ravel()  # so that a step over the end of a line leads to background
     below = np.zeros_like(here) if after is None else np.pad(after, 1).ravel()
-    found = [_cross(here, here, step, width, directions) for step in WITHIN]
-    found += [_cross(here, below, step, width, directions) for step in ACROSS]
+    dark, darker = (None if side is None else np.pad(side, 1).ravel() for side in unknown)
+    found = [_cross((here, here), (dark, dark), step, width, directions) for step in WITHIN]
+    found += [_cross((here, below), (dark, darker), step, width, directions) for step in ACROSS]
     if is_first:
-        nothing = np.zeros_like(here)
-        found += [_cross(nothing, here, step, width, directions) for step in ACROSS]
+        sides = (np.zeros_like(here), here)
+        found += [_cross(sides, (None, dark), step, width, directions) for step in ACROSS]
     return Areas.joined(found)
 
 
 def _cross(
-    one: NDArray[np.unsignedinteger],
-    other: NDArray[np.unsignedinteger],
+    slices: tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger]],
+    unknown: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
     step: tuple[int, int, int],
     width: int,
     directions: Directions,
 ) -> Areas:
-    """Count the crossings from padded slice to padded slice, both flat, along one step."""
+    """Count the crossings from padded slice to padded slice, both flat, along one step, but for the unknown."""
+    one, other = slices
     shift = step[1] * width + step[2]
-    start = one[max(0, -shift) : len(one) - max(0, shift)]
-    end = other[max(0, shift) : len(other) - max(0, -shift)]
-    crossed = np.flatnonzero(start != end)
+    first = slice(max(0, -shift), len(one) - max(0, shift))
+    second = slice(max(0, shift), len(other) - max(0, -shift))
+    start, end = one[first], other[second]
+    differs = start != end
+    for dark, part in zip(unknown, (first, second), strict=True):
+        if dark is not None:
+            differs &= ~dark[part]
+    crossed = np.flatnonzero(differs)
     sides = np.concatenate([start[crossed], end[crossed]])
     ids, counts = _count(sides[sides > 0])
     return Areas(ids, counts.astype(np.float64) * directions.nm2[step])

@@ -22,7 +22,8 @@ _PAIR = {"pred": "str", "truth": "str", "class": "str"}
 _LOW_HIGH = {f"{end}_{axis}_voxel": "int64" for end in ("low", "high") for axis in "zyx"}
 
 #: One row an object. `low` and `high` are voxels of the common grid, half-open; `score` is NaN where there is none. Of
-#: boxes `voxels` are pixels, and volume and area are NaN.
+#: boxes `voxels` are pixels, and volume and area are NaN. What any truth ignores is cut off the objects of all sources,
+#: and the cut is no area; the zone round borders that scores leave out is not cut off.
 OBJECTS = {
     "source": "str",
     "class": "str",
@@ -68,6 +69,7 @@ AGREEMENT = {
     **dict.fromkeys(("surface_mean_nm", "surface_p95_nm", "surface_hausdorff_nm"), "float64"),
     "note": "str",
 }
+#: One row a source and class: what its rows of `OBJECTS` add up to, with the same left out.
 TOTALS = {"source": "str", "class": "str", "count": "int64", "volume_um3": "float64", "area_um2": "float64"}
 #: One row a pair of classes; `NO_CLASS` on one side for what was missed or invented.
 CONFUSION = {"pred": "str", "truth": "str", "pred_class": "str", "truth_class": "str", "count": "int64"}

@@ -2,7 +2,7 @@
 
 A voxel belongs to the surface of its object if one of its six neighbours does not belong to the object. From each such
 voxel of either object the distance to the nearest one of the other is taken, centre to centre, and counts as much as
-the area of the voxel's faces that look out.
+the area of the voxel's faces that look out. What nobody knows has no surface: a face towards it does not look out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,6 +17,9 @@ from famous.voxels import VoxelSize
 
 QUERIED = 1 << 20  # points whose nearest one is looked for at a time
 DIGITS = 6  # of nm: distances that agree so far are the same
+
+
+Dark = tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None, NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def surfaces_of_slice(
     z: int,
     wanted: NDArray[np.uint64],
     voxel_size: VoxelSize,
+    unknown: Dark = (None, None, None),
 ) -> Iterator[tuple[int, Surface]]:
     """Find the surface voxels of one slice.
 
@@ -55,6 +59,8 @@ def surfaces_of_slice(
         Index of the slice.
     wanted
         Ids of the objects that are asked for, rising.
+    unknown
+        (y, x) True where nobody knows what lies in each of the slices, which are 0 there; None where all is known.
 
     Yields
     ------
@@ -69,9 +75,15 @@ def surfaces_of_slice(
     rest = slice(width, len(here) - width)  # without the first and the last line
     inner = here[rest]
     z_nm2, y_nm2, x_nm2 = (voxel_size.volume_nm3 / side for side in voxel_size.zyx)
-    faces = [(z_nm2, inner != (0 if side is None else np.pad(side, 1).ravel()[rest])) for side in (before, after)]
+    dark_before, dark, dark_after = (None if side is None else np.pad(side, 1).ravel() for side in unknown)
+    faces = []
+    for side, hidden in ((before, dark_before), (after, dark_after)):
+        face = inner != (0 if side is None else np.pad(side, 1).ravel()[rest])
+        faces.append((z_nm2, face if hidden is None else face & ~hidden[rest]))
     for shift, nm2 in ((-width, y_nm2), (width, y_nm2), (-1, x_nm2), (1, x_nm2)):
-        faces.append((nm2, inner != here[width + shift : len(here) - width + shift]))
+        beside = slice(width + shift, len(here) - width + shift)
+        face = inner != here[beside]
+        faces.append((nm2, face if dark is None else face & ~dark[beside]))
     found = np.flatnonzero(np.logical_or.reduce([face for _, face in faces]) & (inner > 0))
     out = np.zeros(len(found), dtype=np.float32)
     for nm2, face in faces:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
+from famous.words import counted
 
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
@@ -95,8 +96,8 @@ def _kind(gap: Interval, margin: float) -> str:
 def _undecided(names: tuple[str, str, str], gap: Difference, margin: float, scores: str) -> str:
     pred, truth, expert = names
     words = (
-        f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by {gap.objects:,} objects "
-        f"({scores}; difference {_span(gap.f1, signed=True)})"
+        f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by "
+        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True)})"
     )
     needed = objects_needed(gap.f1, gap.objects, margin)
     return f"{words}; about {needed:,} would be needed." if needed else f"{words}."
@@ -121,10 +122,11 @@ def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdi
 
 
 def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
-    """Write a score with its interval, turned round where its sign is said in words."""
+    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket."""
     low, high = sorted((sign * interval.low, sign * interval.high))
     form = "+.2f" if signed else ".2f"
-    return f"{number_text(sign * interval.value, form)} ({number_text(low, form)} to {number_text(high, form)})"
+    value, reach = number_text(sign * interval.value, form), f"{number_text(low, form)} to {number_text(high, form)}"
+    return f"{value}, interval {reach}" if signed else f"{value} ({reach})"
 
 
 def number_text(value: float, form: str) -> str:

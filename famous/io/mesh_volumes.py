@@ -22,6 +22,7 @@ from famous.io.truth_classes import Classes, match_class
 from famous.io.units import unit_nm
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
+from famous.words import counted
 
 __all__ = ["SUFFIXES", "MeshVolume", "find_meshes", "open_meshes"]
 
@@ -166,7 +167,10 @@ def _read_class(found: _Found, notes: list[str]) -> dict[int, Mesh]:
     if not found.is_split:
         whole = _read_closed(found.files[0], notes)
         objects = split_surfaces(whole)
-        notes.append(f"{found.files[0].name}: its {len(objects):,} connected surfaces are taken as objects")
+        taken = counted(
+            len(objects), "connected surface is taken as an object", "connected surfaces are taken as objects"
+        )
+        notes.append(f"{found.files[0].name}: its {taken}")
         return dict(enumerate(objects, start=1))
     ends = [re.search(r"(\d{1,9})$", file.stem) for file in found.files]
     numbers = [int(end[1]) for end in ends if end is not None]

@@ -15,9 +15,13 @@ from famous.files import write_bytes, write_text
 _TABLE_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
 
 
-def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    r"""Write a table as CSV atomically, without its index: UTF-8, `,`, `\n`, floats as short as they read back."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+def write_csv(path: str | Path, table: pd.DataFrame, *, digits: int | None = None) -> None:
+    r"""Write a table as CSV atomically, without its index: UTF-8, `,`, `\n`, floats as short as they read back.
+
+    With `digits` floats have so many significant ones at most.
+    """
+    form = None if digits is None else f"%.{digits}g"
+    write_text(path, table.to_csv(index=False, lineterminator="\n", float_format=form))
 
 
 def write_parquet(path: str | Path, table: pd.DataFrame) -> None:

@@ -30,9 +30,11 @@ from famous.pipeline.project import project_folder
 from famous.pipeline.stage import Session, alone
 from famous.report.comparison import write_report
 from famous.scratch import LOCK
+from famous.words import counted
 
 REPORT = "report.html"
 FACTS = "comparison.json"
+DIGITS = 10  # of numbers in the tables: more than any voxel size is known to, and none of a sum's last bits
 FORMAT = 1  # of comparison.json
 PAPER = (
     "the paper's counts stand beside the one-to-one ones: there an object found as several pieces is found, once, and "
@@ -185,7 +187,8 @@ def _left_out(counts: Counts, shown: Mapping[tuple[str, str], list[Any]], budget
         drawn = sum(len(some) for key, some in shown.items() if key[0] == source)
         if drawn < there:
             notes.append(
-                f"{source}: of {there:,} objects the 3D view shows {drawn:,}, the largest and those that cost most"
+                f"{source}: of {counted(there, 'object')} the 3D view shows {drawn:,}, the largest and those that cost "
+                "most"
             )
     return notes
 
@@ -235,7 +238,7 @@ def _write(
     session.reporter.begin("report", 1)
     write_json(folder / FACTS, _facts(comparison))  # first: with it, and without a report, the rest is unfinished
     for name, table in comparison.tables().items():
-        write_csv(folder / f"{name}.csv", table)
+        write_csv(folder / f"{name}.csv", table, digits=DIGITS)
     write_report(folder / REPORT, comparison, pictures, meshes)
     session.reporter.end("report", str(folder / REPORT))
     return tuple(folder / name for name in _names())

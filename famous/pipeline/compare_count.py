@@ -17,12 +17,14 @@ from famous.parallel import map_in_order, open_executor
 from famous.pipeline.stage import Session
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 FOLD = 32  # slices whose tables are put together at a time
 
 Key = tuple[str, str]  # source, class
 Pair = tuple[str, str]  # pred, truth
 Images = Mapping[Key, NDArray[Any]]
+Unknown = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Scene:
     slices
         Indices of the slices that are known, rising.
     ignore
-        Id of the voxels that nobody is to be judged by.
+        Id in the truths of the voxels that nobody is to be judged by: where one truth has it in a class, that class is
+        unknown there, and is cut out of all sources.
     boundary_nm
         How far round the borders of the truth's objects nobody is judged either.
     threshold
@@ -83,6 +86,23 @@ class Scene:
     def read(self, z: int) -> dict[Key, NDArray[Any]]:
         """Read a slice of everything, (y, x) each."""
         return {(source, name): np.asarray(self.sides[source][name][z]) for source, name in self.keys}
+
+    def unknown(self, images: Images) -> dict[str, NDArray[np.bool_]]:
+        """Find where nobody is judged in a slice: by class (y, x), without the classes that are known all over."""
+        found: dict[str, NDArray[np.bool_]] = {}
+        for (source, name), image in images.items():
+            ignore = self.ignore_of(source)
+            here = None if ignore is None else image == ignore
+            if here is not None and here.any():
+                found[name] = found[name] | here if name in found else here
+        return found
+
+    def cut(self, images: Images, unknown: Unknown) -> Images:
+        """Return a slice of all sources with nothing where its class is unknown."""
+        return {
+            key: np.where(unknown[key[1]], image.dtype.type(0), image) if key[1] in unknown else image
+            for key, image in images.items()
+        }
 
 
 @dataclass
@@ -136,44 +156,64 @@ class SliceCounter:
         """Take a slice's index, its images and those of the slice after it."""
         z, images, after = task
         made, lines = Counts(), {}
-        for key, image in images.items():
-            own = self._own(key, image)
-            lines[key] = read_lines(own, z)
+        unknown = self.scene.unknown(images)
+        own = self.scene.cut(images, unknown)
+        for key, image in own.items():
+            lines[key] = read_lines(image, z)
             made.objects[key] = lines[key].objects
             ignore = self.scene.ignore_of(key[0])
-            made.ignored[key] = 0 if ignore is None else int(np.count_nonzero(image == ignore))
-            if self.scene.is_whole:
-                following = None if after is None else self._own(key, after[key])
-                made.areas[key] = area_of_slice(own, following, self.directions, is_first=z == 0)
+            made.ignored[key] = 0 if ignore is None else int(np.count_nonzero(images[key] == ignore))
+        if self.scene.is_whole:
+            made.areas = self._areas(z, (own, unknown), after)
         for pair in self.scene.pairs:
-            self._count_pair(pair, z, images, lines, made)
+            for name in self.scene.classes_of(pair):
+                known = self._known(pair, name, z, images)
+                if name in unknown:
+                    known = ~unknown[name] if known is None else known & ~unknown[name]
+                self._count_class((pair, name, z), own, lines, known, made)
         return made
 
-    def _own(self, key: Key, image: NDArray[Any]) -> NDArray[Any]:
-        """Return a slice without the ignored."""
-        ignore = self.scene.ignore_of(key[0])
-        return image if ignore is None else np.where(image == ignore, 0, image).astype(image.dtype)
+    def _areas(self, z: int, here: tuple[Images, Unknown], after: Images | None) -> dict[Key, Areas]:
+        """Measure the surface in one slice and towards the next one; none of it is where it borders on the unknown."""
+        own, unknown = here
+        next_unknown = {} if after is None else self.scene.unknown(after)
+        following = None if after is None else self.scene.cut(after, next_unknown)
+        return {
+            key: area_of_slice(
+                image,
+                None if following is None else following[key],
+                self.directions,
+                is_first=z == 0,
+                unknown=(unknown.get(key[1]), next_unknown.get(key[1])),
+            )
+            for key, image in own.items()
+        }
 
-    def _count_pair(self, pair: Pair, z: int, images: Images, lines: dict[Key, Lines], made: Counts) -> None:
-        """Count what each class of pred shares with each class of truth; the lines are those of whole slices."""
+    def _known(self, pair: Pair, name: str, z: int, images: Images) -> NDArray[np.bool_] | None:
+        """Leave out the zone round the borders of truth; None where there is none."""
+        params = KnownParams(border_nm=self.scene.boundary_nm)
+        here, there = (images[source, name] for source in pair)
+        return known_slice(z, here, there, voxel_size=self.scene.voxel_size, params=params)
+
+    def _count_class(
+        self,
+        which: tuple[Pair, str, int],
+        images: Images,
+        lines: dict[Key, Lines],
+        known: NDArray[np.bool_] | None,
+        made: Counts,
+    ) -> None:
+        """Count what each class of pred shares with one of truth; the lines are those of whole slices."""
+        pair, name, z = which
         pred, truth = pair
-        names = self.scene.classes_of(pair)
-        size = self.scene.voxel_size
-        params = KnownParams(
-            ignore_truth=self.scene.ignore_of(truth),
-            ignore_pred=self.scene.ignore_of(pred),
-            border_nm=self.scene.boundary_nm,
-        )
-        for name in names:
-            known = known_slice(z, images[pred, name], images[truth, name], voxel_size=size, params=params)
-            there = lines[truth, name] if known is None else read_lines(images[truth, name], z, known)
-            for other in names:
-                here = lines[pred, other] if known is None else read_lines(images[pred, other], z, known)
-                made.overlaps[pair, other, name] = count_lines(here, there)
-                if other == name:
-                    made.flat[pair, name] = classify(piece_recalls(here, there))
-            score = score_slice(z, made.overlaps[pair, name, name])
-            made.slices.append({"pred": pred, "truth": truth, "class": name, **vars(score)})
+        there = lines[truth, name] if known is None else read_lines(images[truth, name], z, known)
+        for other in self.scene.classes_of(pair):
+            here = lines[pred, other] if known is None else read_lines(images[pred, other], z, known)
+            made.overlaps[pair, other, name] = count_lines(here, there)
+            if other == name:
+                made.flat[pair, name] = classify(piece_recalls(here, there))
+        score = score_slice(z, made.overlaps[pair, name, name])
+        made.slices.append({"pred": pred, "truth": truth, "class": name, **vars(score)})
 
 
 def count(scene: Scene, session: Session) -> Counts:
@@ -189,7 +229,7 @@ def count(scene: Scene, session: Session) -> Counts:
                 total, held = Counts.joined([total, *held] if total else held), []
     if held:
         total = Counts.joined([total, *held] if total else held)
-    session.reporter.end("compare", f"{len(scene.slices):,} slices, {len(scene.sides)} label sets")
+    session.reporter.end("compare", f"{counted(len(scene.slices), 'slice')}, {counted(len(scene.sides), 'label set')}")
     return total or Counts()
 
 

@@ -1,7 +1,13 @@
 """What nobody was judged by: how much an ignore label and a zone round borders leave out, in words."""
 
-from famous.compare.comparison import pairs_of
 from famous.pipeline.compare_count import Counts, Scene
+
+#: What the two options do to volumes, areas and objects, which the tables `totals` and `objects` have too.
+CUT = (
+    "volumes, areas and objects of all sources are counted without what a truth ignores: an object that lies partly in "
+    "it is cut there, in pred as in truth, and the cut is no surface"
+)
+WHOLE = "the zone round borders is left out of scores only: volumes, areas, objects and surface distances have it"
 
 
 def say_left_out(scene: Scene, counts: Counts) -> list[str]:
@@ -9,32 +15,41 @@ def say_left_out(scene: Scene, counts: Counts) -> list[str]:
     if scene.ignore is None and scene.boundary_nm == 0:
         return []
     pred, *truths = scene.sides
-    notes = []
+    notes, ignoring = [], []
     for truth in truths:
         is_there = any(counts.ignored.get((truth, name), 0) for name in scene.sides[truth])
-        if scene.ignore is not None and not is_there:
+        if is_there:
+            shares = _ignored(scene, counts, truth)
+            notes.append(f"{truth}: the ignore label {scene.ignore} is left out: {shares} of the compared voxels")
+            ignoring.append(truth)
+        elif scene.ignore is not None:
             notes.append(f"{truth}: the ignore label {scene.ignore} does not occur in what is compared")
-        why = [f"the ignore label {scene.ignore}"] if is_there else []
-        if scene.boundary_nm > 0:
-            zone = f"what is nearer than {scene.boundary_nm:g} nm to a border of its objects"
-            why.append(f"{zone}, measured within the slices")
-        if why:
-            shares = _shares(scene, counts, (pred, truth))
-            notes.append(f"{truth}: left out are {' and '.join(why)}; of the compared voxels that is {shares}")
-    experts = pairs_of(list(scene.sides))[2:]
-    if experts and scene.ignore is not None:
-        one, other = experts[0]
-        shares = _shares(scene, counts, experts[0])
-        notes.append(f"{one} against {other}: what either ignores is left out; of the compared voxels that is {shares}")
+    if len(truths) > 1 and ignoring:
+        notes.append(f"what {' or '.join(ignoring)} ignores is left out of all sources, whichever two are compared")
+    if ignoring:
+        notes.append(CUT)
+    if scene.boundary_nm > 0:
+        zone = f"a zone of {scene.boundary_nm:g} nm round the borders of its objects, measured within the slices"
+        also = ", with what is ignored" if ignoring else ""
+        for truth in truths:
+            shares = _unscored(scene, counts, (pred, truth))
+            notes.append(f"{truth}: {zone}, is left out of the scores: {shares} of the compared voxels{also}")
+        notes.append(WHOLE)
     return notes
 
 
-def _shares(scene: Scene, counts: Counts, pair: tuple[str, str]) -> str:
+def _ignored(scene: Scene, counts: Counts, truth: str) -> str:
+    """Write the share that has a truth's ignore label, class by class."""
+    whole = len(scene.slices) * scene.shape[1] * scene.shape[2]
+    return _told({name: counts.ignored.get((truth, name), 0) / whole for name in scene.sides[truth]} if whole else {})
+
+
+def _unscored(scene: Scene, counts: Counts, pair: tuple[str, str]) -> str:
     """Write the share that a pair leaves out, class by class."""
     whole = len(scene.slices) * scene.shape[1] * scene.shape[2]
-    told = []
-    for name in scene.classes_of(pair):
-        overlaps = counts.overlaps.get((pair, name, name))
-        if overlaps is not None and whole:
-            told.append(f"{100 * (1 - overlaps.voxels / whole):.3g} % ({name})")
-    return ", ".join(told) or "none"
+    overlaps = {name: counts.overlaps.get((pair, name, name)) for name in scene.classes_of(pair)}
+    return _told({name: 1 - own.voxels / whole for name, own in overlaps.items() if own is not None and whole})
+
+
+def _told(shares: dict[str, float]) -> str:
+    return ", ".join(f"{100 * share:.3g} % ({name})" for name, share in shares.items()) or "none"

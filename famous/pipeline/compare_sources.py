@@ -22,6 +22,7 @@ from famous.pipeline.compare_classes import one_sided
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run
 from famous.stack import LazyVolume
+from famous.words import counted
 
 AUTOMATIC = "automatic"
 EXPERTS = ("M1", "M2")
@@ -103,8 +104,8 @@ def open_sources(asked: Asked) -> Opened:
     count = len(asked.sources) + len(asked.truths)
     if not 2 <= count <= MOST:
         raise InputError(
-            f"found {count} label sets ({', '.join((*asked.sources, *asked.truths))}), expected two or three: a stack "
-            "that was run with one or two --truth, or two or three label volumes"
+            f"found {counted(count, 'label set')} ({', '.join((*asked.sources, *asked.truths))}), expected two or "
+            "three: a stack that was run with one or two --truth, or two or three label volumes"
         )
     first, others = asked.sources[0], (*asked.sources[1:], *asked.truths)
     project = _project(first, asked)

@@ -17,12 +17,13 @@ from famous.compare.distance import Distances, Surface, between, surfaces_of_sli
 from famous.compare.matching import Matching
 from famous.mesh import Mesh
 from famous.parallel import open_executor
-from famous.pipeline.compare_count import Counts, Key, Pair, Scene
+from famous.pipeline.compare_count import Counts, Images, Key, Pair, Scene, Unknown
 from famous.pipeline.compare_meshes import Shown, ShownMesh
 from famous.pipeline.crops import Crop, empty_crop, fill, step_of
 from famous.pipeline.stage import Session
 from famous.pipeline.sweep import LARGE
 from famous.voxels import VoxelSize
+from famous.words import counted
 
 FOLD = 256  # pairs whose distances are put together at a time
 WAITING = 8  # jobs for each thread that may wait
@@ -63,21 +64,29 @@ def look(
                 jobs.add(job, take)
             session.reporter.advance(1)
         jobs.finish()
-    session.reporter.end("surfaces", f"{len(walk.meshes):,} meshes")
+    session.reporter.end("surfaces", counted(len(walk.meshes), "mesh", "meshes"))
     return Looked({key: Distances.joined(parts) for key, parts in walk.distances.items()}, tuple(walk.meshes))
 
 
-Images = dict[Key, NDArray[Any]]
+Layer = tuple[Images, Unknown]  # a slice of all sources, with nothing where its class is unknown, and where that is
+Window = tuple[Layer | None, Layer, Layer | None]
 Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
-def _windows(scene: Scene) -> Iterator[tuple[int, tuple[Images | None, Images, Images | None]]]:
+def _windows(scene: Scene) -> Iterator[tuple[int, Window]]:
     """Yield each slice with the one before and the one after it, each read once."""
-    before, here = None, scene.read(0) if scene.shape[0] else {}
+    before: Layer | None = None
+    here: Layer = _layer(scene, 0) if scene.shape[0] else ({}, {})
     for z in range(scene.shape[0]):
-        after = scene.read(z + 1) if z + 1 < scene.shape[0] else None
+        after = _layer(scene, z + 1) if z + 1 < scene.shape[0] else None
         yield z, (before, here, after)
-        before, here = here, after or {}
+        before, here = here, after or ({}, {})
+
+
+def _layer(scene: Scene, z: int) -> Layer:
+    images = scene.read(z)
+    unknown = scene.unknown(images)
+    return scene.cut(images, unknown), unknown
 
 
 class _Jobs:
@@ -136,12 +145,17 @@ class _Walk:
         self._coming = {key: sorted(some, key=_start, reverse=True) for key, some in self.shown.items()}
         self._open: dict[Key, list[tuple[Shown, Crop]]] = {key: [] for key in self.shown}
 
-    def step(self, z: int, slices: tuple[Images | None, Images, Images | None]) -> Iterator[Job]:
+    def step(self, z: int, slices: Window) -> Iterator[Job]:
         """Take a slice in, and yield what is complete with it."""
-        before, here, after = slices
+        before, (here, unknown), after = slices
         for key, wanted in self._wanted.items():
-            window = (None if before is None else before[key], here[key], None if after is None else after[key])
-            for number, surface in surfaces_of_slice(window, z, wanted, self._voxel_size):
+            window = (None if before is None else before[0][key], here[key], None if after is None else after[0][key])
+            dark = (
+                None if before is None else before[1].get(key[1]),
+                unknown.get(key[1]),
+                None if after is None else after[1].get(key[1]),
+            )
+            for number, surface in surfaces_of_slice(window, z, wanted, self._voxel_size, dark):
                 self._parts[key][number].append(surface)
         for pair, name, one, other in self._due.pop(z, []):
             yield self._measure(pair, name, one, other)

@@ -35,6 +35,7 @@ from famous.report.comparison_objects import describe, object_rows
 from famous.report.comparison_outlines import Pictures, Plane, draw_planes
 from famous.report.comparison_plots import plots
 from famous.report.comparison_roles import Role, pair_roles, source_roles
+from famous.words import counted
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -115,6 +116,7 @@ def render_report(
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["counted"] = counted
     roles = source_roles(names)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
@@ -133,6 +135,7 @@ def render_report(
         three=three_js() if packed.objects else "",
         parameters=list(lines_of(dict(comparison.parameters))),
         extent=_extent(comparison, packed),
+        apart=_apart(comparison),
         style=(folder / "comparison.css").read_text(encoding="utf-8"),
         scripts=[(folder / name).read_text(encoding="utf-8") for name in ("comparison_table.js", "comparison_view.js")],
     )
@@ -206,6 +209,12 @@ def _extent(comparison: Comparison, packed: Packed) -> list[float]:
     if size is None or not packed.objects:
         return [1.0, 1.0, 1.0]
     return [float(count * edge) for count, edge in zip(comparison.grid.shape, size.zyx, strict=True)]
+
+
+def _apart(comparison: Comparison) -> float:
+    """How many nm the 3D view draws each source behind the one before: what is nearer shows the first one's colour."""
+    size = comparison.grid.voxel_size
+    return 0.0 if size is None else size.volume_nm3 ** (1 / 3) / 2
 
 
 def _stills(meshes: Sequence[SourceMesh], comparison: Comparison, roles: dict[str, Role]) -> list[tuple[Role, str]]:

@@ -10,6 +10,7 @@ from famous.compare.comparison import AGREEMENT, NO_CLASS, Comparison
 from famous.report.comparison_reasons import reason_of
 
 DASH = "–"
+LEAST_POWER = -6  # of ten: smaller numbers are written with it
 NO_REASON = "not defined for these objects"  # where a table gives no note
 
 Format = Callable[[float], str]
@@ -88,12 +89,16 @@ def plain(digits: int) -> Format:
 
 
 def significant(value: float) -> str:
-    """Three significant digits, never as a power of ten above 0.0001: `12,300`, `0.0123`."""
+    """Three significant digits, as a power of ten below 0.000001 only: `12,300`, `0.0123`, `0.0000819`, `8.19e-7`.
+
+    The page's script writes the numbers of the object table in the same way.
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    rounded = round(value, digits if abs(value) < 100 else 2 - math.floor(math.log10(abs(value))))
-    return f"{rounded:,.{min(digits, 6)}f}" if abs(value) >= 1e-4 else f"{value:.2e}"
+    digits, _, power = f"{value:.2e}".partition("e")
+    if int(power) < LEAST_POWER:
+        return f"{digits}e{int(power)}"
+    return f"{float(f'{digits}e{power}'):,.{max(0, 2 - int(power))}f}"
 
 
 def is_flat(comparison: Comparison) -> bool:
@@ -160,7 +165,10 @@ def agreement_sheets(comparison: Comparison) -> list[Sheet]:
     information.append(("adapted_rand_error", "Rand error", plain(3)))
     surface = [("surface_mean_nm", "Mean nm", plain(1)), ("surface_p95_nm", "95 % nm", plain(1))]
     surface.append(("surface_hausdorff_nm", "Hausdorff nm", plain(1)))
-    about = "Variation of information in bits and adapted Rand error: 0 is perfect."
+    about = (
+        "Variation of information (VI) in bits and adapted Rand error: 0 is perfect. Both are taken over the voxels "
+        "that truth labels; what is invented outside of them does not count."
+    )
     return [
         by_pair(comparison, comparison.agreement, overlap, caption="How the volumes agree"),
         by_pair(

@@ -9,6 +9,8 @@ from famous.report.comparison_numbers import is_flat, is_number, significant
 
 #: what is said of an object first, where several things are true of it
 ORDER = ("matched", "confused", "split", "merge", "missed", "invented")
+#: digits of volumes and areas: rounded to three by the page they are what the cards say
+EXACT = 6
 WORDS = {
     "matched": "found",
     "confused": "other class",
@@ -86,8 +88,8 @@ def object_rows(comparison: Comparison) -> dict[str, Any]:
                 sources.index(row["source"]),
                 place[row["class"]],
                 key[2],
-                int(row["voxels"]) if flat else rounded(row["volume_um3"]),
-                rounded(row["area_um2"]),
+                int(row["voxels"]) if flat else rounded(row["volume_um3"], EXACT),
+                rounded(row["area_um2"], EXACT),
                 _centre(row, flat),
                 int(row["touches_border"]),
                 rounded(row["score"]),
@@ -105,9 +107,9 @@ def _centre(row: dict[Any, Any], flat: bool) -> list[float | None]:
     return [rounded(row[f"centroid_{axis}_um"]) for axis in "zyx"]
 
 
-def rounded(value: Any) -> float | None:
-    """Keep four digits, which is more than the page shows; None where there is no number."""
-    return float(f"{float(value):.4g}") if is_number(value) else None
+def rounded(value: Any, digits: int = 4) -> float | None:
+    """Keep so many digits, more than the page shows; None where there is no number."""
+    return float(f"{float(value):.{digits}g}") if is_number(value) else None
 
 
 def describe(comparison: Comparison, key: Key) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from famous.compare.comparison import Comparison
 from famous.report.comparison_axes import logarithmic, say_none, whole_numbers
+from famous.report.comparison_numbers import significant
 from famous.report.comparison_roles import Role, pair_roles, source_roles
 from famous.report.inline_svg import INK, MUTED, new_figure, styled, to_inline
 
@@ -85,7 +86,7 @@ def _bars(axes: "Axes", comparison: Comparison, roles: dict[str, Role], column: 
         for x, height, name in zip(places, heights, names, strict=True):
             if name not in there:
                 continue
-            text = f"{height:,.0f}" if column == "count" or height >= 100 else f"{float(f'{height:.2g}'):g}"
+            text = f"{height:,.0f}" if column == "count" else significant(float(height))
             axes.text(
                 x,
                 height + 0.015 * most,

@@ -20,9 +20,10 @@ if (objects) {
 
   const number = (value) => {
     if (value === null) return "–";
+    if (units.size === "pixels") return value.toLocaleString("en", { maximumFractionDigits: 1 });
     if (value === 0) return "0";
-    const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-    return value.toLocaleString("en", { minimumFractionDigits: Math.min(digits, 6), maximumFractionDigits: Math.min(digits, 6) });
+    if (Number(Math.abs(value).toPrecision(3)) < 1e-6) return value.toExponential(2);
+    return value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
   };
   const told = (object, source) => {
     if (source === object.source) return "";

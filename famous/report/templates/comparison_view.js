@@ -4,7 +4,7 @@
   const place = document.getElementById("view");
   if (!place || !objects) return;
   const hint = document.getElementById("view-hint");
-  const { about, extent } = JSON.parse(document.getElementById("mesh-about").textContent);
+  const { about, extent, apart } = JSON.parse(document.getElementById("mesh-about").textContent);
 
   const unpack = async (id) => {
     const text = atob(document.getElementById(id).textContent);
@@ -80,6 +80,19 @@
     const middle = extent.map((side) => side / 2);
     const scale = 1 / Math.max(...extent);
 
+    // Surfaces of sources that agree lie in each other: a later source is drawn a little behind the earlier ones, or else
+    // their colours would flicker. Only depths change, nothing moves; `steps` are counted from the first source.
+    const behind = (material, steps) => {
+      const away = (steps * apart * scale).toFixed(9);
+      material.onBeforeCompile = (shader) => {
+        shader.vertexShader = shader.vertexShader.replace("#include <project_vertex>", `#include <project_vertex>
+          vec4 farther = projectionMatrix * (mvPosition - vec4(0.0, 0.0, ${away}, 0.0));
+          gl_Position.z = farther.z / farther.w * gl_Position.w;`);
+      };
+      material.customProgramCacheKey = () => away;
+      return material;
+    };
+
     const groups = new Map();
     let corners = 0, triangles = 0;
     about.objects.forEach(([source, kind, id, vertices, faces]) => {
@@ -128,7 +141,7 @@
       geometry.setAttribute("position", new THREE.BufferAttribute(position, 3));
       geometry.setAttribute("normal", new THREE.BufferAttribute(normals(position, index), 3, true));
       geometry.setIndex(new THREE.BufferAttribute(index, 1));
-      group.material = new THREE.MeshLambertMaterial();
+      group.material = behind(new THREE.MeshLambertMaterial(), group.source);
       group.mesh = new THREE.Mesh(geometry, group.material);
       scene.add(group.mesh);
     }
@@ -169,6 +182,8 @@
       requestAnimationFrame(() => {
         asked = false;
         controls.update();
+        camera.near = Math.max(0.001, 0.01 * camera.position.distanceTo(controls.target)); // for depths fine enough
+        camera.updateProjectionMatrix();
         lamp.position.copy(camera.position).add(new THREE.Vector3(0, 0, 0.6 * camera.position.length()));
         renderer.render(scene, camera);
         place.dataset.drawn = String(Number(place.dataset.drawn || 0) + 1);
@@ -205,7 +220,7 @@
         for (let k = entry.start; k < entry.start + 3 * entry.faces; k += 3) {
           [a, b, c].forEach((corner, turn) => corner.fromBufferAttribute(position, index.array[k + turn]));
           if (!ray.intersectTriangle(a, b, c, false, point)) continue;
-          const away = point.distanceToSquared(ray.origin);
+          const away = point.distanceTo(ray.origin) + entry.source * apart * scale; // as it is drawn
           if (away < nearest) { nearest = away; best = entry; }
         }
       }
@@ -235,7 +250,8 @@
       for (const mesh of [...chosen.children]) { chosen.remove(mesh); mesh.geometry.dispose(); mesh.material.dispose(); }
     };
     const on = (name) => new Set([...document.querySelectorAll(`input[name="${name}"]:checked`)].map((input) => Number(input.value)));
-    // The picked object whole, its partners as veils in their colours, all others faint; nothing that is switched off.
+    // The picked object whole, its partners as wires in their colours where they stick out of it, all others faint;
+    // nothing that is switched off.
     const mark = (object) => {
       clear();
       const [sources, kinds] = [on("source"), on("class")];
@@ -246,10 +262,10 @@
       place.dataset.picked = entry ? objects.key(object) : "";
       place.dataset.missing = entry || away ? "" : "This object has no mesh in the report.";
       if (!entry) { draw(); return null; }
-      part(entry, `--source-${entry.source}`, new THREE.MeshLambertMaterial({ emissive: 0x1c1c1c }));
+      part(entry, `--source-${entry.source}`, behind(new THREE.MeshLambertMaterial({ emissive: 0x1c1c1c }), 0));
       object.partners.forEach((partner) => (partner ? partner[2] : []).forEach((other) => {
         const found = byKey.get(other.join("/"));
-        if (found && sources.has(found.source) && kinds.has(found.kind)) part(found, `--source-${found.source}`, new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity: 0.75 }));
+        if (found && sources.has(found.source) && kinds.has(found.kind)) part(found, `--source-${found.source}`, behind(new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity: 0.75 }), 1 + found.source));
       }));
       dye();
       draw();
