@@ -53,6 +53,16 @@ def test_a_crop_cuts_the_others():
     assert "compared is what all have in common: 4 × 6 × 6 voxels" in notes[0]
 
 
+def test_a_part_of_which_nobody_says_where_it_begins_is_told_first():
+    told = "B: its file does not say where in A it begins; it is laid at the first voxel of A. Give --offset Z Y X (nm)"
+    part = LABELS[1:6, 1:9, 2:10]
+    assert bring_together([truth("A", LABELS), truth("B", part)])[2][0].startswith(told)
+    placed = [truth("B", part, is_placed=True), truth("B", part, origin=(30.0, 4.0, 10.0))]
+    coarse = truth("B", LABELS[:, ::2, ::2], VoxelSize(30, 8, 10))
+    for other in (*placed, coarse, truth("B", LABELS)):
+        assert not any("does not say" in note for note in bring_together([truth("A", LABELS), other])[2])
+
+
 def test_three_are_cut_to_what_all_share():
     crops = [truth("B", LABELS[2:], origin=(60, 0, 0)), truth("C", LABELS[:5, :, 3:], origin=(0, 0, 15))]
     brought, grid, _ = bring_together([truth("A", LABELS), *crops])

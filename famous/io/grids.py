@@ -132,6 +132,7 @@ def bring_together(
         notes += said
         _require_meant(settled, first)
         placed.append(settled)
+    notes = [*(said for truth in placed[1:] for said in _say_unplaced(truth, first)), *notes]
     grid = first.grid
     low = np.zeros(3, dtype=np.int64)
     high = np.array(grid.shape)
@@ -189,6 +190,20 @@ def _settle(truth: "Truth", first: "Truth") -> tuple["Truth", list[str]]:
     if not mine.voxel_size.is_close(grid.voxel_size):
         notes.append(f"{truth.name}: its voxel size {mine.voxel_size} is taken as {grid.voxel_size}")
     return replace(truth, origin_nm=grid.origin_nm, voxel_size=grid.voxel_size), notes
+
+
+def _say_unplaced(truth: "Truth", first: "Truth") -> list[str]:
+    """Say that labels of another extent, of which nobody says where they begin, are laid at the first voxel."""
+    mine, grid = truth.grid, first.grid
+    if truth.boxes is not None or truth.is_placed or not np.allclose(mine.origin_nm, grid.origin_nm, rtol=0, atol=1e-6):
+        return []
+    sizes = np.maximum(mine.voxel_size.zyx, grid.voxel_size.zyx)
+    if (np.abs(np.subtract(mine.high_nm, grid.high_nm)) <= sizes).all():
+        return []
+    return [
+        f"{truth.name}: its file does not say where in {first.name} it begins; it is laid at the first voxel of "
+        f"{first.name}. Give --offset Z Y X (nm) if it begins elsewhere"
+    ]
 
 
 def _require_meant(truth: "Truth", first: "Truth") -> None:
