@@ -15,7 +15,7 @@ from famous.progress import Bars
 
 if TYPE_CHECKING:
     from famous.pipeline.compare import Compared
-    from famous.pipeline.compare_sources import Region
+    from famous.pipeline.compare_region import Region
 
 #: What a report says of a class, in a word, before its sentence.
 MARKS = {"as good": "✓", "better": "✓", "worse": "✗"}
@@ -85,10 +85,12 @@ def compare(
         typer.Option("--names", metavar="A B", help="Names of the two experts, or of both where there are only two."),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="Z,Y,X", help="Compare voxels such as 0:200,:,100:900 only.")
+        str | None,
+        typer.Option("--region", metavar="Z,Y,X", help="Compare voxels 0:200,:,100:900 of the first source only."),
     ] = None,
     slices: Annotated[
-        str | None, typer.Option("--slices", metavar="LIST", help="Slices that the truth speaks of: 0,10,20-30.")
+        str | None,
+        typer.Option("--slices", metavar="LIST", help="Slices of the first source that the truth has: 0,10,20-30."),
     ] = None,
     class_name: Annotated[
         list[str] | None, typer.Option("--class", metavar="NAME", help="Compare this class only; may be repeated.")

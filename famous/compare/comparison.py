@@ -21,7 +21,7 @@ VERDICT_KINDS = ("as good", "worse", "better", "undecided", "no second expert", 
 _PAIR = {"pred": "str", "truth": "str", "class": "str"}
 _LOW_HIGH = {f"{end}_{axis}_voxel": "int64" for end in ("low", "high") for axis in "zyx"}
 
-#: One row an object. `low` and `high` are voxels of the common grid, half-open; `score` is NaN where there is none. Of
+#: One row an object. `low` and `high` are voxels of the grid, half-open; `score` is NaN where there is none. Of
 #: boxes `voxels` are pixels, and volume and area are NaN.
 OBJECTS = {
     "source": "str",
@@ -165,7 +165,7 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class GridFacts:
-    """The grid that all sources were compared on."""
+    """The grid of the first source with voxels: of its voxels, or a region of them, all sources are compared."""
 
     shape: tuple[int, int, int]  # (z, y, x)
     voxel_size: VoxelSize | None  # None of 2D boxes

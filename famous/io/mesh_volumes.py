@@ -23,7 +23,7 @@ from famous.io.units import unit_nm
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
 
-__all__ = ["SUFFIXES", "MeshVolume", "find_meshes", "open_meshes"]
+__all__ = ["SUFFIXES", "MeshVolume", "class_names", "find_meshes", "open_meshes"]
 
 LARGEST_HOLES = 0.02  # share of its area up to which the holes of a mesh are closed
 LEAST_COVERED = 0.01  # of the stack's extent: meshes that span less, and would fit in another unit, are in that one
@@ -134,6 +134,11 @@ def open_meshes(
         fillings = {i: Filling(m.vertices * scale + move, m.faces, grid.shape) for i, m in objects.items()}
         volumes[name] = MeshVolume(fillings, grid.shape)
     return grid, Classes(volumes, frozenset(), tuple(notes))
+
+
+def class_names(path: Path) -> list[str]:
+    """Return the classes of meshes, by the names of their files and folders; none is read."""
+    return [found.name for found in _classes_of(path, None, [])]
 
 
 def _factor(unit: str | None, like: Grid | VoxelSize) -> NDArray[np.float64]:
