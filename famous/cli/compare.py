@@ -65,6 +65,18 @@ def _threshold(value: float) -> float:
     return value
 
 
+def _unit(value: str | None) -> str | None:
+    from famous.errors import InputError
+    from famous.io.units import require_unit
+
+    if value is not None:
+        try:
+            require_unit(value)
+        except InputError as fault:
+            raise typer.BadParameter(str(fault)) from fault
+    return value
+
+
 def _offset(value: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     if value is not None and not all(map(math.isfinite, value)):
         raise typer.BadParameter(f"found {value}, expected three lengths in nm")
@@ -100,7 +112,8 @@ def compare(
     ] = None,
     voxel_size: options.VoxelSizeOption = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Of the numbers in the truth's files: nm, um, mm, voxel …")
+        str | None,
+        typer.Option("--unit", help="Of the numbers in the truth's files: nm, um, mm, voxel …", callback=_unit),
     ] = None,
     offset: Annotated[
         tuple[float, float, float] | None,
