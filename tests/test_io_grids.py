@@ -192,18 +192,6 @@ def test_an_offset_in_voxels():
         bring_together([first, crop])
 
 
-def test_labels_without_a_class_have_that_of_the_others():
-    nameless = replace(truth("A", LABELS), classes={"object": LABELS}, is_semantic=frozenset({"object"}))
-    (one, two), _, notes = bring_together([nameless, truth("B", LABELS)])
-    assert list(one.classes) == list(two.classes) == ["a"]
-    assert one.is_semantic == {"a"}
-    assert notes == ("A: its labels name no class; they are taken as a",)
-    several = replace(truth("B", LABELS), classes={"a": LABELS, "b": LABELS})
-    (one, _), _, notes = bring_together([nameless, several])
-    assert list(one.classes) == ["object"]
-    assert notes == ()
-
-
 def test_boxes_move_with_the_grid():
     boxes = box_table.from_columns(
         {"z": [2, 3, 7], "y0": [3, 0, 3], "x0": [4, 0, 4], "y1": [6, 2, 6], "x1": [9, 3, 9], "class_name": ["a"] * 3}

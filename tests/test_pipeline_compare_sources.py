@@ -11,7 +11,7 @@ from famous.io.truths import Placing
 from famous.pipeline.compare_sources import Asked, Blank, fingerprint, open_sources
 from famous.voxels import VoxelSize
 from tests.amira_files import write_amira
-from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_labels, write_run, write_sources
+from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_coco, write_labels, write_run, write_sources
 from tests.damage import every_slice
 from tests.solids import ball_mesh
 
@@ -252,6 +252,27 @@ def test_the_unit_counts_for_the_first_where_its_file_has_none(tmp_path):
     opened = open_sources(Asked((str(first), str(second)), placing=Placing(unit="um")))
     assert opened.frame.grid.voxel_size.is_close(SIZE)
     assert "a.am: its numbers are taken as um" in opened.facts[0].notes
+
+
+def test_a_unit_that_no_file_has_a_use_for_is_told(tmp_path):
+    paths = [str(write_labels(tmp_path / f"{name}.tif", sources()["M1"]["mito"])) for name in "ab"]
+    told = "--unit nm: no source is meshes, NIfTI, NRRD or Amira, whose numbers have any unit; it is not used"
+    assert told in open_sources(Asked(tuple(paths), placing=Placing(unit="nm"))).notes
+    assert told not in open_sources(Asked(tuple(paths))).notes
+
+
+def test_a_folder_with_one_file_is_of_the_class_that_the_file_is_called_by(run, tmp_path):
+    """As a folder with two files is; and so are boxes named."""
+    _, drawn = run
+    (tmp_path / "pred").mkdir()
+    path = write_labels(tmp_path / "pred" / "mito.tif", sources()["M2"]["mito"])
+    opened = open_sources(Asked((str(tmp_path / "pred"), str(drawn["M1"]))))
+    assert [list(truth.classes) for truth in opened.truths] == [["mito", "vesicle"]] * 2
+    assert [facts.classes for facts in opened.facts] == [("mito",), ("mito", "vesicle")]
+    boxes = write_coco(tmp_path / "boxes.json")
+    assert [list(truth.classes) for truth in open_sources(Asked((str(path), str(boxes)))).truths] == [["mito"], []]
+    swapped = open_sources(Asked((str(drawn["M1"]), str(tmp_path / "pred"))))
+    assert [list(truth.classes) for truth in swapped.truths] == [["mito"], ["mito"]]
 
 
 def test_a_class_table_is_for_the_first_label_set_too(tmp_path):

@@ -124,8 +124,8 @@ def bring_together(
     """
     if not truths:
         raise InputError("found no label set, expected one or more")
-    truths, notes = _name_alike(truths)
     first = truths[0]
+    notes: list[str] = []
     placed = [first]
     for truth in truths[1:]:
         settled, said = _settle(truth, first)
@@ -154,23 +154,6 @@ def bring_together(
     if common.shape != grid.shape:
         notes.append(f"compared is what all have in common: {common}")
     return brought, common, tuple(notes)
-
-
-def _name_alike(truths: Sequence["Truth"]) -> tuple[list["Truth"], list[str]]:
-    """Give labels that name no class the one that all others have, where each of them has one."""
-    named = {name for truth in truths for name in truth.classes if name != OBJECT}
-    if len(named) != 1 or any(len(truth.classes) != 1 for truth in truths):
-        return list(truths), []
-    (name,) = named
-    brought, notes = [], []
-    for truth in truths:
-        renamed = truth
-        if OBJECT in truth.classes:
-            semantic = frozenset({name}) if truth.is_semantic else frozenset()
-            renamed = replace(truth, classes={name: truth.classes[OBJECT]}, is_semantic=semantic)
-            notes.append(f"{truth.name}: its labels name no class; they are taken as {name}")
-        brought.append(renamed)
-    return brought, notes
 
 
 def _settle(truth: "Truth", first: "Truth") -> tuple["Truth", list[str]]:

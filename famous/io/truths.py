@@ -62,6 +62,8 @@ class Truth:
         The slices that such boxes speak of: those declared done, or if there are none those with boxes.
     is_placed
         Whether the user said where it lies, so that its origin is not to be doubted.
+    stem
+        The name of its file or dataset, where nothing in it names the class.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Truth:
     boxes: pd.DataFrame | None = None
     known: frozenset[int] = frozenset()
     is_placed: bool = False
+    stem: str | None = None
 
     @property
     def grid(self) -> Grid:
@@ -200,6 +203,7 @@ def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Pla
         labels.format,
         labels.classes.is_semantic,
         is_placed=placing.offset_nm is not None,
+        stem=labels.stem,
     )
 
 

@@ -18,8 +18,8 @@ from famous.io.grids import bring_together
 from famous.io.stacks import split_dataset
 from famous.io.tables import read_csv
 from famous.io.truths import Placing, Truth, kind_of, open_truth, read_table
-from famous.pipeline.compare_classes import one_sided
-from famous.pipeline.compare_first_meshes import lay_meshes
+from famous.pipeline.compare_classes import name_alike, names_of, one_sided
+from famous.pipeline.compare_first_meshes import IN_ANY_UNIT, lay_meshes
 from famous.pipeline.compare_region import Frame, Region
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run
@@ -110,7 +110,14 @@ def open_sources(asked: Asked) -> Opened:
     project = _project(first, asked)
     names = _names(first, others, asked, is_run=project is not None)
     opened, laid = _open_each(names, (first, *others), asked, project)
+    opened, alike = name_alike(opened)
+    laid += tuple(alike)
     facts = tuple(_facts(truth, fingerprint(path)) for truth, path in zip(opened, (first, *others), strict=True))
+    if asked.placing.unit is not None and not any(truth.format.startswith(IN_ANY_UNIT) for truth in opened):
+        laid += (
+            f"--unit {asked.placing.unit}: no source is meshes, NIfTI, NRRD or Amira, whose numbers have any unit; it "
+            "is not used",
+        )
     scores: Mapping[str, Mapping[int, float]] = {} if project is None else scores_of(project)
     if any(truth.boxes is not None for truth in opened):
         _require_one_grid(opened)
@@ -226,16 +233,13 @@ def scores_of(project: Project) -> dict[str, dict[int, float]]:
 
 
 def _facts(truth: Truth, mark: str) -> SourceFacts:
-    classes = list(truth.classes)
-    if truth.boxes is not None:
-        classes = sorted(truth.boxes["class_name"].unique())
     return SourceFacts(
         truth.name,
         truth.path,
         truth.format,
         truth.voxel_size,
         truth.shape,
-        tuple(map(str, classes)),
+        tuple(names_of(truth)),
         truth.notes,
         mark,
     )
