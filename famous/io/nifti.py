@@ -133,4 +133,4 @@ def _data_file(
         return data, offset
     require_room(path, expected + offset, data.stat().st_size)
     with naming(data, "a compressed NIfTI file"), gzip.open(data) as file:
-        return unpack(data, "nifti", read_on(file, offset), voxels), 0  # type: ignore[arg-type]
+        return unpack(data, "nifti", read_on(file, offset), voxels), 0

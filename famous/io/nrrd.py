@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 
@@ -194,9 +194,9 @@ def _data_file(
     with data.open("rb") as file:
         file.seek(skip)
         if encoding in ("gzip", "gz"):
-            chunks = read_on(cast(BinaryIO, gzip.GzipFile(fileobj=file)), byte_skip)
+            chunks = read_on(gzip.GzipFile(fileobj=file), byte_skip)
         elif encoding in ("bzip2", "bz2"):
-            chunks = read_on(cast(BinaryIO, bz2.BZ2File(file)), byte_skip)
+            chunks = read_on(bz2.BZ2File(file), byte_skip)
         elif encoding in ("ascii", "text", "txt"):
             chunks = parse_numbers(file.read, dtype)
         else:

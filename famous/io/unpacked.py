@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -105,9 +106,9 @@ def require_room(path: Path, expected: int, packed: int, ratio: float = DEFLATE_
         )
 
 
-def read_on(stream: BinaryIO, skip: int = 0) -> Iterator[bytes]:
-    """Yield what a stream holds in blocks, without its first bytes."""
-    while block := stream.read(BLOCK):
+def read_on(stream: BufferedIOBase, skip: int = 0) -> Iterator[bytes]:
+    """Yield what a stream holds in blocks, without its first bytes; all that comes before a fault, too."""
+    while block := stream.read1(BLOCK):
         if skip < len(block):
             yield block[skip:]
         skip -= min(skip, len(block))
