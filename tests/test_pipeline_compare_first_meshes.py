@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
 from famous.compare.metrics import ONE_TO_ONE
 from famous.errors import InputError
@@ -60,6 +61,18 @@ def test_meshes_first_and_voxels_first_differ_in_who_is_on_trial_alone(tmp_path)
     assert made.grid.shape == SHAPE
     assert "mf: meshes have no voxels of their own; they are laid on those of truth" in made.notes
     assert found((truth, meshes), tmp_path / "b")[1] == (4, 14, 0)
+
+
+def test_meshes_may_reach_beyond_a_truth_that_is_placed_as_a_part(tmp_path):
+    meshes = write_meshes(tmp_path / "mf", PLACES)
+    whole = tifffile.imread(write_volume(tmp_path / "truth.tif", PLACES))
+    crop = str(write_labels(tmp_path / "crop.tif", np.ascontiguousarray(whole[10:, 48:80, 48:80]), SIZE))
+    placing = Placing(offset_nm=(400.0, 384.0, 384.0))
+    made, counts = found((meshes, crop), tmp_path / "a", placing=placing)
+    assert counts == (1, 0, 0)
+    assert any("beyond the stack; they are cut there" in note for note in made.notes)
+    with pytest.raises(InputError, match="cannot be meant"):
+        found((meshes, crop), tmp_path / "b")
 
 
 def test_meshes_alone_are_on_a_grid_that_encloses_them_all(tmp_path):

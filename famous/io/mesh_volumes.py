@@ -63,6 +63,15 @@ class _Found:
     is_split: bool  # each file is one object, else its surfaces are
 
 
+@dataclass(frozen=True)
+class _Said:
+    """Whether the user gave the unit of meshes, their offset, and a grid that is a part of what they are of."""
+
+    unit: bool
+    offset: bool
+    is_part: bool
+
+
 def find_meshes(path: Path) -> list[Path]:
     """List the meshes in a folder and its sub-folders, or the one that a path is."""
     if path.is_file():
@@ -80,6 +89,8 @@ def open_meshes(
     unit: str | None = None,
     offset_nm: tuple[float, float, float] | None = None,
     known: Sequence[str] | None = None,
+    *,
+    is_part: bool = False,
 ) -> tuple[Grid, Classes]:
     """Open meshes as label volumes.
 
@@ -95,6 +106,8 @@ def open_meshes(
         Added to all coordinates (z, y, x).
     known
         Classes that names are matched to.
+    is_part
+        Whether the user said that the grid is a part of what the meshes were made from: they may reach far beyond it.
 
     Returns
     -------
@@ -125,7 +138,8 @@ def open_meshes(
     raw = np.stack([raw[:, 0].min(axis=0), raw[:, 1].max(axis=0)]) / NM_PER_UM  # as the numbers stand in the files
     grid = like if isinstance(like, Grid) else _grid_of(path, raw * factor + shift, like)
     if isinstance(like, Grid):
-        notes += _check_extent(path, raw, (factor, shift), like, (unit is not None, offset_nm is not None))
+        said = _Said(unit is not None, offset_nm is not None, is_part)
+        notes += _check_extent(path, raw, (factor, shift), like, said)
     size, origin = np.array(grid.voxel_size.zyx), np.array(grid.origin_nm)
     scale, move = factor / NM_PER_UM / size, (shift - origin) / size - 0.5
     volumes = {}
@@ -219,21 +233,22 @@ def _check_extent(
     raw: NDArray[np.float64],
     moved: tuple[NDArray[np.float64], NDArray[np.float64]],
     grid: Grid,
-    said: tuple[bool, bool],
+    said: "_Said",
 ) -> list[str]:
     """Raise InputError where meshes cannot belong to the stack; say where they reach beyond it.
 
-    `moved` are the factor and the shift that are taken; `said` is whether the user gave the unit, and the offset.
+    `moved` are the factor and the shift that are taken.
     """
     factor, shift = moved
     bounds = raw * factor + shift
     others = [unit for unit in _TRIED if not np.allclose(_factor(unit, grid), factor)]
     fitting = [unit for unit in others if _fits(raw * _factor(unit, grid) + shift, grid, strictly=True)]
-    is_lost = not any(said) and bool(fitting) and _share(bounds, grid) < LEAST_COVERED
-    if is_lost or not _fits(bounds, grid):
+    is_lost = not (said.unit or said.offset) and bool(fitting) and _share(bounds, grid) < LEAST_COVERED
+    is_met = bool(((bounds[1] > grid.origin_nm) & (bounds[0] < grid.high_nm)).all())
+    if is_lost or not (is_met if said.is_part else _fits(bounds, grid)):
         span = bounds[1] - bounds[0]
         is_aside = (span <= np.subtract(grid.high_nm, grid.origin_nm)).all() and not _is_small(span, grid)
-        if said[0] and is_aside:
+        if said.unit and is_aside:
             hint = "; in the unit that was given their size fits: check the offset, --offset Z Y X (nm)"
         else:
             hint = f"; they would fit in {' or '.join(fitting)}" if fitting else "; give their unit and their offset"

@@ -34,6 +34,7 @@ class Placing:
     offset_nm: tuple[float, float, float] | None = None  # (z, y, x): first corner, or what meshes are moved by
     ignore: int | None = None  # value in the file of what nobody is judged by; it keeps it in every class
     spare_unit: str | None = None  # of the numbers in a file that names no unit that can be used
+    is_part: bool = False  # whether `like` is a part of what meshes were made from
     slices: tuple[int, ...] | None = None  # of the stack: those that a truth of as many slices has, if it has fewer
 
 
@@ -211,7 +212,9 @@ def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, cla
     size = like.voxel_size if like is not None else placing.voxel_size
     if size is None:
         raise InputError(f"{path}: found meshes, expected also the stack that they belong to, or a voxel size")
-    grid, found = mesh_volumes.open_meshes(path, like or size, placing.unit, placing.offset_nm, classes)
+    grid, found = mesh_volumes.open_meshes(
+        path, like or size, placing.unit, placing.offset_nm, classes, is_part=placing.is_part
+    )
     return Truth(
         name,
         found.volumes,

@@ -43,7 +43,7 @@ def lay_meshes(
         known = class_names(Path(paths[0]))
         voxels = open_truth(paths[place], name=names[place], placing=placing, classes=known, table=table)
         is_free = "meshes" not in kinds[1:] and not voxels.format.startswith(IN_ANY_UNIT)
-        own = Placing(unit=placing.unit if is_free else None)
+        own = Placing(unit=placing.unit if is_free else None, is_part=placing.offset_nm is not None)
         first = open_truth(paths[0], name=names[0], like=voxels.grid, placing=own)
         note = f"{names[0]}: meshes have no voxels of their own; they are laid on those of {names[place]}"
         return Laid(first, voxels, place, (note,))
