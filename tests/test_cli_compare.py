@@ -105,6 +105,7 @@ def test_what_is_not_said_is_left_open(asked):
         ("--ignore-label", "0"),
         ("--voxel-size", "0", "1", "1"),
         ("--offset", "nan", "0", "0"),
+        ("--unit", "furlong"),
         ("--jobs", "0"),
         ("--names", "A"),
     ],

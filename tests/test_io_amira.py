@@ -142,6 +142,23 @@ def test_headers_that_lie(old, new, message, tmp_path):
     assert "lie.am" in str(fault.value)
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_more_slices_than_the_header_says_are_told(encoding, tmp_path):
+    path = write_amira(tmp_path / "lie.am", LABELS.astype(np.uint16), encoding=encoding)
+    path.write_bytes(path.read_bytes().replace(b"define Lattice 6 5 4", b"define Lattice 6 5 3"))
+    with pytest.raises(
+        InputError, match=r"lie\.am: found \d+ bytes of voxels or more, expected 180 .* 3 × 5 × 6 voxels"
+    ):
+        whole(path)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\r\n\n", b"\n@2\n" + bytes(400), b"@2 \n" + bytes(400)])
+def test_a_line_end_or_another_section_may_follow(tail, tmp_path):
+    path = write_amira(tmp_path / "a.am", LABELS)
+    path.write_bytes(path.read_bytes().rstrip(b"\n") + tail)
+    assert np.array_equal(whole(path), LABELS)
+
+
 @pytest.mark.parametrize("packing", ["HxByteRLE", "HxZip"])
 def test_a_compressed_lie_costs_nothing(packing, tmp_path):
     path = write_amira(tmp_path / "lie.am", LABELS, encoding="rle" if packing == "HxByteRLE" else "zip")

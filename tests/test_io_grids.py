@@ -53,6 +53,16 @@ def test_a_crop_cuts_the_others():
     assert "compared is what all have in common: 4 × 6 × 6 voxels" in notes[0]
 
 
+def test_a_part_of_which_nobody_says_where_it_begins_is_told_first():
+    told = "B: its file does not say where in A it begins; it is laid at the first voxel of A. Give --offset Z Y X (nm)"
+    part = LABELS[1:6, 1:9, 2:10]
+    assert bring_together([truth("A", LABELS), truth("B", part)])[2][0].startswith(told)
+    placed = [truth("B", part, is_placed=True), truth("B", part, origin=(30.0, 4.0, 10.0))]
+    coarse = truth("B", LABELS[:, ::2, ::2], VoxelSize(30, 8, 10))
+    for other in (*placed, coarse, truth("B", LABELS)):
+        assert not any("does not say" in note for note in bring_together([truth("A", LABELS), other])[2])
+
+
 def test_three_are_cut_to_what_all_share():
     crops = [truth("B", LABELS[2:], origin=(60, 0, 0)), truth("C", LABELS[:5, :, 3:], origin=(0, 0, 15))]
     brought, grid, _ = bring_together([truth("A", LABELS), *crops])
@@ -180,18 +190,6 @@ def test_an_offset_in_voxels():
     crop = truth("B", LABELS[:4, :6, :6], origin=(100.0, 100.0, 100.0))
     with pytest.raises(InputError, match="offset is in voxels"):
         bring_together([first, crop])
-
-
-def test_labels_without_a_class_have_that_of_the_others():
-    nameless = replace(truth("A", LABELS), classes={"object": LABELS}, is_semantic=frozenset({"object"}))
-    (one, two), _, notes = bring_together([nameless, truth("B", LABELS)])
-    assert list(one.classes) == list(two.classes) == ["a"]
-    assert one.is_semantic == {"a"}
-    assert notes == ("A: its labels name no class; they are taken as a",)
-    several = replace(truth("B", LABELS), classes={"a": LABELS, "b": LABELS})
-    (one, _), _, notes = bring_together([nameless, several])
-    assert list(one.classes) == ["object"]
-    assert notes == ()
 
 
 def test_boxes_move_with_the_grid():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from famous.errors import InputError
+from famous.io.hdf5 import class_datasets
 from famous.io.stacks import open_stack
 from famous.voxels import VoxelSize
 
@@ -42,6 +43,28 @@ def test_several_are_listed(tmp_path: Path) -> None:
         assert opened.notes == ()
         assert opened.stack.shape == DATA.shape
     assert open_stack(f"{path}:/raw").fingerprint != open_stack(f"{path}:/volumes/labels").fingerprint
+
+
+def test_one_dataset_a_class(tmp_path: Path) -> None:
+    path = write(tmp_path / "two.h5", labels__mitochondrion=DATA, labels__lysosome=DATA.astype(np.uint16))
+    assert class_datasets(path) == {"lysosome": "/labels/lysosome", "mitochondrion": "/labels/mitochondrion"}
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        {"mito": DATA},
+        {"mito": DATA, "raw": DATA},
+        {"mito": DATA, "Image": DATA},
+        {"mito": DATA, "er": DATA[1:]},
+        {"mito": DATA, "er": DATA.astype(np.float32)},
+        {"mito": DATA[None], "er": DATA[None]},
+        {"a__mito": DATA, "b__mito": DATA},
+        {},
+    ],
+)
+def test_other_datasets_are_no_classes(datasets: dict[str, np.ndarray], tmp_path: Path) -> None:
+    assert class_datasets(write(tmp_path / "a.h5", **datasets)) == {}
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:

@@ -117,7 +117,18 @@ def test_a_unit_that_cannot_be_meant_is_told_with_the_one_that_fits(nm, hint, tm
 def test_meshes_elsewhere(tmp_path):
     write_mesh(tmp_path / "a.ply", BALLS[0].translated((5000, 0, 0)))
     with pytest.raises(InputError, match="give their unit and their offset"):
-        open_meshes(tmp_path, GRID, "um")
+        open_meshes(tmp_path, GRID)
+
+
+def test_where_the_unit_was_given_the_offset_is_to_be_checked(tmp_path):
+    """In Å they would fit, too: as a speck at the corner."""
+    for number, mesh in enumerate(BALLS, start=1):
+        write_mesh(tmp_path / f"a{number}.ply", in_unit(mesh.translated((700, 700, 700)), 1.0))
+    with pytest.raises(InputError, match="their size fits: check the offset, --offset Z Y X") as fault:
+        open_meshes(tmp_path, GRID, "nm")
+    assert "Å" not in str(fault.value)
+    with pytest.raises(InputError, match="give their unit and their offset"):
+        open_meshes(tmp_path, GRID, "mm")
 
 
 def test_meshes_beyond_the_stack_are_cut_with_a_note(tmp_path):

@@ -177,6 +177,20 @@ def test_a_compressed_lie_costs_nothing(tmp_path):
         open_nifti(tmp_path / "b.nii.gz")
 
 
+def test_a_compressed_file_that_is_cut_is_said_to_be_cut(tmp_path):
+    """Its last bytes are no length then."""
+    labels = np.random.default_rng(0).integers(0, 99, (9, 50, 60)).astype(np.uint16)
+    path = write(tmp_path / "a.nii.gz", labels)
+    for share in (0.3, 0.5, 0.9):
+        (tmp_path / "cut.nii.gz").write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+        with pytest.raises(
+            InputError, match=r"cut\.nii\.gz: found [\d,]+ bytes .*expected 54,000 .*truncated"
+        ) as fault:
+            open_nifti(tmp_path / "cut.nii.gz")
+        assert "damaged" not in str(fault.value)
+        assert "found 0 bytes" not in str(fault.value)
+
+
 def test_a_header_without_its_voxels(tmp_path):
     write(tmp_path / "a.img", kind=nibabel.Nifti1Pair)
     (tmp_path / "a.img").unlink()
@@ -198,9 +212,18 @@ def test_damaged_files(files, damage):
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_slice_more_than_the_header_says_is_told(name, tmp_path):
+    labels = np.zeros((10, 20, 30), np.uint16)
+    content = patched(write(tmp_path / "a.nii", labels), 40, "<8h", 3, 30, 20, 9, 1, 1, 1, 1).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError, match=r"found 12,000 bytes .* expected 10,800 for the 9 × 20 × 30 voxels of uint16"):
+        open_nifti(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 def test_a_file_that_is_much_longer_than_its_axes_need(name, tmp_path):
     labels = np.zeros((10, 20, 30), np.uint16)
     content = patched(write(tmp_path / "a.nii", labels), 40, "<8h", 3, 1, 1, 1, 1, 1, 1, 1).read_bytes()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    with pytest.raises(InputError, match=r"found 12,352 bytes, expected 354 for the 1 × 1 × 1 voxels.*damaged"):
+    with pytest.raises(InputError, match=r"found 12,000 bytes .* expected 2 for the 1 × 1 × 1 voxels of uint16"):
         open_nifti(tmp_path / name)

@@ -1,6 +1,7 @@
 """NRRD files that pynrrd wrote, and those of 3D Slicer: units, directions, encodings, and headers that lie."""
 
 import bz2
+import gzip
 
 import nrrd
 import numpy as np
@@ -157,6 +158,22 @@ def test_headers_that_lie(fields, message, tmp_path):
     with pytest.raises(InputError, match=message) as fault:
         every_slice(open_nrrd(text(tmp_path / "lie.nrrd", *fields, data=BYTES))[0].volume)
     assert "lie.nrrd" in str(fault.value)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2", "text"])
+def test_more_slices_than_the_header_says_are_told(encoding, tmp_path):
+    numbers = " ".join(map(str, LABELS.astype(np.uint8).ravel().tolist())).encode()
+    data = {"raw": BYTES, "gzip": gzip.compress(BYTES), "bzip2": bz2.compress(BYTES), "text": numbers}[encoding]
+    fields = (*PLAIN[:2], "sizes: 6 5 3", f"encoding: {encoding}")
+    with pytest.raises(
+        InputError, match=r"lie\.nrrd: found 120 bytes .* expected 90 for the 3 × 5 × 6 voxels of uint8"
+    ):
+        open_nrrd(text(tmp_path / "lie.nrrd", *fields, data=data))
+
+
+def test_less_than_a_slice_may_follow(tmp_path):
+    path = text(tmp_path / "a.nrrd", *PLAIN, data=BYTES + b"\n" * 29)
+    assert np.array_equal(every_slice(open_nrrd(path)[0].volume), LABELS.astype(np.uint8))
 
 
 def test_other_files(tmp_path):

@@ -56,6 +56,19 @@ def test_gaps_are_reported(numbers: list[int], expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([0, 10, 19], "(0, 10, 19) rise by 9 to 10; with a step of 1 that is 2 gaps and 17 missing slices"),
+        ([0, 4, 10, 16, 20, 24], "(0, 4, 10, 16, 20 …) rise by 4 to 6; with a step of 2 that is 5 gaps and 7 missing"),
+    ],
+)
+def test_a_numbering_without_one_step_is_told_by_its_numbers(numbers: list[int], expected: str) -> None:
+    (note,) = numbering_notes("stack", [f"s_{number:03d}.tif" for number in numbers])
+    assert expected in note
+    assert "seem" not in note
+
+
+@pytest.mark.parametrize(
     ("names", "expected"),
     [
         (["z1.png", "z01.png"], "the same number"),

@@ -99,7 +99,7 @@ def test_one_volume(write, name, kind, tmp_path):
 def test_ids_of_64_bits(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("ids", data=LABELS.astype(np.uint64) << np.uint64(40))
-        file.create_dataset("other", data=LABELS)
+        file.create_dataset("other", data=LABELS[1:])
     opened = open_labels(f"{tmp_path}/a.h5:/ids", Reading())
     assert labels_of(opened).dtype == np.uint64
     assert np.array_equal(labels_of(opened) >> 40, LABELS)
@@ -290,3 +290,30 @@ def test_damaged_stores(tmp_path_factory, damage):
         except InputError as fault:
             assert "a.ome.zarr" in str(fault)  # noqa: PT017
         file.write_bytes(whole)
+
+
+def write_datasets(path: Path):
+    """Two classes, a dataset each, as OME-Zarr has them in its labels."""
+    with h5py.File(path, "w") as file:
+        for name, data in (("seg/Mitochondria", LABELS), ("seg/lysosome", MASK)):
+            file.create_dataset(name, data=data).attrs["element_size_um"] = (0.03, 0.004, 0.005)
+    return path
+
+
+def test_datasets_of_one_shape_are_classes(tmp_path):
+    path = write_datasets(tmp_path / "two.h5")
+    opened = open_labels(path, Reading(classes=("mitochondrion", "lysosome")))
+    assert sorted(opened.classes.volumes) == ["lysosome", "mitochondrion"]
+    assert np.array_equal(labels_of(opened, "mitochondrion"), LABELS)
+    assert opened.classes.is_semantic == {"lysosome"}
+    assert opened.voxel_size == SIZE
+    assert opened.stem is None
+
+
+@pytest.mark.parametrize("inside", ["/seg/Mitochondria", "seg/Mitochondria"])
+def test_one_of_several_datasets_is_the_class_of_its_name(inside, tmp_path):
+    opened = open_labels(f"{write_datasets(tmp_path / 'two.h5')}:{inside}", Reading())
+    assert list(opened.classes.volumes) == ["Mitochondria"]
+    assert opened.stem == "Mitochondria"
+    with pytest.raises(InputError, match="no dataset /golgi"):
+        open_labels(f"{tmp_path / 'two.h5'}:/golgi", Reading())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from famous.io.units import unit_nm, voxel_size_from
+from famous.errors import InputError
+from famous.io.units import require_unit, unit_nm, voxel_size_from
 from famous.voxels import VoxelSize
 
 
@@ -25,6 +26,13 @@ def test_units_of_length(unit: str | bytes, nm: float) -> None:
 )
 def test_what_is_no_unit_of_length(unit: str | bytes | None) -> None:
     assert unit_nm(unit) is None
+
+
+def test_a_unit_is_a_length_or_the_voxel() -> None:
+    for unit in ("nm", "µm", "voxel", "px"):
+        require_unit(unit)
+    with pytest.raises(InputError, match="found 'furlong', expected nm, µm, mm, Å or, of meshes, voxel"):
+        require_unit("furlong")
 
 
 def test_voxel_sizes_are_zyx() -> None:

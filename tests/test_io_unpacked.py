@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from famous.errors import InputError
 from famous.io import unpacked
-from famous.io.unpacked import inflate, parse_numbers, read_on, require_room, unpack
+from famous.io.unpacked import Voxels, inflate, parse_numbers, read_on, require_room, unpack
 
 
 @pytest.fixture
@@ -22,10 +22,14 @@ def source(tmp_path):
     return path
 
 
+def voxels(count, spare=0):
+    return Voxels((count, 1, 1), np.dtype(np.uint8), spare)
+
+
 def test_what_is_expected_is_written_and_no_more(source):
-    file = unpack(source, "one", [b"ab", b"", b"cdef"], 5)
+    file = unpack(source, "one", [b"ab", b"", b"cdef"], voxels(5, spare=1))
     assert file.read_bytes() == b"abcde"
-    assert unpack(source, "empty", [], 0).read_bytes() == b""
+    assert unpack(source, "empty", [], voxels(0)).read_bytes() == b""
 
 
 def test_it_is_unpacked_once(source):
@@ -33,31 +37,48 @@ def test_it_is_unpacked_once(source):
         raise AssertionError("it is there already")
         yield b""
 
-    first = unpack(source, "twice", [b"abc"], 3)
-    assert unpack(source, "twice", never(), 3) == first
+    first = unpack(source, "twice", [b"abc"], voxels(3))
+    assert unpack(source, "twice", never(), voxels(3)) == first
     source.write_bytes(b"changed it")
-    assert unpack(source, "twice", [b"xyz"], 3).read_bytes() == b"xyz"
+    assert unpack(source, "twice", [b"xyz"], voxels(3)).read_bytes() == b"xyz"
 
 
 def test_an_early_end_leaves_nothing(source):
     before = len(list(unpacked.process_folder().iterdir()))
     with pytest.raises(InputError, match=r"labels\.nii\.gz: found 2 bytes of voxels, expected 9"):
-        unpack(source, "short", [b"ab"], 9)
+        unpack(source, "short", [b"ab"], voxels(9))
 
     def broken():
         yield b"ab"
         raise zlib.error("bad block")
 
     with pytest.raises(InputError, match=r"labels\.nii\.gz: .*bad block"):
-        unpack(source, "broken", broken(), 9)
+        unpack(source, "broken", broken(), voxels(9))
     assert len(list(unpacked.process_folder().iterdir())) == before
+
+
+def test_what_goes_on_beyond_the_spare_bytes_is_told(source):
+    with pytest.raises(
+        InputError, match=r"labels\.nii\.gz: found 6 bytes .* expected 4 for the 4 × 1 × 1 voxels of uint8"
+    ):
+        unpack(source, "long", [b"ab", b"cdef"], voxels(4, spare=1))
+
+
+def test_a_stream_that_is_cut_counts_as_ended(source):
+    def cut():
+        yield b"abc"
+        raise EOFError("no end")
+
+    assert unpack(source, "cut", cut(), voxels(3)).read_bytes() == b"abc"
+    with pytest.raises(InputError, match=r"found 3 bytes of voxels, expected 9 .*truncated, copy it again"):
+        unpack(source, "cut short", cut(), voxels(9))
 
 
 def test_no_room_on_the_disk(source, monkeypatch):
     usage = type(shutil.disk_usage("/"))(100, 90, 10)
     monkeypatch.setattr(unpacked.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(InputError, match="set TMPDIR to a folder with room"):
-        unpack(source, "large", [b"x" * 11], 11)
+        unpack(source, "large", [b"x" * 11], voxels(11))
 
 
 def test_a_header_may_not_promise_more_than_its_bytes_hold(source):

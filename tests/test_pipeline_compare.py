@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from markupsafe import escape
 from famous.compare.comparison import COLUMNS
 from famous.compare.uncertainty import BootstrapParams
 from famous.errors import InputError
+from famous.io.truths import Placing
 from famous.pipeline import compare as module
 from famous.pipeline.compare import FACTS, REPORT, Output, run_compare
 from famous.pipeline.compare_sources import Asked
@@ -244,6 +246,45 @@ def test_meshes_and_places_of_a_region_are_those_of_the_grid(run, tmp_path, quic
     middle = np.array([sum(side) / 2 for side in MITOS[3]]) * SIZE.zyx
     assert mesh.bounds.mean(axis=0) == pytest.approx(middle, abs=8)
     assert set(made.slices["z"]) == set(range(1, 14))
+
+
+def write_crop(path, low, high):
+    """A part of M1's mitochondria (z, y, x), whose file does not say where it begins; and its offset in nm."""
+    part = tuple(slice(*ends) for ends in zip(low, high, strict=True))
+    write_labels(path, np.ascontiguousarray(sources()["M1"]["mito"][part]))
+    return Placing(offset_nm=tuple(float(i * s) for i, s in zip(low, SIZE.zyx, strict=True)))
+
+
+def test_a_truth_that_is_a_part_of_the_stack_is_told_in_the_voxels_of_the_stack(run, tmp_path, quick):
+    stack, _, _ = run
+    low, high = (2, 30, 2), (14, 56, 40)
+    placing = write_crop(tmp_path / "mito.tif", low, high)
+    asked = Asked((str(stack),), (str(tmp_path / "mito.tif"),), placing=placing)
+    made = run_compare(asked, Output(tmp_path / "a"), Session()).comparison
+    assert made.grid.shape == SHAPE
+    assert made.region == tuple(zip(low, high, strict=True))
+    row = made.objects[(made.objects["source"] == "M1") & (made.objects["id"] == 3)].iloc[0]
+    assert [row[f"low_{axis}_voxel"] for axis in "zyx"] == [side[0] for side in MITOS[3]]
+    middle = np.array([sum(side) / 2 for side in MITOS[3]]) * SIZE.zyx
+    assert [1000 * row[f"centroid_{axis}_um"] for axis in "zyx"] == pytest.approx(middle, abs=8)
+    assert set(made.slices["z"]) == set(range(2, 14))
+    mesh = next(mesh for source, _, number, mesh in quick["meshes"] if (source, number) == ("M1", 3))
+    assert mesh.bounds.mean(axis=0) == pytest.approx(middle, abs=8)
+    shown = quick["pictures"].labels("M1", "mito", "z", 5, (0, 60, 0, 80))
+    assert np.array_equal(shown[30:56, 2:40], sources()["M1"]["mito"][5, 30:56, 2:40])
+    assert np.count_nonzero(shown) == np.count_nonzero(shown[30:56, 2:40])
+
+
+def test_slices_and_region_are_those_of_the_stack_where_the_truth_is_a_part(run, tmp_path, quick):
+    stack, _, _ = run
+    placing = write_crop(tmp_path / "mito.tif", (2, 30, 2), (14, 56, 40))
+    asked = Asked((str(stack),), (str(tmp_path / "mito.tif"),), placing=placing)
+    made = run_compare(replace(asked, slices=(5, 11)), Output(tmp_path / "a"), Session()).comparison
+    assert made.known_slices == (5, 11)
+    assert set(made.slices["z"]) == {5, 11}
+    region = ((4, 9), (30, 50), (0, None))
+    made = run_compare(replace(asked, region=region), Output(tmp_path / "b"), Session()).comparison
+    assert made.region == ((4, 9), (30, 50), (2, 40))
 
 
 def test_some_slices_only_leave_out_what_needs_all(run, tmp_path, quick):

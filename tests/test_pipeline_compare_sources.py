@@ -8,10 +8,10 @@ import pytest
 from famous.errors import InputError
 from famous.io.meshes import write_mesh
 from famous.io.truths import Placing
-from famous.pipeline.compare_sources import Asked, Blank, Cropped, fingerprint, open_sources, settle_region
+from famous.pipeline.compare_sources import Asked, Blank, fingerprint, open_sources
 from famous.voxels import VoxelSize
 from tests.amira_files import write_amira
-from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_labels, write_run, write_sources
+from tests.compare_scenes import SHAPE, SIZE, paint, sources, write_coco, write_labels, write_run, write_sources
 from tests.damage import every_slice
 from tests.solids import ball_mesh
 
@@ -31,8 +31,8 @@ def test_a_run_and_two_experts_have_the_papers_names(run):
     stack, drawn = run
     opened = open_sources(asked(stack, drawn["M1"], drawn["M2"]))
     assert [truth.name for truth in opened.truths] == ["automatic", "M1", "M2"]
-    assert opened.grid.shape == SHAPE
-    assert opened.grid.voxel_size == SIZE
+    assert opened.frame.grid.shape == SHAPE
+    assert opened.frame.grid.voxel_size == SIZE
     assert opened.project is not None
     for truth in opened.truths:
         for name, volume in truth.classes.items():
@@ -200,7 +200,7 @@ def test_labels_without_a_voxel_size_take_that_of_the_stack_or_of_the_option(run
     with pytest.raises(InputError, match="voxel size"):
         open_sources(pair)
     opened = open_sources(replace(pair, placing=Placing(VoxelSize(9, 8, 7))))
-    assert opened.grid.voxel_size == VoxelSize(9, 8, 7)
+    assert opened.frame.grid.voxel_size == VoxelSize(9, 8, 7)
 
 
 def test_a_fingerprint_changes_with_the_source(tmp_path):
@@ -214,48 +214,6 @@ def test_a_fingerprint_changes_with_the_source(tmp_path):
     assert first[1] != second[1]
 
 
-def settle(region=None, slices=None):
-    return settle_region(Asked((), region=region, slices=slices), (10, 20, 30))
-
-
-def test_the_region_is_all_where_nothing_is_said():
-    assert settle() == ((0, 0, 0), (10, 20, 30), tuple(range(10)))
-
-
-def test_a_region_is_cut_and_its_slices_counted_from_its_first():
-    assert settle(((2, 6), (None, 5), (7, None))) == ((2, 0, 7), (6, 5, 30), (0, 1, 2, 3))
-
-
-def test_slices_that_follow_each_other_are_a_region():
-    assert settle(slices=(4, 5, 6)) == ((4, 0, 0), (7, 20, 30), (0, 1, 2))
-    assert settle(slices=(8, 2, 8)) == ((2, 0, 0), (9, 20, 30), (0, 6))
-    assert settle(((3, 9), (None, None), (None, None)), (2, 4, 8)) == ((4, 0, 0), (9, 20, 30), (0, 4))
-
-
-@pytest.mark.parametrize(
-    ("region", "slices", "said"),
-    [
-        (((3, 3), (None, None), (None, None)), None, "3 … 3 along z"),
-        (((None, None), (0, 21), (None, None)), None, "0 … 20"),
-        (None, (10,), "slice 10"),
-        (((0, 3), (None, None), (None, None)), (5,), "no slice"),
-    ],
-)
-def test_a_region_outside_of_the_grid_is_refused(region, slices, said):
-    with pytest.raises(InputError, match=said):
-        settle(region, slices)
-
-
-def test_a_part_of_a_volume_is_that_part():
-    volume = np.arange(60).reshape(3, 4, 5).astype(np.uint16)
-    part = Cropped(volume, (1, 0, 2), (3, 2, 5))
-    assert part.shape == (2, 2, 3)
-    assert part.dtype == np.uint16
-    assert [part[z].tolist() for z in range(2)] == volume[1:3, 0:2, 2:5].tolist()
-    with pytest.raises(IndexError):
-        part[2]
-
-
 def test_nothing_drawn_is_a_volume_of_nothing():
     assert not Blank((3, 4, 5))[2].any()
     assert Blank((3, 4, 5))[0].shape == (4, 5)
@@ -266,8 +224,8 @@ def test_the_offset_is_that_of_the_truth(tmp_path):
     whole = write_labels(tmp_path / "m1.tif", labels)
     crop = write_labels(tmp_path / "crop.tif", np.ascontiguousarray(labels[5:]))
     opened = open_sources(Asked((str(whole), str(crop)), placing=Placing(offset_nm=(100.0, 0.0, 0.0))))
-    assert opened.grid.shape == (11, 60, 80)
-    assert opened.grid.origin_nm == (100, 0, 0)
+    assert opened.frame.grid.shape == SHAPE
+    assert (opened.frame.low, opened.frame.high) == ((5, 0, 0), SHAPE)
     for truth in opened.truths:
         (volume,) = truth.classes.values()
         assert np.array_equal(every_slice(volume), labels[5:])
@@ -292,8 +250,29 @@ def test_the_unit_counts_for_the_first_where_its_file_has_none(tmp_path):
     first = write_amira(tmp_path / "a.am", labels, sizes=(0.02, 0.01, 0.01))
     second = write_amira(tmp_path / "b.am", labels, sizes=(0.02, 0.01, 0.01))
     opened = open_sources(Asked((str(first), str(second)), placing=Placing(unit="um")))
-    assert opened.grid.voxel_size.is_close(SIZE)
+    assert opened.frame.grid.voxel_size.is_close(SIZE)
     assert "a.am: its numbers are taken as um" in opened.facts[0].notes
+
+
+def test_a_unit_that_no_file_has_a_use_for_is_told(tmp_path):
+    paths = [str(write_labels(tmp_path / f"{name}.tif", sources()["M1"]["mito"])) for name in "ab"]
+    told = "--unit nm: no source is meshes, NIfTI, NRRD or Amira, whose numbers have any unit; it is not used"
+    assert told in open_sources(Asked(tuple(paths), placing=Placing(unit="nm"))).notes
+    assert told not in open_sources(Asked(tuple(paths))).notes
+
+
+def test_a_folder_with_one_file_is_of_the_class_that_the_file_is_called_by(run, tmp_path):
+    """As a folder with two files is; and so are boxes named."""
+    _, drawn = run
+    (tmp_path / "pred").mkdir()
+    path = write_labels(tmp_path / "pred" / "mito.tif", sources()["M2"]["mito"])
+    opened = open_sources(Asked((str(tmp_path / "pred"), str(drawn["M1"]))))
+    assert [list(truth.classes) for truth in opened.truths] == [["mito", "vesicle"]] * 2
+    assert [facts.classes for facts in opened.facts] == [("mito",), ("mito", "vesicle")]
+    boxes = write_coco(tmp_path / "boxes.json")
+    assert [list(truth.classes) for truth in open_sources(Asked((str(path), str(boxes)))).truths] == [["mito"], []]
+    swapped = open_sources(Asked((str(drawn["M1"]), str(tmp_path / "pred"))))
+    assert [list(truth.classes) for truth in swapped.truths] == [["mito"], ["mito"]]
 
 
 def test_a_class_table_is_for_the_first_label_set_too(tmp_path):
@@ -323,7 +302,7 @@ def test_a_corner_of_the_stack_is_no_truth_unless_that_is_said(run, tmp_path):
         {"region": ((0, 3), (0, 16), (0, 15))},
         {"placing": Placing(offset_nm=(0, 0, 0))},
     ):
-        assert open_sources(asked(stack, path, **changes)).grid.shape == (3, 16, 15)
+        assert open_sources(asked(stack, path, **changes)).frame.high == (3, 16, 15)
     with pytest.raises(InputError, match=r"0\.94 %.*at its corner.*3 × 16 × 15 voxels.*16 × 60 × 80 voxels.*offset"):
         open_sources(asked(stack, path))
 

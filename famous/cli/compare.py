@@ -15,7 +15,7 @@ from famous.progress import Bars
 
 if TYPE_CHECKING:
     from famous.pipeline.compare import Compared
-    from famous.pipeline.compare_sources import Region
+    from famous.pipeline.compare_region import Region
 
 #: What a report says of a class, in a word, before its sentence.
 MARKS = {"as good": "✓", "better": "✓", "worse": "✗"}
@@ -65,6 +65,18 @@ def _threshold(value: float) -> float:
     return value
 
 
+def _unit(value: str | None) -> str | None:
+    from famous.errors import InputError
+    from famous.io.units import require_unit
+
+    if value is not None:
+        try:
+            require_unit(value)
+        except InputError as fault:
+            raise typer.BadParameter(str(fault)) from fault
+    return value
+
+
 def _offset(value: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     if value is not None and not all(map(math.isfinite, value)):
         raise typer.BadParameter(f"found {value}, expected three lengths in nm")
@@ -85,10 +97,12 @@ def compare(
         typer.Option("--names", metavar="A B", help="Names of the two experts, or of both where there are only two."),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="Z,Y,X", help="Compare voxels such as 0:200,:,100:900 only.")
+        str | None,
+        typer.Option("--region", metavar="Z,Y,X", help="Compare voxels 0:200,:,100:900 of the first source only."),
     ] = None,
     slices: Annotated[
-        str | None, typer.Option("--slices", metavar="LIST", help="Slices that the truth speaks of: 0,10,20-30.")
+        str | None,
+        typer.Option("--slices", metavar="LIST", help="Slices of the first source that the truth has: 0,10,20-30."),
     ] = None,
     class_name: Annotated[
         list[str] | None, typer.Option("--class", metavar="NAME", help="Compare this class only; may be repeated.")
@@ -98,7 +112,8 @@ def compare(
     ] = None,
     voxel_size: options.VoxelSizeOption = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Of the numbers in the truth's files: nm, um, mm, voxel …")
+        str | None,
+        typer.Option("--unit", help="Of the numbers in the truth's files: nm, um, mm, voxel …", callback=_unit),
     ] = None,
     offset: Annotated[
         tuple[float, float, float] | None,

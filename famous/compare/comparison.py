@@ -21,9 +21,9 @@ VERDICT_KINDS = ("as good", "worse", "better", "undecided", "no second expert", 
 _PAIR = {"pred": "str", "truth": "str", "class": "str"}
 _LOW_HIGH = {f"{end}_{axis}_voxel": "int64" for end in ("low", "high") for axis in "zyx"}
 
-#: One row an object. `low` and `high` are voxels of the common grid, half-open; `score` is NaN where there is none. Of
-#: boxes `voxels` are pixels, and volume and area are NaN. What any truth ignores is cut off the objects of all sources,
-#: and the cut is no area; the zone round borders that scores leave out is not cut off.
+#: One row an object. `low` and `high` are voxels of the grid, half-open; `score` is NaN where there is none. Of boxes
+#: `voxels` are pixels, and volume and area are NaN. What any truth ignores is cut off the objects of all sources, and
+#: the cut is no area; the zone round borders that scores leave out is not cut off.
 OBJECTS = {
     "source": "str",
     "class": "str",
@@ -167,7 +167,7 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class GridFacts:
-    """The grid that all sources were compared on."""
+    """The grid of the first source with voxels: of its voxels, or a region of them, all sources are compared."""
 
     shape: tuple[int, int, int]  # (z, y, x)
     voxel_size: VoxelSize | None  # None of 2D boxes

@@ -6,7 +6,7 @@ The header is text: `define Lattice x y z`, parameters with the materials and th
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -15,7 +15,7 @@ import numpy as np
 from famous.errors import InputError
 from famous.io.frames import Frame, FramedVolume, to_nm
 from famous.io.sources import Source, check_shape, naming
-from famous.io.unpacked import BLOCK, DEFLATE_RATIO, inflate, parse_numbers, require_room, unpack
+from famous.io.unpacked import BLOCK, DEFLATE_RATIO, Voxels, inflate, parse_numbers, require_room, unpack
 
 SUFFIXES = (".am", ".labels")
 MAGIC = (b"# AmiraMesh", b"# Avizo", b"# HyperMesh")
@@ -172,8 +172,8 @@ def _data_file(
     path: Path, stream: _Stream, streams: list[_Stream], start: int, stored: tuple[int, int, int], is_ascii: bool
 ) -> tuple[Path, int]:
     """Return the file with the voxels as they are, and where in it they begin."""
-    voxels = int(np.prod(stored, dtype=object))
-    expected = voxels * stream.dtype.itemsize
+    voxels = Voxels(stored, stream.dtype)
+    count = int(np.prod(stored, dtype=object))
     with path.open("rb") as file:
         file.seek(start)
         for other in streams:
@@ -184,21 +184,30 @@ def _data_file(
                 break
             if is_ascii or (other.packing is None and other.dtype.kind == "V"):
                 raise InputError(f"{path}: found values before the labels, expected the labels as @1; save them alone")
-            file.seek(other.packed if other.packing else voxels * other.dtype.itemsize, 1)
+            file.seek(other.packed if other.packing else count * other.dtype.itemsize, 1)
             file.readline(64)  # an empty line between streams
         offset = file.tell()
         if is_ascii:
-            require_room(path, voxels, path.stat().st_size - offset, 1)
-            return unpack(path, "amira", parse_numbers(_until(file, b"@"), stream.dtype), expected), 0
+            require_room(path, count, path.stat().st_size - offset, 1)
+            return unpack(path, "amira", parse_numbers(_until(file, b"@"), stream.dtype), voxels), 0
         if stream.packing is None:
+            _require_end(path, file, offset, voxels)
             return path, offset
         left = path.stat().st_size - offset
         if left < stream.packed:
             raise InputError(f"{path}: found {left} bytes of voxels, expected {stream.packed}; the file is truncated")
         ratio = DEFLATE_RATIO if stream.packing == "HxZip" else _RLE_RATIO
-        require_room(path, expected, stream.packed, ratio)
+        require_room(path, voxels.length, stream.packed, ratio)
         chunks = inflate(file, stream.packed) if stream.packing == "HxZip" else decode_runs(file, stream.packed)
-        return unpack(path, "amira", chunks, expected), 0
+        return unpack(path, "amira", chunks, voxels), 0
+
+
+def _require_end(path: Path, file: BinaryIO, offset: int, voxels: Voxels) -> None:
+    """Raise InputError where a slice or more follows raw voxels, and not another data section."""
+    file.seek(offset + voxels.length)
+    if not re.match(rb"\s*@\d+[ \t]*\r?\n", file.read(64)):
+        less = replace(voxels, spare=voxels.length // voxels.shape[0] - 1)
+        less.require_end(path, path.stat().st_size - offset)
 
 
 def _until(file: BinaryIO, sign: bytes) -> Callable[[int], bytes]:

@@ -124,14 +124,15 @@ def bring_together(
     """
     if not truths:
         raise InputError("found no label set, expected one or more")
-    truths, notes = _name_alike(truths)
     first = truths[0]
+    notes: list[str] = []
     placed = [first]
     for truth in truths[1:]:
         settled, said = _settle(truth, first)
         notes += said
         _require_meant(settled, first)
         placed.append(settled)
+    notes = [*(said for truth in placed[1:] for said in _say_unplaced(truth, first)), *notes]
     grid = first.grid
     low = np.zeros(3, dtype=np.int64)
     high = np.array(grid.shape)
@@ -155,23 +156,6 @@ def bring_together(
     return brought, common, tuple(notes)
 
 
-def _name_alike(truths: Sequence["Truth"]) -> tuple[list["Truth"], list[str]]:
-    """Give labels that name no class the one that all others have, where each of them has one."""
-    named = {name for truth in truths for name in truth.classes if name != OBJECT}
-    if len(named) != 1 or any(len(truth.classes) != 1 for truth in truths):
-        return list(truths), []
-    (name,) = named
-    brought, notes = [], []
-    for truth in truths:
-        renamed = truth
-        if OBJECT in truth.classes:
-            semantic = frozenset({name}) if truth.is_semantic else frozenset()
-            renamed = replace(truth, classes={name: truth.classes[OBJECT]}, is_semantic=semantic)
-            notes.append(f"{truth.name}: its labels name no class; they are taken as {name}")
-        brought.append(renamed)
-    return brought, notes
-
-
 def _settle(truth: "Truth", first: "Truth") -> tuple["Truth", list[str]]:
     """Put what has the same voxels at the same place: origins are in frames of their own, unless the user gave one."""
     mine, grid = truth.grid, first.grid
@@ -189,6 +173,20 @@ def _settle(truth: "Truth", first: "Truth") -> tuple["Truth", list[str]]:
     if not mine.voxel_size.is_close(grid.voxel_size):
         notes.append(f"{truth.name}: its voxel size {mine.voxel_size} is taken as {grid.voxel_size}")
     return replace(truth, origin_nm=grid.origin_nm, voxel_size=grid.voxel_size), notes
+
+
+def _say_unplaced(truth: "Truth", first: "Truth") -> list[str]:
+    """Say that labels of another extent, of which nobody says where they begin, are laid at the first voxel."""
+    mine, grid = truth.grid, first.grid
+    if truth.boxes is not None or truth.is_placed or not np.allclose(mine.origin_nm, grid.origin_nm, rtol=0, atol=1e-6):
+        return []
+    sizes = np.maximum(mine.voxel_size.zyx, grid.voxel_size.zyx)
+    if (np.abs(np.subtract(mine.high_nm, grid.high_nm)) <= sizes).all():
+        return []
+    return [
+        f"{truth.name}: its file does not say where in {first.name} it begins; it is laid at the first voxel of "
+        f"{first.name}. Give --offset Z Y X (nm) if it begins elsewhere"
+    ]
 
 
 def _require_meant(truth: "Truth", first: "Truth") -> None:

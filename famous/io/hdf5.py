@@ -15,6 +15,8 @@ from famous.voxels import VoxelSize
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ilp", ".ims")
 MAGIC = b"\x89HDF\r\n\x1a\n"
+#: Last names of datasets that hold grey values.
+PICTURES = {"raw", "image", "images", "em", "data", "volume", "grey", "gray", "intensity"}
 
 
 class Hdf5Volume(BlockVolume):
@@ -48,6 +50,23 @@ def open_hdf5(path: Path, inside: str | None = None) -> Source:
     volume.cache_blocks(depth)
     notes = (f"{path.name}: the dataset {name} is read",) if inside is None else ()
     return Source(f"HDF5:{name}", volume, (path,), voxel_size, notes=notes)
+
+
+def class_datasets(path: Path) -> dict[str, str]:
+    """Return class → dataset where a file holds one dataset a class, else nothing.
+
+    So it does where it has several datasets with three axes, all of whole numbers and of one shape, each with a last
+    name of its own, and none of them is called as pictures are.
+    """
+    import h5py
+
+    with naming(path, "an HDF5 file"), h5py.File(path, "r", locking=False) as file:
+        shapes = _datasets(file)
+        kinds = {file[name].dtype.kind for name in shapes}
+    named = {name.split("/")[-1]: name for name in shapes}
+    is_alike = len(set(shapes.values())) == 1 and all(len(shape) == 3 for shape in shapes.values())
+    is_labels = kinds <= set("bui") and not PICTURES & {name.lower() for name in named}
+    return named if len(named) == len(shapes) > 1 and is_alike and is_labels else {}
 
 
 def _resolve(path: Path, file: Any, inside: str | None) -> str:

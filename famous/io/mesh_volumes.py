@@ -19,12 +19,12 @@ from famous.io.grids import Grid
 from famous.io.meshes import SIDE_CAR, SUFFIXES, read_mesh
 from famous.io.slices import natural_key
 from famous.io.truth_classes import Classes, match_class
-from famous.io.units import unit_nm
+from famous.io.units import VOXEL_UNITS, unit_nm
 from famous.mesh import Mesh
 from famous.voxels import NM_PER_UM, VoxelSize
 from famous.words import counted
 
-__all__ = ["SUFFIXES", "MeshVolume", "find_meshes", "open_meshes"]
+__all__ = ["SUFFIXES", "MeshVolume", "class_names", "find_meshes", "open_meshes"]
 
 LARGEST_HOLES = 0.02  # share of its area up to which the holes of a mesh are closed
 LEAST_COVERED = 0.01  # of the stack's extent: meshes that span less, and would fit in another unit, are in that one
@@ -32,7 +32,6 @@ LEAST_INSIDE = 0.5  # of the meshes' extent: of meshes that belong to the stack 
 LARGEST_EXCESS = 2.0  # times the stack's extent: meshes that span more are in another unit
 SMALLEST_SPAN = 2.0  # voxels: meshes that span less, all together, are, too
 LONGEST_SIDE = 1_000_000  # voxels of a grid that is made from meshes alone
-VOXEL_UNITS = ("voxel", "voxels", "pixel", "pixels", "px")
 _TRIED = ("nm", "µm", "mm", "Å", "m", "voxel")
 
 
@@ -65,6 +64,15 @@ class _Found:
     is_split: bool  # each file is one object, else its surfaces are
 
 
+@dataclass(frozen=True)
+class _Said:
+    """Whether the user gave the unit of meshes, their offset, and a grid that is a part of what they are of."""
+
+    unit: bool
+    offset: bool
+    is_part: bool
+
+
 def find_meshes(path: Path) -> list[Path]:
     """List the meshes in a folder and its sub-folders, or the one that a path is."""
     if path.is_file():
@@ -82,6 +90,8 @@ def open_meshes(
     unit: str | None = None,
     offset_nm: tuple[float, float, float] | None = None,
     known: Sequence[str] | None = None,
+    *,
+    is_part: bool = False,
 ) -> tuple[Grid, Classes]:
     """Open meshes as label volumes.
 
@@ -97,6 +107,8 @@ def open_meshes(
         Added to all coordinates (z, y, x).
     known
         Classes that names are matched to.
+    is_part
+        Whether the user said that the grid is a part of what the meshes were made from: they may reach far beyond it.
 
     Returns
     -------
@@ -127,7 +139,8 @@ def open_meshes(
     raw = np.stack([raw[:, 0].min(axis=0), raw[:, 1].max(axis=0)]) / NM_PER_UM  # as the numbers stand in the files
     grid = like if isinstance(like, Grid) else _grid_of(path, raw * factor + shift, like)
     if isinstance(like, Grid):
-        notes += _check_extent(path, raw, factor, shift, like, is_said=unit is not None or offset_nm is not None)
+        said = _Said(unit is not None, offset_nm is not None, is_part)
+        notes += _check_extent(path, raw, (factor, shift), like, said)
     size, origin = np.array(grid.voxel_size.zyx), np.array(grid.origin_nm)
     scale, move = factor / NM_PER_UM / size, (shift - origin) / size - 0.5
     volumes = {}
@@ -135,6 +148,11 @@ def open_meshes(
         fillings = {i: Filling(m.vertices * scale + move, m.faces, grid.shape) for i, m in objects.items()}
         volumes[name] = MeshVolume(fillings, grid.shape)
     return grid, Classes(volumes, frozenset(), tuple(notes))
+
+
+def class_names(path: Path) -> list[str]:
+    """Return the classes of meshes, by the names of their files and folders; none is read."""
+    return [found.name for found in _classes_of(path, None, [])]
 
 
 def _factor(unit: str | None, like: Grid | VoxelSize) -> NDArray[np.float64]:
@@ -217,22 +235,27 @@ def _grid_of(path: Path, bounds: NDArray[np.float64], size: VoxelSize) -> Grid:
 def _check_extent(
     path: Path,
     raw: NDArray[np.float64],
-    factor: NDArray[np.float64],
-    shift: NDArray[np.float64],
+    moved: tuple[NDArray[np.float64], NDArray[np.float64]],
     grid: Grid,
-    *,
-    is_said: bool,
+    said: "_Said",
 ) -> list[str]:
     """Raise InputError where meshes cannot belong to the stack; say where they reach beyond it.
 
-    `is_said` is whether the user said in which unit, or where, they are.
+    `moved` are the factor and the shift that are taken.
     """
+    factor, shift = moved
     bounds = raw * factor + shift
     others = [unit for unit in _TRIED if not np.allclose(_factor(unit, grid), factor)]
     fitting = [unit for unit in others if _fits(raw * _factor(unit, grid) + shift, grid, strictly=True)]
-    is_lost = not is_said and bool(fitting) and _share(bounds, grid) < LEAST_COVERED
-    if is_lost or not _fits(bounds, grid):
-        hint = f"; they would fit in {' or '.join(fitting)}" if fitting else "; give their unit and their offset"
+    is_lost = not (said.unit or said.offset) and bool(fitting) and _share(bounds, grid) < LEAST_COVERED
+    is_met = bool(((bounds[1] > grid.origin_nm) & (bounds[0] < grid.high_nm)).all())
+    if is_lost or not (is_met if said.is_part else _fits(bounds, grid)):
+        span = bounds[1] - bounds[0]
+        is_aside = (span <= np.subtract(grid.high_nm, grid.origin_nm)).all() and not _is_small(span, grid)
+        if said.unit and is_aside:
+            hint = "; in the unit that was given their size fits: check the offset, --offset Z Y X (nm)"
+        else:
+            hint = f"; they would fit in {' or '.join(fitting)}" if fitting else "; give their unit and their offset"
         raise InputError(
             f"{path}: found meshes that span {_span(bounds)}, which cannot be meant; expected to lie in the stack of "
             f"{grid}{hint}"
@@ -258,12 +281,17 @@ def _fits(bounds: NDArray[np.float64], grid: Grid, *, strictly: bool = False) ->
     inside = np.maximum(np.minimum(bounds[1], high) - np.maximum(bounds[0], low), 0)
     share = np.prod(np.divide(inside, span, out=np.ones(3), where=span > 0))
     is_beyond = share < LEAST_INSIDE and _share(bounds, grid) < 1
-    is_small = (span < SMALLEST_SPAN * np.array(grid.voxel_size.zyx)).all()
+    is_small = _is_small(span, grid)
     apart = ((bounds[1] <= low) | (bounds[0] >= high)).any()
     if strictly:
         edge = 0.05 * extent
         return not is_small and bool(((bounds[0] >= low - edge) & (bounds[1] <= high + edge)).all())
     return not (is_small or apart or is_beyond or (span > LARGEST_EXCESS * extent).any())
+
+
+def _is_small(span: NDArray[np.float64], grid: Grid) -> bool:
+    """Tell whether all meshes together span too few voxels to be meant."""
+    return bool((span < SMALLEST_SPAN * np.array(grid.voxel_size.zyx)).all())
 
 
 def _span(bounds: NDArray[np.float64]) -> str:

@@ -9,14 +9,14 @@ import numpy as np
 from famous.errors import InputError
 from famous.io.frames import Frame, FramedVolume, find_frame, to_nm
 from famous.io.sources import Source, brief, check_shape, naming, overhearing
-from famous.io.unpacked import read_on, require_room, unpack
+from famous.io.unpacked import Voxels, read_on, require_room, unpack
 
 SUFFIXES = (".nii", ".nii.gz", ".hdr")
 GZIP = b"\x1f\x8b"
 _SIZES = {348: "NIfTI 1", 540: "NIfTI 2"}  # length of the header → what it is
 _MAGIC_AT = {348: 344, 540: 4}
 _LENGTHS = (1e-12, 1e9)  # of a voxel's sides in any unit from nm to m: others are no lengths
-_SPARE = 512  # bytes that may follow the voxels, besides as many as these
+_SPARE = 512  # bytes that may follow the voxels, or less than a slice where that is more
 
 
 def is_nifti(path: Path) -> bool:
@@ -34,7 +34,7 @@ def open_nifti(path: Path, unit: str | None = None) -> Source:
     ------
     InputError
         If it is no NIfTI file, has no three axes, is cut short, or has a header that does not fit what follows: voxels
-        of a size that is none, or axes that need less than half of the file.
+        of a size that is none, or axes that leave a slice or more over.
     """
     with naming(path, "a NIfTI file"), gzip.open(path) if _begins_with(path, GZIP) else path.open("rb") as file:
         content = file.read(540)
@@ -126,25 +126,11 @@ def _data_file(
         data = next((p for p in (path.with_name(f"{stem}{end}") for end in (".img", ".img.gz")) if p.is_file()), path)
         if data == path:
             raise InputError(f"{path}: found a header without voxels, expected {stem}.img beside it")
-    expected = int(np.prod(stored, dtype=object)) * dtype.itemsize
-    found = _length(data)
-    if found > 2 * (max(offset, 0) + expected) + _SPARE:
-        z, y, x = stored
-        raise InputError(
-            f"{path}: found {found:,} bytes, expected {offset + expected:,} for the {z} × {y} × {x} voxels of {dtype} "
-            "that the header names; the header is damaged"
-        )
+    expected = Voxels(stored, dtype).length
+    voxels = Voxels(stored, dtype, spare=max(_SPARE, expected // stored[0] - 1))
     if not _begins_with(data, GZIP):
+        voxels.require_end(data, data.stat().st_size - max(offset, 0))
         return data, offset
     require_room(path, expected + offset, data.stat().st_size)
     with naming(data, "a compressed NIfTI file"), gzip.open(data) as file:
-        return unpack(data, "nifti", read_on(file, offset), expected), 0  # type: ignore[arg-type]
-
-
-def _length(path: Path) -> int:
-    """Bytes of a file, unpacked; of a compressed one as its end says, which counts up to 4 GiB."""
-    if not _begins_with(path, GZIP):
-        return path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4))
-        return int.from_bytes(file.read(4), "little")
+        return unpack(data, "nifti", read_on(file, offset), voxels), 0

@@ -4,15 +4,16 @@ import bz2
 import gzip
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 
 from famous.errors import InputError
 from famous.io.frames import Frame, FramedVolume, find_frame, to_nm
 from famous.io.sources import Source, brief, check_shape, naming, overhearing
-from famous.io.unpacked import parse_numbers, read_on, require_room, unpack
+from famous.io.unpacked import Voxels, parse_numbers, read_on, require_room, unpack
 
 SUFFIXES = (".nrrd", ".nhdr")
 MAGIC = b"NRRD"
@@ -51,7 +52,7 @@ def open_nrrd(path: Path, unit: str | None = None) -> tuple[Source, dict[int, st
         frame, stated, notes = _frame(path, header, stored, lead)
         check_shape(path, frame.of(stored), dtype)
         names = _segment_names(header)
-        data, offset = _data_file(path, header, begins, int(np.prod(stored, dtype=object)) * dtype.itemsize, dtype)
+        data, offset = _data_file(path, header, begins, stored, dtype)
     voxel_size, origin, more = to_nm(path, frame, stated, unit)
     volume = FramedVolume(data, stored, dtype, offset, frame, name=path)
     files = (path,) if "data file" not in header else (path, path.parent / str(header["data file"]))
@@ -164,9 +165,12 @@ def _segment_names(header: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _data_file(
-    path: Path, header: Mapping[str, Any], begins: int, expected: int, dtype: np.dtype[Any]
+    path: Path, header: Mapping[str, Any], begins: int, stored: tuple[int, int, int], dtype: np.dtype[Any]
 ) -> tuple[Path, int]:
-    """Return the file with the voxels as they are, and where in it they begin."""
+    """Return the file with the voxels as they are, and where in it they begin; less than a slice may follow them."""
+    voxels = Voxels(stored, dtype)
+    expected = voxels.length
+    voxels = replace(voxels, spare=expected // stored[0] - 1)
     encoding = str(header["encoding"]).lower()
     data, skip = path, begins
     if "data file" in header:
@@ -182,16 +186,19 @@ def _data_file(
     if byte_skip < (-1 if encoding == "raw" else 0):
         raise InputError(f"{path}: found {byte_skip} bytes to skip, expected 0 or more; the header is damaged")
     if encoding == "raw":
-        return data, data.stat().st_size - expected if byte_skip == -1 else skip + byte_skip
+        if byte_skip == -1:
+            return data, data.stat().st_size - expected
+        voxels.require_end(data, data.stat().st_size - skip - byte_skip)
+        return data, skip + byte_skip
     require_room(path, expected, data.stat().st_size - skip, _RATIOS.get(encoding, 8))
     with data.open("rb") as file:
         file.seek(skip)
         if encoding in ("gzip", "gz"):
-            chunks = read_on(cast(BinaryIO, gzip.GzipFile(fileobj=file)), byte_skip)
+            chunks = read_on(gzip.GzipFile(fileobj=file), byte_skip)
         elif encoding in ("bzip2", "bz2"):
-            chunks = read_on(cast(BinaryIO, bz2.BZ2File(file)), byte_skip)
+            chunks = read_on(bz2.BZ2File(file), byte_skip)
         elif encoding in ("ascii", "text", "txt"):
             chunks = parse_numbers(file.read, dtype)
         else:
             raise InputError(f"{path}: found the encoding {encoding!r}, expected raw, gzip, bzip2 or text")
-        return unpack(data, "nrrd", chunks, expected), 0
+        return unpack(data, "nrrd", chunks, voxels), 0

@@ -1,5 +1,6 @@
 """Folders of slices: which files count, their order, gaps in their numbering, and the volume that they make."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ _BYSTANDERS = {
     "data.yaml", "_darknet.labels", "predefined_classes.txt", "classes.csv",
 }  # fmt: skip
 _LABEL_SUFFIXES = {".txt", ".csv", ".xml", ".json"}  # boxes of a slice, when they share its stem
+AS_NEIGHBOURS = "the slices are taken as neighbours"  # ends the notes on a numbering with gaps
 _FORMATS = {**pictures.SUFFIXES, **dict.fromkeys(tiffs.SUFFIXES, "TIFF")}
 
 
@@ -128,16 +130,29 @@ def numbering_notes(folder: str, names: Sequence[str]) -> list[str]:
     if (steps <= 0).any():
         at = int(np.flatnonzero(steps <= 0)[0])
         notes.append(f"{folder}: {names[at]} and {names[at + 1]} have the same number; both are slices")
+    rising = [int(step) for step in steps if step > 0]
+    if any(step % usual for step in rising):
+        return [*notes, _uneven_note(folder, column, rising)]
     gaps = [i for i, step in enumerate(steps) if step > usual]
     if gaps:
         lost = sum(int(steps[i]) // int(usual) - 1 for i in gaps)
         places = ", ".join(f"{names[i]} … {names[i + 1]}" for i in gaps[:3]) + (" …" if len(gaps) > 3 else "")
         notes.append(
             f"{folder}: the numbering has {counted(len(gaps), 'gap')}, "
-            f"{counted(lost, 'slice seems', 'slices seem')} to be missing ({places}); "
-            "the slices are taken as neighbours"
+            f"{counted(lost, 'slice seems', 'slices seem')} to be missing ({places}); {AS_NEIGHBOURS}"
         )
     return notes
+
+
+def _uneven_note(folder: str, numbers: Sequence[int], rising: Sequence[int]) -> str:
+    """Say what the numbers are where no one step leads from each to the next, and what a step that fits would mean."""
+    shown = ", ".join(map(str, numbers[:5])) + (" …" if len(numbers) > 5 else "")
+    unit = math.gcd(*rising)
+    gaps, lost = sum(step > unit for step in rising), sum(step // unit - 1 for step in rising)
+    return (
+        f"{folder}: the numbers of the slices ({shown}) rise by {min(rising)} to {max(rising)}; with a step of {unit} "
+        f"that is {counted(gaps, 'gap')} and {counted(lost, 'missing slice')}; {AS_NEIGHBOURS}"
+    )
 
 
 def _slices_in(folder: Path) -> tuple[list[Path], list[str]]:

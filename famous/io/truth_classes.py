@@ -96,7 +96,7 @@ def by_names(
     Values whose names differ but in a number at their end ("mito 1", "mito 2") are objects of one class. Where every
     value has a class of its own the volume is semantic, and each class becomes objects by its connected pieces.
     """
-    plain = {value: _without_number(name) for value, name in names.items() if value not in (0, ignore)}
+    plain = {value: without_number(name) for value, name in names.items() if value not in (0, ignore)}
     groups: dict[str, list[int]] = {}
     notes: list[str] = []
     for value, (name, _) in plain.items():
@@ -161,7 +161,7 @@ def _ids_of(volume: LazyVolume) -> set[int]:
     return found
 
 
-def _without_number(name: str) -> tuple[str, bool]:
+def without_number(name: str) -> tuple[str, bool]:
     """Return a name without the number at its end, and whether there was one."""
     match = re.fullmatch(r"(.*?[^\W\d_])[\s_.#-]*\d+", name)
     return (match[1], True) if match else (name, False)
@@ -200,7 +200,7 @@ def _letters(name: str) -> str:
 def class_of_file(stem: str, known: Sequence[str] | None, notes: list[str]) -> str:
     """Name the class of a file that names none: by its own name where that is a known class, else the only one."""
     heard: list[str] = []
-    name = match_class(_without_number(stem)[0], known, heard)
+    name = match_class(without_number(stem)[0], known, heard)
     if known and name in known:
         notes += heard
         return name

@@ -31,6 +31,7 @@ class Labels:
     origin_nm: tuple[float, float, float]
     notes: tuple[str, ...]
     format: str
+    stem: str | None = None  # name of the file or dataset, where nothing in it names its class
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def open_labels(path: str | Path, reading: Reading) -> Labels:
     """
     base, inside = split_dataset(path)
     if not base.is_dir():
-        return _one_volume(path, reading)
+        named = hdf5.class_datasets(base) if base.suffix.lower() in hdf5.SUFFIXES else {}
+        return _datasets(base, inside, named, reading) if named else _one_volume(path, reading)
     if zarrs.is_store(base):
         return _open_store(base, inside, reading)
     parts = _files_by_class(base)
@@ -85,13 +87,30 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
     volume: LazyVolume = LabelVolume(opened, str(path), wide=opened.dtype.kind in "iu" and opened.dtype.itemsize > 4)
     given = reading.table if name is None else None  # a file a class: the file is the class
     table = given or find_table(base) or names
+    stem = None
     if table:
         classes = by_names(volume, table, reading.classes, reading.ignore)
     else:
         stem = (inside or "").strip("/").split("/")[-1] or _stem(base)
         classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore)
     z, y, x = (int(length) for length in volume.shape)
-    return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind)
+    return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind, stem if name is None else None)
+
+
+def _datasets(path: Path, inside: str | None, named: Mapping[str, str], reading: Reading) -> Labels:
+    """Open an HDF5 file with one dataset a class, or the one that is meant of them."""
+    parts = []
+    for own_name, dataset in named.items():
+        if inside and inside.strip("/") != dataset.strip("/"):
+            continue
+        notes: list[str] = []
+        name = match_class(own_name, reading.classes, notes)
+        part = _one_volume(f"{path}:{dataset}", reading, name)
+        parts.append(replace(part, notes=(*notes, *part.notes)))
+    if not parts:
+        return _one_volume(f"{path}:{inside}", reading)
+    stem = inside.strip("/").split("/")[-1] if inside else None
+    return replace(_together(path, parts), stem=stem)
 
 
 def _medical(path: Path, unit: str | None) -> tuple[Source, Mapping[int, str]]:

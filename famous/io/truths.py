@@ -11,13 +11,15 @@ from famous.errors import InputError
 from famous.io import mesh_volumes, truth_classes, zarrs
 from famous.io.annotations import FORMATS, detect_format, read_boxes
 from famous.io.grids import Grid, bring_together
+from famous.io.some_slices import has_some_slices, spread
 from famous.io.sources import naming
 from famous.io.stacks import split_dataset
 from famous.io.truth_files import Labels, Reading, open_labels
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
+from famous.words import counted
 
-__all__ = ["Grid", "Placing", "Truth", "bring_together", "open_truth", "read_table"]
+__all__ = ["Grid", "Placing", "Truth", "bring_together", "kind_of", "open_truth", "read_table"]
 
 _OF_IMPORT = re.compile(r"\s*\(--first\b[^)]*\)")  # of a message: an option that only the import of boxes has
 _BOX_SUFFIXES = (".json", ".xml", ".txt", ".csv", ".names", ".data", ".yaml", ".yml")
@@ -32,6 +34,8 @@ class Placing:
     offset_nm: tuple[float, float, float] | None = None  # (z, y, x): first corner, or what meshes are moved by
     ignore: int | None = None  # value in the file of what nobody is judged by; it keeps it in every class
     spare_unit: str | None = None  # of the numbers in a file that names no unit that can be used
+    is_part: bool = False  # whether `like` is a part of what meshes were made from
+    slices: tuple[int, ...] | None = None  # of the stack: those that a truth of as many slices has, if it has fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,8 @@ class Truth:
         The slices that such boxes speak of: those declared done, or if there are none those with boxes.
     is_placed
         Whether the user said where it lies, so that its origin is not to be doubted.
+    stem
+        The name of its file or dataset, where nothing in it names the class.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Truth:
     boxes: pd.DataFrame | None = None
     known: frozenset[int] = frozenset()
     is_placed: bool = False
+    stem: str | None = None
 
     @property
     def grid(self) -> Grid:
@@ -117,8 +124,7 @@ def open_truth(
     """
     placing = placing or Placing()
     base, _ = split_dataset(path)
-    with naming(base, "labels: a file or a folder"):
-        kind = _kind(base)
+    kind = kind_of(path)
     if kind == "boxes":
         return _open_boxes(base, name, like, classes)
     if kind == "meshes":
@@ -132,8 +138,14 @@ def read_table(path: str | Path) -> dict[int, str]:
     return truth_classes.read_table(Path(path))
 
 
+def kind_of(path: str | Path) -> str:
+    """Tell by its name or what is in it what a truth is: "boxes", "meshes" or "labels" with voxels."""
+    base, _ = split_dataset(path)
+    with naming(base, "labels: a file or a folder"):
+        return _kind(base)
+
+
 def _kind(path: Path) -> str:
-    """Tell boxes and meshes from labels."""
     if not path.is_dir():
         suffix = path.suffix.lower()
         return "meshes" if suffix in mesh_volumes.SUFFIXES else "boxes" if suffix in _BOX_SUFFIXES else "labels"
@@ -150,7 +162,16 @@ def _kind(path: Path) -> str:
 
 def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Placing) -> Truth:
     """Decide on the voxel size and the first corner."""
-    notes = [*labels.notes, *labels.classes.notes]
+    unplaced = ""
+    if like is not None and placing.slices and placing.offset_nm is None and has_some_slices(labels, like):
+        if len(placing.slices) == labels.shape[0] and placing.slices[-1] < like.shape[0]:
+            labels = spread(labels, like, placing.slices)
+        else:
+            unplaced = (
+                f"it has {counted(labels.shape[0], 'slice')} and --slices names {len(placing.slices)}: were they as "
+                "many, its slices would be those"
+            )
+    notes = [*labels.notes, *labels.classes.notes, *([unplaced] if unplaced else [])]
     size, origin = placing.voxel_size or labels.voxel_size, labels.origin_nm
     if placing.voxel_size and labels.voxel_size and not placing.voxel_size.is_close(labels.voxel_size):
         found = f"{labels.voxel_size} by the file, {placing.voxel_size} by the option"
@@ -160,6 +181,7 @@ def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Pla
         notes.append(f"{name}: has no voxel size that can be used but as many voxels as the stack; its size is taken")
     if size is None:
         than = f", and not as many voxels as {like}" if like is not None else ""
+        than += f"; {unplaced}" if unplaced else ""
         said = f" ({'; '.join(labels.notes)})" if labels.notes else ""
         raise InputError(
             f"{path}: found {labels.shape} voxels (z, y, x) without a voxel size{than}{said}; expected one: give the "
@@ -182,6 +204,7 @@ def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Pla
         labels.format,
         labels.classes.is_semantic,
         is_placed=placing.offset_nm is not None,
+        stem=labels.stem,
     )
 
 
@@ -189,7 +212,9 @@ def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, cla
     size = like.voxel_size if like is not None else placing.voxel_size
     if size is None:
         raise InputError(f"{path}: found meshes, expected also the stack that they belong to, or a voxel size")
-    grid, found = mesh_volumes.open_meshes(path, like or size, placing.unit, placing.offset_nm, classes)
+    grid, found = mesh_volumes.open_meshes(
+        path, like or size, placing.unit, placing.offset_nm, classes, is_part=placing.is_part
+    )
     return Truth(
         name,
         found.volumes,

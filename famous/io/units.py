@@ -17,6 +17,8 @@ _UNITS: dict[str, float] = {
     "in": 2.54e7, "inch": 2.54e7, "inche": 2.54e7,
 }  # fmt: skip
 
+VOXEL_UNITS = ("voxel", "voxels", "pixel", "pixels", "px")  # of meshes alone
+
 _SPELLINGS = (
     ("\\u00b5", "u"),  # ImageJ escapes the micro sign
     ("\\u03bc", "u"),
@@ -40,6 +42,12 @@ def unit_nm(unit: str | bytes | None) -> float | None:
     for spelling, sign in _SPELLINGS:
         plain = plain.replace(spelling, sign)
     return _UNITS.get(plain, _UNITS.get(plain.rstrip("s").rstrip(".")))
+
+
+def require_unit(unit: str) -> None:
+    """Raise InputError where a text is neither a unit of length nor "voxel"."""
+    if unit_nm(unit) is None and unit.strip().lower() not in VOXEL_UNITS:
+        raise InputError(f"found {unit!r}, expected nm, µm, mm, Å or, of meshes, voxel")
 
 
 def voxel_size_from(sizes: Sequence[object], unit: str | bytes | None) -> VoxelSize | None:

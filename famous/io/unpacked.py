@@ -1,9 +1,12 @@
 """Compressed voxels put on disk as they are, so that any slice can be read: once, in the process's scratch folder."""
 
+import contextlib
 import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +22,33 @@ LONGEST_NUMBER = 1000  # signs
 DEFLATE_RATIO = 1032  # how much smaller deflate makes a file at most
 
 
-def unpack(path: Path, key: str, chunks: Iterable[bytes], expected: int) -> Path:
+@dataclass(frozen=True)
+class Voxels:
+    """The voxels that a header names, axes slowest first, and how many bytes may follow them."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    spare: int = 0
+
+    @property
+    def length(self) -> int:
+        """Bytes of all of them."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+    def require_end(self, path: Path, found: int) -> None:
+        """Raise InputError where more bytes than the spare ones follow the voxels."""
+        if found > self.length + self.spare:
+            raise InputError(
+                f"{path}: found {found:,} bytes of voxels or more, expected {self}: its lengths or its type are wrong; "
+                "correct the header, or save the file anew"
+            )
+
+    def __str__(self) -> str:
+        lengths = " × ".join(map(str, self.shape))
+        return f"{self.length:,} for the {lengths} voxels of {self.dtype} that the header names"
+
+
+def unpack(path: Path, key: str, chunks: Iterable[bytes], voxels: Voxels) -> Path:
     """Write chunks into a scratch file of exactly the expected length, or return the one that is there already.
 
     Parameters
@@ -28,14 +57,15 @@ def unpack(path: Path, key: str, chunks: Iterable[bytes], expected: int) -> Path
         The file that they come from, for its name and time.
     key
         What of it.
-    expected
-        Bytes; whatever comes after them is left out.
+    voxels
+        What is expected; spare bytes are left out.
 
     Raises
     ------
     InputError
-        If they end early, or the disk has no room.
+        If they end early or go on beyond the spare ones, or the disk has no room.
     """
+    expected = voxels.length
     with naming(path, "a file that can be read"):
         facts = path.stat()
     identity = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {key} {expected}"
@@ -49,18 +79,19 @@ def unpack(path: Path, key: str, chunks: Iterable[bytes], expected: int) -> Path
             "expected room for it; set TMPDIR to a folder with room"
         )
     beside = file.with_suffix(".partial")
-    left = expected
+    found = 0
     try:
-        with naming(path, "compressed voxels"), beside.open("wb") as out:
+        with naming(path, "compressed voxels"), beside.open("wb") as out, contextlib.suppress(EOFError):
             for chunk in chunks:
-                out.write(chunk[:left])
-                left -= min(left, len(chunk))
-                if left == 0:
+                out.write(chunk[: max(0, expected - found)])
+                found += len(chunk)
+                if found > expected + voxels.spare:
                     break
-        if left:
+        if found < expected:
             raise InputError(
-                f"{path}: found {expected - left} bytes of voxels, expected {expected}; the file is truncated"
+                f"{path}: found {found:,} bytes of voxels, expected {voxels}; the file is truncated, copy it again"
             )
+        voxels.require_end(path, found)
         beside.replace(file)
     finally:
         beside.unlink(missing_ok=True)
@@ -75,9 +106,9 @@ def require_room(path: Path, expected: int, packed: int, ratio: float = DEFLATE_
         )
 
 
-def read_on(stream: BinaryIO, skip: int = 0) -> Iterator[bytes]:
-    """Yield what a stream holds in blocks, without its first bytes."""
-    while block := stream.read(BLOCK):
+def read_on(stream: BufferedIOBase, skip: int = 0) -> Iterator[bytes]:
+    """Yield what a stream holds in blocks, without its first bytes; all that comes before a fault, too."""
+    while block := stream.read1(BLOCK):
         if skip < len(block):
             yield block[skip:]
         skip -= min(skip, len(block))

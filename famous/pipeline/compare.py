@@ -22,7 +22,8 @@ from famous.pipeline.compare_left_out import say_left_out
 from famous.pipeline.compare_matches import list_matches
 from famous.pipeline.compare_meshes import MeshBudget, ShownMesh, choose
 from famous.pipeline.compare_pictures import GridPictures
-from famous.pipeline.compare_sources import Asked, Cropped, Opened, open_sources, settle_region
+from famous.pipeline.compare_region import settle_region
+from famous.pipeline.compare_sources import Asked, Opened, open_sources
 from famous.pipeline.compare_surfaces import Looked, look
 from famous.pipeline.compare_tables import Placement, Tabulator
 from famous.pipeline.manifest import versions
@@ -114,13 +115,13 @@ def _require_free(folder: Path, output: Output) -> None:
 
 
 def _notes(opened: Opened) -> tuple[str, ...]:
-    """Return what the user should know of the sources, each named."""
+    """Return what the user should know: first how the sources lie to each other, then of each what its file says."""
     own = [
         note if note.startswith(f"{truth.name}:") else f"{truth.name}: {note}"
         for truth in opened.facts
         for note in truth.notes
     ]
-    return (*own, *opened.notes)
+    return (*opened.notes, *own)
 
 
 Outcome = tuple[Comparison, tuple[ShownMesh, ...], Mapping[str, Mapping[str, Any]]]
@@ -128,19 +129,20 @@ Outcome = tuple[Comparison, tuple[ShownMesh, ...], Mapping[str, Mapping[str, Any
 
 def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Session) -> Outcome:
     """Compare label volumes: two passes through the slices."""
-    low, high, known = settle_region(asked, opened.grid.shape)
-    is_part = (low, high) != ((0, 0, 0), opened.grid.shape)
+    frame = opened.frame
+    low, high, known = settle_region(asked.region, asked.slices, frame)
+    is_part = (low, high) != ((0, 0, 0), frame.grid.shape)
     sides = {
-        truth.name: {name: Cropped(volume, low, high) if is_part else volume for name, volume in truth.classes.items()}
+        truth.name: {name: frame.cropped(volume, low, high) for name, volume in truth.classes.items()}
         for truth in opened.truths
     }
     z, y, x = (end - start for start, end in zip(low, high, strict=True))
-    size = opened.grid.voxel_size
+    size = frame.grid.voxel_size
     scene = Scene(sides, (z, y, x), size, known, asked.ignore, asked.boundary_nm, asked.threshold)
     counts = count(scene, session)
     scores = {(opened.truths[0].name, name): own for name, own in opened.scores.items()}
     tabulator = Tabulator(
-        scene, counts, Placement(low, opened.grid.shape), scores, asked.paper, asked.bootstrap, asked.verdict
+        scene, counts, Placement(low, frame.grid.shape), scores, asked.paper, asked.bootstrap, asked.verdict
     )
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
@@ -157,7 +159,7 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     objects, verdicts = tabulator.objects(), tabulator.verdicts(matchings)
     comparison = Comparison(
         opened.facts,
-        GridFacts(opened.grid.shape, size),
+        GridFacts(frame.grid.shape, size),
         verdicts=verdicts,
         verdicts_by_threshold=tabulator.verdicts_by_threshold(verdicts),
         detection=tabulator.detection(),
@@ -176,7 +178,10 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     )
     meshes = sorted(looked.meshes, key=lambda entry: entry[:3])
     moved = ((source, name, number, mesh.translated(corner)) for source, name, number, mesh in meshes)
-    return comparison, tuple(moved), {truth.name: truth.classes for truth in opened.truths}
+    pictured = {
+        truth.name: {name: frame.placed(volume) for name, volume in truth.classes.items()} for truth in opened.truths
+    }
+    return comparison, tuple(moved), pictured
 
 
 def _left_out(counts: Counts, shown: Mapping[tuple[str, str], list[Any]], budget: MeshBudget) -> list[str]:
@@ -207,7 +212,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     matches = without_volumes(list_matches(scene, counts, matchings, confused))
     comparison = Comparison(
         opened.facts,
-        GridFacts(scene.shape, opened.grid.voxel_size if opened.project is not None else None),
+        GridFacts(scene.shape, opened.frame.grid.voxel_size if opened.project is not None else None),
         verdicts=verdicts,
         verdicts_by_threshold=tabulator.verdicts_by_threshold(verdicts),
         detection=tabulator.detection(),
@@ -226,8 +231,8 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
 
 def _pictures(opened: Opened, sides: Mapping[str, Mapping[str, Any]]) -> GridPictures:
     if opened.project is None:
-        return GridPictures(opened.grid, sides)
-    return GridPictures(opened.grid, sides, opened.project.stack, opened.project.opened.origin_nm)
+        return GridPictures(opened.frame.grid, sides)
+    return GridPictures(opened.frame.grid, sides, opened.project.stack, opened.project.opened.origin_nm)
 
 
 def _write(

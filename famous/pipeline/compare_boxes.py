@@ -17,7 +17,8 @@ from famous.io.tables import read_parquet
 from famous.io.truths import Truth
 from famous.pipeline.compare_classes import one_sided
 from famous.pipeline.compare_count import Counts, Pair, Scene
-from famous.pipeline.compare_sources import Asked, Opened, settle_region
+from famous.pipeline.compare_region import settle_region
+from famous.pipeline.compare_sources import Asked, Opened
 from famous.pipeline.scan import spans_of
 
 NOTE = (
@@ -57,8 +58,8 @@ def box_scene(opened: Opened, asked: Asked) -> Boxed:
     InputError
         If no slice is known to all truths, or no class is shared.
     """
-    shape = opened.grid.shape
-    low, high, known = settle_region(asked, shape)
+    shape = opened.frame.grid.shape
+    low, high, known = settle_region(asked.region, asked.slices, opened.frame)
     if (low[1:], high[1:]) != ((0, 0), shape[1:]):
         raise InputError("--region: found a part of the slices, expected whole slices: boxes are not cut")
     slices = {z + low[0] for z in known}
@@ -75,7 +76,7 @@ def box_scene(opened: Opened, asked: Asked) -> Boxed:
     tables |= {truth.name: boxes_of(truth, opened, sorted(slices), asked.ignore) for truth in others}
     names = _classes(tables, asked)
     volumes = {source: {name: BoxVolume(table, name, shape) for name in names} for source, table in tables.items()}
-    scene = Scene(volumes, shape, opened.grid.voxel_size, tuple(sorted(slices)), threshold=asked.threshold)
+    scene = Scene(volumes, shape, opened.frame.grid.voxel_size, tuple(sorted(slices)), threshold=asked.threshold)
     counts = Counts()
     for source, name in scene.keys:
         counts.objects[source, name] = _objects(_of(tables[source], name))

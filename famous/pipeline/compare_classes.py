@@ -1,6 +1,56 @@
-"""Classes that not all sources of a comparison have, and what becomes of them, in words."""
+"""Classes of the sources of a comparison: named alike, and what becomes of those that not all have, in words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from famous.io.grids import OBJECT
+from famous.io.truth_classes import match_class, without_number
+from famous.io.truths import Truth
+
+
+def name_alike(truths: Sequence[Truth]) -> tuple[list[Truth], list[str]]:
+    """Give labels and boxes that name no class the class that is meant, and say what was done.
+
+    It is the one that the file is called by, where another source has it; else the one that all others have, where
+    each of them has one. Datasets that are called each as no other source's class are of one class, too.
+    """
+    notes: list[str] = []
+    named = []
+    for truth in truths:
+        others = {name for other in truths if other is not truth for name in names_of(other)} - {OBJECT}
+        renamed = truth
+        if truth.stem is not None and len(truth.classes) == 1:
+            heard: list[str] = []
+            name = match_class(without_number(truth.stem)[0], sorted(others), heard)
+            if name in others and names_of(truth) != [name]:
+                renamed = _renamed(truth, name)
+                notes += [f"{truth.name}: {note}" for note in heard]
+        named.append(renamed)
+    names = {name for truth in named for name in names_of(truth)} - {OBJECT}
+    if any(len(names_of(truth)) != 1 for truth in named):
+        return named, notes
+    if len(names) > 1 and all(truth.stem is not None for truth in named):
+        return [_renamed(truth, OBJECT) for truth in named], notes
+    if len(names) == 1:
+        (name,) = names
+        for k, truth in enumerate(named):
+            if names_of(truth) == [OBJECT]:
+                named[k] = _renamed(truth, name)
+                notes.append(f"{truth.name}: its labels name no class; they are taken as {name}")
+    return named, notes
+
+
+def names_of(truth: Truth) -> list[str]:
+    """Return the classes that a source has, those of boxes sorted."""
+    return list(truth.classes) if truth.boxes is None else sorted(map(str, truth.boxes["class_name"].unique()))
+
+
+def _renamed(truth: Truth, name: str) -> Truth:
+    """Return a source of one class with that class under another name."""
+    if truth.boxes is not None:
+        return replace(truth, boxes=truth.boxes.assign(class_name=name).astype({"class_name": "str"}))
+    (volume,) = truth.classes.values()
+    return replace(truth, classes={name: volume}, is_semantic=frozenset({name}) if truth.is_semantic else frozenset())
 
 
 def one_sided(

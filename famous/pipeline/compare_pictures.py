@@ -20,12 +20,12 @@ Place = tuple[str, str, int]  # source, class and z; of the picture the first tw
 
 @dataclass
 class GridPictures:
-    """Grey values and labels of the common grid; see `famous.report.comparison_outlines.Pictures`.
+    """Grey values and labels of the first source's grid; see `famous.report.comparison_outlines.Pictures`.
 
     Attributes
     ----------
     grid
-        The common grid, of which indices are.
+        The first source's grid, of which indices are.
     volumes
         Source → class → label volume of that grid.
     stack, corner_nm

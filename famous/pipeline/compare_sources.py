@@ -14,14 +14,15 @@ from famous.compare.comparison import SourceFacts
 from famous.compare.uncertainty import BootstrapParams
 from famous.compare.verdict import VerdictParams
 from famous.errors import InputError
-from famous.io.grids import Grid, bring_together
+from famous.io.grids import bring_together
 from famous.io.stacks import split_dataset
 from famous.io.tables import read_csv
-from famous.io.truths import Placing, Truth, open_truth, read_table
-from famous.pipeline.compare_classes import one_sided
+from famous.io.truths import Placing, Truth, kind_of, open_truth, read_table
+from famous.pipeline.compare_classes import name_alike, names_of, one_sided
+from famous.pipeline.compare_first_meshes import IN_ANY_UNIT, lay_meshes
+from famous.pipeline.compare_region import Frame, Region
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run
-from famous.stack import LazyVolume
 from famous.words import counted
 
 AUTOMATIC = "automatic"
@@ -29,8 +30,6 @@ EXPERTS = ("M1", "M2")
 MOST = 3  # sources
 SCORE = "mean_score"  # column of `instances.csv`: the detector's
 HASHED_FILES = 10_000  # of a folder; the names and sizes of more would take their time
-
-Region = tuple[tuple[int | None, int | None], ...]
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Asked:
     classes: tuple[str, ...] = ()  # none: all
     class_table: Path | None = None  # id → class
     placing: Placing = field(default_factory=Placing)
-    region: Region | None = None  # voxels (z, y, x) of the grid, half-open
-    slices: tuple[int, ...] | None = None  # z of the grid that truth speaks of
+    region: Region | None = None  # voxels (z, y, x) of the first source, half-open
+    slices: tuple[int, ...] | None = None  # z of the first source that truth speaks of
     ignore: int | None = None  # id in the truths of what nobody is judged by
     boundary_nm: float = 0.0
     threshold: float = 0.5
@@ -80,10 +79,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Opened:
-    """The sources on one grid, of which `project` is the first one's where that is a run."""
+    """The sources on the part that all share, and `project`: the first one's where that is a run."""
 
     truths: tuple[Truth, ...]
-    grid: Grid
+    frame: Frame
     facts: tuple[SourceFacts, ...]
     notes: tuple[str, ...]
     project: Project | None
@@ -95,6 +94,7 @@ def open_sources(asked: Asked) -> Opened:
 
     The first one lies where its file says: unit and offset are those of the truths. The voxel size is that of all, and
     the class table too, but for a run's. Where the file of the first names no unit, its numbers are in the truths'.
+    Meshes have no voxels: a first source of meshes is laid on those of the next one that has any.
 
     Raises
     ------
@@ -110,26 +110,50 @@ def open_sources(asked: Asked) -> Opened:
     first, others = asked.sources[0], (*asked.sources[1:], *asked.truths)
     project = _project(first, asked)
     names = _names(first, others, asked, is_run=project is not None)
-    table = None if asked.class_table is None else read_table(asked.class_table)
-    if project is None:
-        own = Placing(asked.placing.voxel_size, spare_unit=asked.placing.unit)
-        pred = open_truth(first, name=names[0], placing=own, table=table)
-    else:
-        pred = of_run(project, names[0])
-    wanted = list(pred.classes)
-    placing = replace(asked.placing, ignore=asked.ignore)
-    like = replace(pred.grid, slice_names=None if project is None else project.opened.slice_names)
-    opened = [pred]
-    for path, name in zip(others, names[1:], strict=True):
-        opened.append(open_truth(path, name=name, like=like, placing=placing, classes=wanted, table=table))
+    opened, laid = _open_each(names, (first, *others), asked, project)
+    opened, alike = name_alike(opened)
+    laid += tuple(alike)
     facts = tuple(_facts(truth, fingerprint(path)) for truth, path in zip(opened, (first, *others), strict=True))
+    if asked.placing.unit is not None and not any(truth.format.startswith(IN_ANY_UNIT) for truth in opened):
+        laid += (
+            f"--unit {asked.placing.unit}: no source is meshes, NIfTI, NRRD or Amira, whose numbers have any unit; it "
+            "is not used",
+        )
     scores: Mapping[str, Mapping[int, float]] = {} if project is None else scores_of(project)
     if any(truth.boxes is not None for truth in opened):
         _require_one_grid(opened)
-        return Opened(tuple(opened), pred.grid, facts, (), project, scores)
-    together, grid, notes = bring_together(opened, is_partial=asked.is_partial)
+        return Opened(tuple(opened), Frame.whole(opened[0].grid), facts, laid, project, scores)
+    together, common, notes = bring_together(opened, is_partial=asked.is_partial)
     chosen, said = _choose([replace(truth, classes=dict(truth.classes)) for truth in together], asked)
-    return Opened(tuple(chosen), grid, facts, (*notes, *said), project, scores)
+    frame = Frame.round(opened[0].grid, common)
+    return Opened(tuple(chosen), frame, facts, (*laid, *notes, *said), project, scores)
+
+
+def _open_each(
+    names: Sequence[str], paths: Sequence[str], asked: Asked, project: Project | None
+) -> tuple[list[Truth], tuple[str, ...]]:
+    """Open the sources, the first one as `project` where it is a run, and say on which voxels meshes are laid."""
+    table = None if asked.class_table is None else read_table(asked.class_table)
+    slices = None if asked.slices is None else tuple(sorted(set(asked.slices)))
+    placing = replace(asked.placing, ignore=asked.ignore, slices=slices)
+    laid = None if project is not None or kind_of(paths[0]) != "meshes" else lay_meshes(names, paths, placing, table)
+    if laid is not None:
+        first = laid.first
+    elif project is not None:
+        first = of_run(project, names[0])
+    else:
+        own = Placing(placing.voxel_size, spare_unit=placing.unit)
+        first = open_truth(paths[0], name=names[0], placing=own, table=table)
+    like = replace(first.grid, slice_names=None if project is None else project.opened.slice_names)
+    opened = [first]
+    for k in range(1, len(paths)):
+        if laid is not None and k == laid.place:
+            opened.append(laid.voxels)
+            continue
+        opened.append(
+            open_truth(paths[k], name=names[k], like=like, placing=placing, classes=list(first.classes), table=table)
+        )
+    return opened, () if laid is None else laid.notes
 
 
 def _require_one_grid(opened: Sequence[Truth]) -> None:
@@ -210,16 +234,13 @@ def scores_of(project: Project) -> dict[str, dict[int, float]]:
 
 
 def _facts(truth: Truth, mark: str) -> SourceFacts:
-    classes = list(truth.classes)
-    if truth.boxes is not None:
-        classes = sorted(truth.boxes["class_name"].unique())
     return SourceFacts(
         truth.name,
         truth.path,
         truth.format,
         truth.voxel_size,
         truth.shape,
-        tuple(map(str, classes)),
+        tuple(names_of(truth)),
         truth.notes,
         mark,
     )
@@ -257,53 +278,6 @@ class Blank:
 
     def __getitem__(self, _z: Any) -> NDArray[np.uint32]:
         return np.zeros(self.shape[1:], dtype=np.uint32)
-
-
-class Cropped:
-    """A part of a label volume: `low` … `high` (z, y, x), half-open."""
-
-    def __init__(self, volume: LazyVolume, low: tuple[int, int, int], high: tuple[int, int, int]) -> None:
-        self._volume = volume
-        self._low = low
-        self._high = high
-        self.shape: tuple[int, ...] = tuple(end - start for start, end in zip(low, high, strict=True))
-        self.dtype: np.dtype[Any] = volume.dtype
-
-    def __getitem__(self, z: int) -> NDArray[Any]:
-        if not 0 <= z < self.shape[0]:
-            raise IndexError(f"slice {z} does not exist, there are {self.shape[0]}")
-        _, y0, x0 = self._low
-        _, y1, x1 = self._high
-        return np.asarray(self._volume[z + self._low[0]])[y0:y1, x0:x1]
-
-
-def settle_region(
-    asked: Asked, shape: tuple[int, int, int]
-) -> tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, ...]]:
-    """Return the region's first voxel and the one past its last, and the known slices in it, counted from its first.
-
-    Raises
-    ------
-    InputError
-        If the region or a slice lies outside of the grid.
-    """
-    low, high = [0, 0, 0], list(shape)
-    for axis, side in enumerate(asked.region or ()):
-        first, end = side
-        low[axis], high[axis] = first or 0, shape[axis] if end is None else end
-        if not 0 <= low[axis] < high[axis] <= shape[axis]:
-            found = f"{low[axis]} … {high[axis]} along {'zyx'[axis]}"
-            raise InputError(f"--region: found {found}, expected a part of 0 … {shape[axis]}")
-    known = sorted(set(asked.slices)) if asked.slices is not None else list(range(low[0], high[0]))
-    outside = [z for z in known if not 0 <= z < shape[0]]
-    if outside:
-        raise InputError(f"--slices: found slice {outside[0]}, expected 0 … {shape[0] - 1}")
-    known = [z for z in known if low[0] <= z < high[0]]
-    if not known:
-        raise InputError("--slices: found no slice that lies in the --region")
-    low[0], high[0] = known[0], known[-1] + 1
-    first_voxel, last_voxel = (low[0], low[1], low[2]), (high[0], high[1], high[2])
-    return first_voxel, last_voxel, tuple(z - low[0] for z in known)
 
 
 def fingerprint(source: str) -> str:

@@ -30,7 +30,7 @@ WITH_UNIT = {"vi_split": "vi_split_bits", "vi_merge": "vi_merge_bits", "tp": "tp
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the compared voxels lie in the common grid: index (z, y, x) of the first one, and the grid's shape."""
+    """Where the compared voxels lie in the first source: index (z, y, x) of the first one, and that source's shape."""
 
     low: tuple[int, int, int]
     shape: tuple[int, int, int]

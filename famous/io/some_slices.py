@@ -1,0 +1,59 @@
+"""Labels of some slices of a stack only: each laid on the slice of the stack that the user names."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from famous.io.grids import SAME_SIZE, Grid
+from famous.io.slices import AS_NEIGHBOURS
+from famous.io.truth_classes import Classes
+from famous.io.truth_files import Labels
+from famous.stack import LazyVolume
+
+_MOST_SHOWN = 10  # slices in a note
+
+
+class SpreadVolume:
+    """A volume whose slices lie at `slices` (z, rising) of one of `depth` slices; 0 in all others."""
+
+    def __init__(self, volume: LazyVolume, slices: Sequence[int], depth: int) -> None:
+        self.volume = volume
+        self.places = {z: k for k, z in enumerate(slices)}
+        self.shape: tuple[int, ...] = (depth, *volume.shape[1:])
+        self.dtype: np.dtype[Any] = volume.dtype
+
+    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
+        z = int(key)
+        if not 0 <= z < self.shape[0]:
+            raise IndexError(f"slice {z} does not exist, there are 0 … {self.shape[0] - 1}")
+        place = self.places.get(z)
+        return np.zeros(self.shape[1:], dtype=self.dtype) if place is None else np.asarray(self.volume[place])
+
+
+def has_some_slices(labels: Labels, like: Grid) -> bool:
+    """Tell whether labels may be of some slices of a stack: fewer slices, of its rows and columns, at no place said."""
+    same = labels.voxel_size is None or all(
+        abs(mine - theirs) <= SAME_SIZE * theirs
+        for mine, theirs in zip(labels.voxel_size.zyx[1:], like.voxel_size.zyx[1:], strict=True)
+    )
+    is_unsaid = not any(labels.origin_nm) or np.allclose(labels.origin_nm, like.origin_nm)
+    return same and is_unsaid and labels.shape[0] < like.shape[0] and labels.shape[1:] == like.shape[1:]
+
+
+def spread(labels: Labels, like: Grid, slices: Sequence[int]) -> Labels:
+    """Return labels on the grid of a stack, their slices laid on as many of it, in order, with a note."""
+    volumes = {name: SpreadVolume(volume, slices, like.shape[0]) for name, volume in labels.classes.volumes.items()}
+    shown = ", ".join(map(str, slices[:_MOST_SHOWN])) + (" …" if len(slices) > _MOST_SHOWN else "")
+    notes = [note for note in labels.notes if not note.endswith(AS_NEIGHBOURS)]
+    notes.append(f"its {len(slices)} slices are taken as the slices {shown} of the stack, in order, as --slices says")
+    return replace(
+        labels,
+        classes=Classes(volumes, labels.classes.is_semantic, labels.classes.notes),
+        shape=like.shape,
+        voxel_size=like.voxel_size,
+        origin_nm=like.origin_nm,
+        notes=tuple(notes),
+    )
