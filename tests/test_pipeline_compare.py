@@ -145,10 +145,10 @@ def test_what_is_stopped_leaves_no_report_and_no_half_file(run, tmp_path, quick,
     run_compare(ask(run, "M1"), Output(out), Session())
     whole = module.write_csv
 
-    def stop(path, table):
+    def stop(path, table, **options):
         if path.name == "objects.csv":
             raise fault
-        whole(path, table)
+        whole(path, table, **options)
 
     monkeypatch.setattr(module, "write_csv", stop)
     with pytest.raises(fault):

@@ -3,11 +3,16 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from scipy import ndimage
+
 from famous.errors import ConfigError
 from famous.measure.centreline import Graph, trace
 from famous.measure.lattice import Surface, lattice_of
 from famous.measure.thinning import thin
 from famous.mesh import Mesh
+
+HOLLOW = 0.1  # share of an object's volume that it may enclose and still have a centre line
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class SkeletonParams:
 class Skeleton:
     """Length of all branches in nm, from tip to tip; how many branches, and points where three or more of them meet.
 
-    Something without a side branch has one branch: a ball (as long as its diameter), a tube, a ring.
+    Something without a side branch has one branch: a ball (as long as its diameter), a tube, a ring. Something with
+    corners has a line into each that lies far enough out.
     """
 
     length_nm: float
@@ -44,6 +50,7 @@ def skeletonize(mesh: Mesh, params: SkeletonParams | None = None) -> Skeleton:
     branches no longer than `spur` times the distance to the surface where they leave are taken away, the shortest
     first, and branch points that lie in each other's balls are one. Lengths are those of the smoothed line.
 
+    What encloses a cavity of more than a tenth of its own volume is a wall and has no centre line: its length is NaN.
     Where an object is thinner than the lattice's step, a tenth of 2 V / A or coarser for very large ones, it falls
     apart, and each part has its own line.
     """
@@ -51,20 +58,36 @@ def skeletonize(mesh: Mesh, params: SkeletonParams | None = None) -> Skeleton:
     if mesh.volume_nm3 <= 0:
         return Skeleton(math.nan, 0, 0)
     lattice = lattice_of(mesh, points=params.points, finest=0.1)
-    if not lattice.inside.any():
+    cavities = np.count_nonzero(ndimage.binary_fill_holes(lattice.inside) & ~lattice.inside)
+    if not lattice.inside.any() or cavities > HOLLOW * np.count_nonzero(lattice.inside):
         return Skeleton(math.nan, 0, 0)
     line = thin(lattice.inside, apart=2 * mesh.volume_nm3 / mesh.area_nm2 / lattice.step_nm)
-    radii, _ = Surface.of(mesh).nearest(lattice.to_nm(line))
-    graph = trace(line, radii / lattice.step_nm)
+    deepest = np.unravel_index(np.argmax(ndimage.distance_transform_edt(lattice.inside)), lattice.inside.shape)
+    round_it = np.array(deepest) + np.indices((5, 5, 5)).reshape(3, -1).T / 4 - 0.5  # the middle lies between points
+    distances, _ = Surface.of(mesh).nearest(lattice.to_nm(np.vstack([line, round_it])))
+    radii, thickest = distances[: len(line)] / lattice.step_nm, distances[len(line) :].max() / lattice.step_nm
+    graph = trace(line, radii)
     graph.prune(params.spur)
     graph.join()
-    return _summarize(graph, lattice.step_nm)
+    return _summarize(graph, lattice.step_nm, float(thickest), params.spur)
 
 
-def _summarize(graph: Graph, step: float) -> Skeleton:
+def _summarize(graph: Graph, step: float, thickest: float, spur: float) -> Skeleton:
+    """Add up.
+
+    A branch of its own that would be a spur of the thickest place is in something compact: its bends are noise, and
+    the whole is at least as long as it is thick.
+    """
     degrees = graph.degrees()
     lone = [node for node in graph.radii if node not in degrees]
-    length = sum(graph.length(branch) for branch in graph.branches) + graph.inner_length
+    length = graph.inner_length
+    for branch in graph.branches:
+        along = graph.length(branch)
+        lonely = branch.start != branch.end and degrees[branch.start] == degrees[branch.end] == 1
+        if lonely and along <= spur * thickest:
+            tips = graph.radii[branch.start] + graph.radii[branch.end]
+            along = max(float(np.linalg.norm(branch.points[-1] - branch.points[0])), 2 * thickest - tips)
+        length += along
     length += sum(graph.radii[node] for node, degree in degrees.items() if degree == 1)
     length += sum(2 * graph.radii[node] for node in lone)
     meetings = sum(degree >= 3 for degree in degrees.values())
