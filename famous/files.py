@@ -3,14 +3,18 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from famous.errors import InputError
 
 #: Suffix of a file that is being written; whatever carries it after a kill may be removed.
 PARTIAL_SUFFIX = ".partial"
+#: Name of such a file or folder; its first group is what it was to be called.
+PARTIAL_NAME = re.compile(rf"\.(.+)\.[0-9a-f]{{32}}{re.escape(PARTIAL_SUFFIX)}(\.[^.]*)?")
 #: Letters of the name that a temporary name keeps: with the rest it stays below the 255 bytes that file systems take.
 LONGEST = 40
 
@@ -48,6 +52,25 @@ def sweep_partials(folder: str | Path) -> int:
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
+
+
+def sweep_partials_of(targets: Iterable[Path]) -> int:
+    """Remove what killed writers of these files or folders left beside them, and nothing else; count it."""
+    names: dict[Path, set[str]] = {}
+    for target in targets:
+        names.setdefault(target.parent, set()).add(target.name[:LONGEST])
+    count = 0
+    for folder, known in names.items():
+        for path in folder.glob(f".*{PARTIAL_SUFFIX}*"):
+            match = PARTIAL_NAME.fullmatch(path.name)
+            if match is None or match[1] not in known:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            count += 1
+    return count
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

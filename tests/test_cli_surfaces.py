@@ -396,3 +396,11 @@ def test_the_smallest_and_the_flattest_and_no_object(tmp_path):
             mesh = read_mesh(out / f"object_{number}.ply")
             assert mesh.is_watertight
             assert mesh.volume_nm3 == pytest.approx(voxels * 16 * 8 * 8, rel=0.01)
+
+
+def test_an_export_of_what_has_no_run_names_the_run(tmp_path):
+    tifffile.imwrite(tmp_path / "labels.tif", np.zeros((3, 8, 8), np.uint16), photometric="minisblack")
+    said = str(call("export", tmp_path / "labels.tif", "--format", "stl", code=1).exception)
+    assert "found no run of it" in said
+    assert "--voxel-size" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.tif"]

@@ -190,3 +190,10 @@ def test_wide_ids_that_are_none_are_named_too(value: float, dtype: str, tmp_path
     zarr.create_array(tmp_path / "a.zarr", data=np.full((2, 3, 4), value, dtype))
     with pytest.raises(InputError, match=r"a\.zarr, slice 1: labels: found"):
         read_label_volume(tmp_path / "a.zarr", wide=True).stack.grey(1)
+
+
+def test_ids_have_no_contrast_to_note(tmp_path):
+    tifffile.imwrite(tmp_path / "mask.tif", np.eye(8, dtype=bool)[None].repeat(3, axis=0))
+    opened = read_label_volume(tmp_path / "mask.tif")
+    assert not [note for note in opened.notes if "white" in note]
+    assert opened.stack.grey(0).sum() == 8

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -514,7 +515,40 @@ def test_what_a_killed_export_left_goes_with_the_next(done, tmp_path, kind):
     export(done, kind)
     assert [path.name for path in own.iterdir()] == [f"cell.{kind}"]
     export(done, kind, out=tmp_path / "mine")
-    assert len(list((tmp_path / "mine").iterdir())) == 3
+    assert len(list((tmp_path / "mine").iterdir())) == 3  # nobody knows whose these are
+
+
+@pytest.mark.parametrize("kind", ["stl", "tiff", "precomputed"])
+def test_what_a_killed_export_left_of_its_own_files_goes_from_any_folder(done, tmp_path, kind):
+    mine = tmp_path / "mine"
+    first = export(done, kind, out=mine)[0]
+    stem = f".{first.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+    left = first.with_name(stem if kind == "precomputed" else stem + first.suffix)
+    strange = mine / f".notes.txt.{uuid.uuid4().hex}{PARTIAL_SUFFIX}.txt"
+    strange.write_text("of somebody else")
+    if kind == "precomputed":
+        left.mkdir()
+    else:
+        left.write_text("half")
+    export(done, kind, out=mine, overwrite=True)
+    assert not left.exists()
+    assert strange.exists()
+
+
+def test_an_export_that_was_killed_is_told(done, tmp_path, monkeypatch):
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "write_side_car", kill)
+        with pytest.raises(KeyboardInterrupt):
+            export(done, "stl", out=tmp_path / "mine")
+    with pytest.raises(InputError, match="an export into this folder was stopped before it was done"):
+        export(done, "stl", out=tmp_path / "mine")
+    export(done, "stl", out=tmp_path / "mine", overwrite=True)
+    with pytest.raises(InputError) as fault:
+        export(done, "stl", out=tmp_path / "mine")
+    assert "stopped" not in str(fault.value)
 
 
 # ---- when they may be made ----

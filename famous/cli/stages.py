@@ -168,12 +168,14 @@ def export(
     from famous.io.blend import RenderParams
     from famous.pipeline.export import Place, export_levels, render, require_free
     from famous.pipeline.export import export as export_run
+    from famous.pipeline.volume import require_run
 
     if picture is not None and kind != "blend":
         raise typer.BadParameter(f"a figure is made with --format blend, not {kind}", param_hint="--render")
     if picture is not None and len(level or []) > 1:
         raise typer.BadParameter("a figure is made of one level of detail", param_hint="--render")
     params = RenderParams(*size, samples)
+    require_run(stack, folder)
     if picture is not None:
         require_free(picture, overwrite)
     project = options.Common(folder=folder).open(stack)
@@ -185,5 +187,6 @@ def export(
         if picture is not None:
             files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
     shown = os.path.commonpath([Path(file).absolute() for file in files]) if files else "nothing to write"
+    shown = ", ".join(map(str, files)) if picture is not None else shown
     data = {"folder": project.folder, "format": kind, "levels_nm": level or [], "files": files}
     Answer(data, (f"{counted(len(files), 'file')}, {shown}",)).say(as_json)

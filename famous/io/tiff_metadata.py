@@ -19,6 +19,8 @@ COARSEST_PIXEL_NM = 10_000.0  # a larger pixel is print resolution (72 dpi = 350
 
 _RESOLUTION_UNITS = {2: ("inch", 2.54e7), 3: ("cm", 1e7)}  # tag 296 → name, nm
 
+WHITE_IS_ZERO = "white is stored as 0"  # of grey values; ids are what they are
+
 
 @dataclass(frozen=True)
 class TiffFacts:
@@ -50,7 +52,7 @@ def read_facts(path: Path, tiff: "tifffile.TiffFile", n_pages: int) -> TiffFacts
             expected = _shaped_pages(tiff)
         _note_pixel_size(path, _plain_pixel_nm(first), notes)
     if first.photometric == 0:
-        notes.append(f"{path.name}: white is stored as 0; give --invert where the picture looks like a negative")
+        notes.append(f"{path.name}: {WHITE_IS_ZERO}; give --invert where the picture looks like a negative")
     planes = _planes(path, tiff, notes) if n_pages == 1 else None
     return TiffFacts(voxel_size, tuple(notes), expected, planes)
 

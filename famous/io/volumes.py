@@ -16,6 +16,7 @@ from famous.files import atomic_path
 from famous.io.label_store import LabelStore
 from famous.io.sources import naming
 from famous.io.stacks import OpenedStack, open_stack
+from famous.io.tiff_metadata import WHITE_IS_ZERO
 from famous.stack import LazyVolume
 from famous.voxels import NM_PER_UM, VoxelSize
 
@@ -77,7 +78,8 @@ def read_label_volume(path: str | Path, *, voxel_size: VoxelSize | None = None, 
     if "JPEG" in opened.format:
         raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF, HDF5 or Zarr")
     stack = replace(opened.stack, volume=LabelVolume(opened.stack.volume, str(path), wide=wide))
-    return replace(opened, stack=stack)
+    notes = tuple(note for note in opened.notes if WHITE_IS_ZERO not in note)
+    return replace(opened, stack=stack, notes=notes)
 
 
 def write_label_tiff(

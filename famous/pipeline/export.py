@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from famous.errors import InputError
-from famous.files import PARTIAL_SUFFIX, atomic_path, sweep_partials
+from famous.files import PARTIAL_SUFFIX, atomic_path, sweep_partials, sweep_partials_of
 from famous.io.blend import RenderParams, Setting, find_blender, render_blend, write_blend
 from famous.io.glb import write_glb
 from famous.io.label_store import LabelStore
@@ -157,7 +157,11 @@ class _Export:
 
     def check(self) -> None:
         """Look at every place before the first is written to."""
-        _check_places(self.targets, self.folder, self.place.overwrite)
+        _check_places(self.targets, self.folder, self.place.overwrite, begun=self._record.was_begun)
+
+    @cached_property
+    def _record(self) -> Exported:
+        return Exported(self.folder, str(self.project.folder.resolve()), OWN_SUFFIXES.get(self.kind, frozenset()))
 
     def write(self, reporter: Reporter) -> list[Path]:
         """Write the files, keep the record of them, and return them."""
@@ -168,7 +172,9 @@ class _Export:
             raise InputError(f"--out {folder}: no folder can be made there ({error.strerror})") from error
         if self.place.out is None:
             _sweep(folder)
-        record = Exported(folder, str(self.project.folder.resolve()), OWN_SUFFIXES.get(self.kind, frozenset()))
+        else:
+            sweep_partials_of(targets)
+        record = self._record
         record.begin(targets)
         if self.organelles is not None:
             reporter.begin("export", len(self.organelles.extents))
@@ -233,8 +239,11 @@ def require_free(path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool) -> None:
-    """Look at every place before the first is written to, so that no export stops half-way."""
+def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool, *, begun: bool) -> None:
+    """Look at every place before the first is written to, so that no export stops half-way.
+
+    `begun` says that an earlier export of this project did, in this folder.
+    """
     for path in targets:
         for parent in path.relative_to(folder).parents[:-1]:
             if (folder / parent).exists() and not (folder / parent).is_dir():
@@ -242,6 +251,7 @@ def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool) -> Non
     taken = [path for path in targets if os.path.lexists(path)]
     if taken and not overwrite:
         some = f" ({len(taken):,} of the {len(targets):,} files to write are there)" if len(targets) > 1 else ""
+        some += "; an export into this folder was stopped before it was done" if begun else ""
         raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere{some}")
     for path in taken:
         if path.is_dir() and path.suffix != ".precomputed":

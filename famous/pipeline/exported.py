@@ -35,6 +35,11 @@ class Exported:
     owner: str
     suffixes: frozenset[str]  # of the files that the export writes, others are left alone; with none there is no record
 
+    @property
+    def was_begun(self) -> bool:
+        """Whether an export of this project has been stopped before it was done."""
+        return any(entry.owner == self.owner and entry.size is None for entry in self._entries().values())
+
     def begin(self, targets: Iterable[Path]) -> None:
         """Note what is going to be written before it is: a kill leaves no file that no record knows."""
         if not self.suffixes:

@@ -5,6 +5,7 @@ reached; between its first and its last slice they wait, packed where they are m
 """
 
 import math
+import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from famous.files import PARTIAL_SUFFIX, sweep_partials
 from famous.io.glb import MeshNode, write_glb
 from famous.io.label_store import LabelStore, StoreVolume, check_class_names
 from famous.io.meshes import SIDE_CAR, read_mesh, write_mesh, write_side_car
-from famous.io.stacks import require_voxel_size
+from famous.io.stacks import require_voxel_size, split_dataset
 from famous.io.tables import write_csv
 from famous.io.volumes import read_label_volume
 from famous.measure import MeasureParams, measure_further
@@ -94,6 +95,12 @@ def has_run(source: str, folder: Path | None) -> bool:
     """Tell whether what the user named is the stack of a project, or its folder."""
     homes = [Path(source), folder if folder is not None else project_folder(source)]
     return any((home / "famous.yaml").is_file() for home in homes)
+
+
+def require_run(source: str, folder: Path | None) -> None:
+    """Raise InputError where what the user named has no project: nothing has been made of it yet."""
+    if Path(split_dataset(source)[0]).exists() and not has_run(source, folder):
+        raise InputError(f"{source}: found no run of it, expected one; do `famous run {shlex.quote(source)}` first")
 
 
 def open_labels(source: str, voxel_size: VoxelSize | None, class_name: str = "object") -> Labels:
