@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,11 @@ from typing import Any
 import hypothesis
 import pytest
 
+from famous.cores import usable_cores
 from tests.browser import browser, driver, page  # noqa: F401
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # tests that run beside others have their share of the cores, not all
+    os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a test never fails because a machine was slow
 hypothesis.settings.load_profile("unhurried")
