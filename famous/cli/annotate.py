@@ -48,8 +48,9 @@ def annotate(
         if address.warning:
             note([address.warning])
         last = "everything is saved at once; Ctrl-C ends the server"
-        lines = directions(f"label {project.stack.name}", address, last)
-        facts = {"url": address.url, "urls": seen_from_elsewhere(address), "host": address.host, "port": address.port}
+        urls = seen_from_elsewhere(address)
+        lines = directions(f"label {project.stack.name}", address, urls, last)
+        facts = {"url": address.url, "urls": urls, "host": address.host, "port": address.port}
         data = {"folder": project.folder, **facts}
         Answer(data, tuple(lines)).say(as_json)
         sys.stdout.flush()
@@ -60,11 +61,11 @@ def annotate(
     err.print("the server has ended; everything is saved")
 
 
-def directions(what: str, served: "Address | View", last: str) -> list[str]:
+def directions(what: str, served: "Address | View", urls: list[str], last: str) -> list[str]:
     """Say where a server is to be seen, line by line; over SSH, what makes its loopback address reachable."""
     from famous.annotate.security import is_loopback
 
-    first, *others = seen_from_elsewhere(served)
+    first, *others = urls
     lines = [f"{what} at  {first}", *(f"or at  {url}" for url in others)]
     if "SSH_CONNECTION" in os.environ and is_loopback(served.host):
         lines.append(f"from your own machine first: ssh -N -L {served.port}:127.0.0.1:{served.port} <this machine>")

@@ -41,8 +41,9 @@ def view(
 
     def on_start(shown: "View") -> None:
         note([*shown.notes, *([shown.warning] if shown.warning else [])])
-        lines = directions(f"see {project.stack.name}", shown, "Ctrl-C ends the server")
-        facts = {"url": shown.url, "urls": seen_from_elsewhere(shown), "host": shown.host, "port": shown.port}
+        urls = seen_from_elsewhere(shown)
+        lines = directions(f"see {project.stack.name}", shown, urls, "Ctrl-C ends the server")
+        facts = {"url": shown.url, "urls": urls, "host": shown.host, "port": shown.port}
         data = {"folder": project.folder, **facts}
         Answer(data, tuple(lines)).say(as_json)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ The header is text: `define Lattice x y z`, parameters with the materials and th
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -206,8 +206,7 @@ def _require_end(path: Path, file: BinaryIO, offset: int, voxels: Voxels) -> Non
     """Raise InputError where a slice or more follows raw voxels, and not another data section."""
     file.seek(offset + voxels.length)
     if not re.match(rb"\s*@\d+[ \t]*\r?\n", file.read(64)):
-        less = replace(voxels, spare=voxels.length // voxels.shape[0] - 1)
-        less.require_end(path, path.stat().st_size - offset)
+        voxels.or_part_of_a_slice().require_end(path, path.stat().st_size - offset)
 
 
 def _until(file: BinaryIO, sign: bytes) -> Callable[[int], bytes]:

@@ -126,11 +126,10 @@ def _data_file(
         data = next((p for p in (path.with_name(f"{stem}{end}") for end in (".img", ".img.gz")) if p.is_file()), path)
         if data == path:
             raise InputError(f"{path}: found a header without voxels, expected {stem}.img beside it")
-    expected = Voxels(stored, dtype).length
-    voxels = Voxels(stored, dtype, spare=max(_SPARE, expected // stored[0] - 1))
+    voxels = Voxels(stored, dtype).or_part_of_a_slice(least=_SPARE)
     if not _begins_with(data, GZIP):
         voxels.require_end(data, data.stat().st_size - max(offset, 0))
         return data, offset
-    require_room(path, expected + offset, data.stat().st_size)
+    require_room(path, voxels.length + offset, data.stat().st_size)
     with naming(data, "a compressed NIfTI file"), gzip.open(data) as file:
         return unpack(data, "nifti", read_on(file, offset), voxels), 0

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +167,8 @@ def _data_file(
     path: Path, header: Mapping[str, Any], begins: int, stored: tuple[int, int, int], dtype: np.dtype[Any]
 ) -> tuple[Path, int]:
     """Return the file with the voxels as they are, and where in it they begin; less than a slice may follow them."""
-    voxels = Voxels(stored, dtype)
+    voxels = Voxels(stored, dtype).or_part_of_a_slice()
     expected = voxels.length
-    voxels = replace(voxels, spare=expected // stored[0] - 1)
     encoding = str(header["encoding"]).lower()
     data, skip = path, begins
     if "data file" in header:

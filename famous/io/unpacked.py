@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +34,10 @@ class Voxels:
     def length(self) -> int:
         """Bytes of all of them."""
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+    def or_part_of_a_slice(self, least: int = 0) -> "Voxels":
+        """Return the same, where less than a slice may follow, or `least` bytes if that is more."""
+        return replace(self, spare=max(least, self.length // self.shape[0] - 1))
 
     def require_end(self, path: Path, found: int) -> None:
         """Raise InputError where more bytes than the spare ones follow the voxels."""

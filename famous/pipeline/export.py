@@ -157,7 +157,7 @@ class _Export:
 
     def check(self) -> None:
         """Look at every place before the first is written to."""
-        _check_places(self.targets, self.folder, self.place.overwrite, begun=self._record.was_begun)
+        _check_places(self.targets, self.folder, self.place.overwrite, self._record)
 
     @cached_property
     def _record(self) -> Exported:
@@ -239,11 +239,8 @@ def require_free(path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool, *, begun: bool) -> None:
-    """Look at every place before the first is written to, so that no export stops half-way.
-
-    `begun` says that an earlier export of this project did, in this folder.
-    """
+def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool, record: Exported) -> None:
+    """Look at every place before the first is written to, so that no export stops half-way."""
     for path in targets:
         for parent in path.relative_to(folder).parents[:-1]:
             if (folder / parent).exists() and not (folder / parent).is_dir():
@@ -251,7 +248,7 @@ def _check_places(targets: Sequence[Path], folder: Path, overwrite: bool, *, beg
     taken = [path for path in targets if os.path.lexists(path)]
     if taken and not overwrite:
         some = f" ({len(taken):,} of the {len(targets):,} files to write are there)" if len(targets) > 1 else ""
-        some += "; an export into this folder was stopped before it was done" if begun else ""
+        some += "; an export into this folder was stopped before it was done" if record.was_begun else ""
         raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere{some}")
     for path in taken:
         if path.is_dir() and path.suffix != ".precomputed":

@@ -44,10 +44,13 @@ class Ending:
         if before is None:
             return cls(shape, np.zeros(2), (0.0, -max((spacing / shape.radius) ** 2, 1 / LONE**2)), by_edge)
         way = DRIFT * (shape.own.centre - before.own.centre) if kind != STAYS else np.zeros(2)
-        first = shape.width_of(before) ** 2 if by_edge else before.area / shape.area
-        second = None if earlier is None else shape.width_of(earlier) ** 2 if by_edge else earlier.area / shape.area
-        last = end_size(shape.radius, first, second, spacing, abrupt=-BLUNT)
-        return cls(shape, way, ((last - first) / 2, (last + first) / 2 - 1), by_edge)
+
+        def share(other: Shape) -> float:
+            return shape.width_of(other) ** 2 if by_edge else other.area / shape.area
+
+        ratio, first = share(before), None if earlier is None else share(earlier)
+        last = end_size(shape.radius, ratio, first, spacing, abrupt=-BLUNT)
+        return cls(shape, way, ((last - ratio) / 2, (last + ratio) / 2 - 1), by_edge)
 
     def along(self, shares: NDArray[np.float64]) -> Field:
         """Fill grades (n, y, x) in the shape's window at shares 0 … 1 of the way to the next slice."""
@@ -69,11 +72,7 @@ class Ending:
         values = self.shape.values(flat=False)
         values -= np.float32(1 - size)
         values *= np.float32(1 / size)
-        np.subtract(np.float32(1), values, out=values)
-        np.sqrt(np.maximum(values, 0, out=values), out=values)
-        np.subtract(np.float32(1), values, out=values)
-        values *= np.float32(self.shape.radius * np.sqrt(size))
-        return values
+        return _to_distances(values, np.float32(self.shape.radius * np.sqrt(size)))
 
 
 def ends_by_edge(shape: Shape, before: Shape | None) -> bool:
@@ -198,11 +197,7 @@ class Passing:
         floor *= np.where(floor > 0, np.float32(0.5), np.float32(np.inf))
         np.maximum(some, floor, out=some)  # what is inside on both sides stays so
         some /= unit.astype(np.float32)[:, None]
-        np.minimum(some, np.float32(1), out=some)
-        np.subtract(np.float32(1), some, out=some)
-        np.sqrt(some, out=some)
-        np.subtract(np.float32(1), some, out=some)
-        some *= radii.astype(np.float32)[:, None]
+        _to_distances(some, radii.astype(np.float32)[:, None])
         distance = np.repeat(found[None], len(radii), axis=0)
         distance.reshape(len(radii), -1)[:, band] = np.clip(some, -BAND, BAND)
         return distance
@@ -264,6 +259,16 @@ class _Knots:
                 mix[row], plus[row] = mix[other], plus[other]
                 mix[row, :2] += (3, -3) if row == 0 else (-3, 3)
         return cls(known, poses, kind, mix[:, : len(known)], plus, moves[:, : len(known)], sizes)
+
+
+def _to_distances(values: Field, radii: Field | np.float32) -> Field:
+    """Turn 2 d / r − (d / r)² into d, in place."""
+    np.minimum(values, np.float32(1), out=values)
+    np.subtract(np.float32(1), values, out=values)
+    np.sqrt(values, out=values)
+    np.subtract(np.float32(1), values, out=values)
+    values *= radii
+    return values
 
 
 def _mixed(weights: Matrix, images: Field) -> Field:

@@ -204,8 +204,7 @@ class Between:
     @staticmethod
     def _opens(one: Slice, own: tuple[int, ...], near: Slice, beyond: Slice) -> bool:
         """Whether parts, or the holes that were filled in them, lie open at their end: no pixel covers them."""
-        low, high = one.boxes[list(own), :2].min(axis=0), one.boxes[list(own), 2:].max(axis=0)
-        window = slice(low[0], high[0]), slice(low[1], high[1])
+        window = Window.round(one.boxes[list(own)], 0, one.image.shape).slices
         picked = one.pick(own, window)
         return bool((picked & ~near.image[window]).any() and not (picked & beyond.image[window]).any())
 
