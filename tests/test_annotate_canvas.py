@@ -575,6 +575,37 @@ def test_cuts_run_through_the_cursor_and_a_click_in_them_turns_the_slices(hands:
     hands.until("famous.store.z", 4)
 
 
+@pytest.mark.parametrize(("fault", "x"), [("no answer", 350), ("refused", 400)])
+def test_cuts_are_asked_for_again_where_an_answer_got_lost(hands: Hands, fault: str, x: int) -> None:
+    asked = []
+
+    def fail(route: Any) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+        elif fault == "refused":
+            route.fulfill(status=503)
+
+    hands.page.wait_for_timeout(500)  # the cuts of where the cursor was are there
+    hands.page.route("**/cuts?*", fail)
+    hands.mouse.move(*hands.at(x + 0.5, 300.5))
+    hands.until("(({ from, cols }) => from + (cols - 1) / 2)(famous.cuts.panes[0].cut)", x, seconds=20)
+    assert len(asked) > 1
+
+
+def test_a_tile_whose_answer_got_lost_is_fetched_again(hands: Hands) -> None:
+    asked = []
+
+    def lose(route: Any) -> None:
+        asked.append(route.request.url)
+        if asked.count(route.request.url) > 1:
+            route.continue_()
+
+    hands.page.route("**/tiles/**", lose)
+    hands.ask("() => { famous.view.tiles.kept.clear(); famous.view.tiles.patienceMs = 500; famous.store.goTo(4) }")
+    hands.until("famous.view.tiles.has({ z: 4, level: 0, row: 0, col: 0 })", seconds=20)
+
+
 @pytest.mark.parametrize("z", [0, 2, 39])
 def test_near_a_face_the_stack_fills_the_cuts(browser: Any, tmp_path: Any, z: int) -> None:
     """No part of a pane lies outside a stack that is deep enough."""

@@ -10,6 +10,7 @@ const SHOWN = HALF / 2; // slices above and below the pane's middle: near a face
 const ACROSS = [40, 256]; // samples to each side, least and most
 const EVERY_MS = 90; // between two questions
 const AGAIN_MS = [200, 300, 500, 800, 1500]; // while slices are missing
+const PATIENCE_MS = 4_000; // the server answers from what it holds; a question that got lost is asked again
 const SQUARE_PX = 3; // larger pixels are shown as squares
 const MOST_DPR = 3;
 
@@ -37,6 +38,7 @@ export class Cuts {
     store.on("window", () => this.panes.forEach((pane) => pane.lookUp()));
     for (const event of ["boxes", "class", "theme"]) store.on(event, () => this.paint());
     for (const pane of this.panes) new ResizeObserver(() => this.resized()).observe(pane.canvas);
+    document.addEventListener("visibilitychange", () => this.at && this.askSoon(0)); // nothing is asked while hidden
     this.look(view.cursor);
   }
 
@@ -74,8 +76,9 @@ export class Cuts {
     try {
       const across = Math.max(...this.panes.map((pane) => pane.across()));
       const half = Math.max(...this.panes.map((pane) => pane.half()));
-      const answer = await fetch(`/cuts?z=${z}&y=${y}&x=${x}&half=${half}&across=${across}`, { priority: "low" });
-      if (!answer.ok) return;
+      const question = new URLSearchParams({ z, y, x, half, across });
+      const answer = await fetch(`/cuts?${question}`, { priority: "low", signal: AbortSignal.timeout(PATIENCE_MS) });
+      if (!answer.ok) throw new Error(answer.statusText);
       const head = JSON.parse(answer.headers.get("X-Cuts"));
       this.take(head, await answer.arrayBuffer());
       missing = head.missing;

@@ -29,7 +29,7 @@ async function start() {
   const actions = attachInput(view, store);
   attachPanels(store, view, actions);
   attachHelp(store, KEYS);
-  new Cuts(view, store, { xz: $("cut-xz"), yz: $("cut-yz") });
+  window.famous.cuts = new Cuts(view, store, { xz: $("cut-xz"), yz: $("cut-yz") });
   $("canvas").focus({ preventScroll: true });
   if (needsSetup(store)) openSetup(store);
 }

@@ -11,6 +11,7 @@ const MOST_AT_ONCE = 10; // requests in flight; a browser has six on the wire an
 const MOST_AHEAD = 3; // of these, for what is not on the screen yet
 const ROOM_BYTES = 384 * 2 ** 20; // tiles as fetched and as shown
 const RETRY_MS = 2000; // after a fault
+const PATIENCE_MS = 60_000; // a slice may be large and its disk far away; a request that got lost is made again
 const SHOWN_BYTES = 4; // per pixel
 
 const keyOf = ({ z, level, row, col }) => `${z}/${level}/${row}/${col}`;
@@ -34,6 +35,7 @@ export class Tiles {
     this.wanted = new Map();
     /** @type {Map<string, {at: number, text: string|null}>} when a place failed, and why; null: no server */
     this.faults = new Map();
+    this.patienceMs = PATIENCE_MS;
     this.version = 0;
     this.table = new Uint32Array(0);
     this.scratch = new ImageData(pyramid.side, pyramid.side);
@@ -124,6 +126,7 @@ export class Tiles {
 
   async fetch(key, place, isAhead) {
     const control = new AbortController();
+    const late = setTimeout(() => control.abort(new TypeError("no answer")), this.patienceMs); // as where there is no server
     this.inFlight.set(key, { place, control, isAhead });
     const headers = isAhead ? { "X-Ahead": "1" } : {}; // the server need not think that one looks there
     try {
@@ -132,8 +135,9 @@ export class Tiles {
       const [height, width] = answer.headers.get("X-Shape").split(",").map(Number);
       this.keep(key, place, height, width, await answer.arrayBuffer());
     } catch (fault) {
-      if (!control.signal.aborted) this.failed(key, isAhead, fault);
+      if (fault.name !== "AbortError") this.failed(key, isAhead, fault);
     } finally {
+      clearTimeout(late);
       this.inFlight.delete(key);
       this.pump();
     }
