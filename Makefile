@@ -15,7 +15,7 @@ demo: install
 
 test: install
 	@tools/chromium.sh
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .
@@ -31,7 +31,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "installing into $(VENV): about 9 GB with torch, about 5 minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # with all cores; pip would with one
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || tools/system_libraries.sh
 	@touch $@
 

@@ -15,8 +15,31 @@ from tests.browser import browser, driver, page  # noqa: F401
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # tests that run beside others have their share of the cores, not all
     os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
+#: Files are handed out whole: those that take longest go first, so that no worker is left with one in the end.
+LONGEST = (
+    "annotate_page",
+    "pipeline",
+    "yolo_train",
+    "yolo_resume",
+    "pipeline_export",
+    "report_comparison_page",
+    "pipeline_referee",
+    "surface_shrinkwrap",
+    "cli_surfaces",
+    "synthetic",
+    "cli_stages",
+    "pipeline_steps",
+    "tools_train_detector",
+)
+
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a test never fails because a machine was slow
 hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; within a file all stays as it is."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")

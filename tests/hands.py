@@ -1,7 +1,6 @@
 """A user at the labelling page, with mouse and keys, and the real command that serves it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -100,7 +99,7 @@ class Command:
         """Start, or start again, and wait for the address."""
         command = [sys.executable, "-m", "famous", "annotate", str(self.stack), "--json", "--no-browser"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([*command, *self.options], env=os.environ | {"OMP_NUM_THREADS": "2"}, **pipes)
+        self.process = subprocess.Popen([*command, *self.options], **pipes)
         said = ""
         while not said.rstrip().endswith("}"):
             line = self.process.stdout.readline()

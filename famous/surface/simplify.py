@@ -15,12 +15,14 @@ from famous.points import load_open3d
 from famous.surface.untangle import crossing_faces, untangle
 
 LEAST = 32  # faces; fewer are no surface of anything
-ROUNDS = 6  # of the search for the number of faces
+STEP = 8  # times fewer faces are tried first
+ROUNDS = 7  # of the search for the number of faces
 FOLDS = 4  # rounds of smoothing where faces cut each other: a few folds must not stop the search
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
 DENSITY = 16  # points at which the error is measured, for each face of the finer surface
 ROUGHLY = 1  # such points while the number of faces is searched for
+LOOKS = 3  # how often what was found is looked at closely
 CLOSE = 1.15  # numbers of faces nearer to each other than this are the same
 
 
@@ -49,19 +51,42 @@ def simplify(mesh: Mesh, max_error_nm: float) -> Mesh:
         raise InputError(f"simplify: found a maximum error of {max_error_nm} nm, expected 0 or more")
     if max_error_nm == 0 or len(mesh.faces) <= LEAST:
         return mesh
-    low, high = float(LEAST), float(len(mesh.faces))
-    wanted, limit, found = mesh.topology, SURELY * max_error_nm, []
+    limit = SURELY * max_error_nm
+    allowed, least, found = limit, LEAST, [(mesh, 0.0)]
+    for _ in range(LOOKS):
+        _search(found, allowed, least)
+        simple = found[-1][0]
+        if simple is mesh or (error := error_nm(simple, mesh)) <= limit:
+            return simple
+        allowed *= max(limit / error, 0.5)  # the rough look saw so much less
+        while found[-1][1] > allowed or found[-1][0] is simple:
+            least = len(found.pop()[0].faces)
+    return next((simple for simple, _ in reversed(found[1:]) if error_nm(simple, mesh) <= limit), mesh)
+
+
+def _search(found: list[tuple[Mesh, float]], allowed: float, least: int) -> None:
+    """Look roughly for the fewest faces, more than `least`, whose error is allowed.
+
+    `found` holds the mesh itself and what passed so far with its error, each with fewer faces; what passes now is
+    added. Each is collapsed from the one before: it is quick where few faces are left, and comes out as well.
+    """
+    mesh = found[0][0]
+    low, high = float(least), float(len(found[-1][0].faces))
+    number = max(high / STEP, np.sqrt(low * high))
     for _ in range(ROUNDS):
-        number = int(np.sqrt(low * high))
-        tried = _unfold(collapse(mesh, number), mesh.volume_nm3)
-        if _is_sound(tried, mesh) and tried.topology == wanted and error_nm(tried, mesh, ROUGHLY) <= limit:
-            found.append(tried)
-            high = float(number)
-        else:
-            low = float(number)
         if high / low < CLOSE:
             break
-    return next((simple for simple in reversed(found) if error_nm(simple, mesh) <= limit), mesh)
+        tried = _unfold(collapse(found[-1][0], int(number)), mesh.volume_nm3)
+        is_like = _is_sound(tried, mesh) and tried.topology == mesh.topology
+        error = error_nm(tried, mesh, ROUGHLY) if is_like else np.inf
+        if error <= allowed:
+            found.append((tried, error))
+            high = number
+        else:
+            low = number
+        # half the faces, twice the error
+        guess = number * error / allowed if 0 < error < np.inf else np.sqrt(low * high)
+        number = min(max(guess, low * CLOSE**0.5), high / CLOSE**0.5)
 
 
 def collapse(mesh: Mesh, number: int) -> Mesh:
