@@ -121,8 +121,7 @@ def test_levels_of_detail_are_exported_beside_each_other(finished, tmp_path):
     fine, coarse = (Path(file).stat().st_size for file in data["files"])
     assert fine > coarse
     assert "is there already" in str(call(*arguments, code=1).exception)
-    again = call(*arguments[:6], "--level", 80.5, "--overwrite").stdout
-    assert f"1 file, {tmp_path}" in again.replace("\n", " ")
+    assert f"2 files, {tmp_path}" in call(*arguments, "--overwrite").stdout
     assert "--level: found nan nm" in str(call(*arguments[:4], "--level", "nan", code=1).exception)
     call(*arguments[:4], "--level", "fine", code=2)
 

@@ -186,7 +186,9 @@ def export(
             files = export_run(project, kind, out=to, per_class=per_class, overwrite=overwrite, reporter=bars)
         if picture is not None:
             files.append(render(files[0], picture, params, overwrite=overwrite, reporter=bars))
-    shown = os.path.commonpath([Path(file).absolute() for file in files]) if files else "nothing to write"
-    shown = ", ".join(map(str, files)) if picture is not None else shown
+    if picture is not None:
+        shown = ", ".join(map(str, files))
+    else:
+        shown = os.path.commonpath([Path(file).absolute() for file in files]) if files else "nothing to write"
     data = {"folder": project.folder, "format": kind, "levels_nm": level or [], "files": files}
     Answer(data, (f"{counted(len(files), 'file')}, {shown}",)).say(as_json)

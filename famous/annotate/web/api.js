@@ -25,12 +25,12 @@ const KEEPALIVE_BYTES = 60_000; // browsers let a request outlive its page up to
 /**
  * Fetch, and turn whatever goes wrong into an AwayError or an ApiError.
  * @param {string} path
- * @param {{method?: string, json?: unknown, body?: BodyInit, patience?: number}} [options]
+ * @param {{method?: string, json?: unknown, body?: BodyInit, patience?: number, priority?: RequestPriority}} [options]
  * @returns {Promise<Response>}
  */
-export async function request(path, { method = "GET", json, body, patience = PATIENCE_MS } = {}) {
+export async function request(path, { method = "GET", json, body, patience = PATIENCE_MS, priority } = {}) {
   const text = json === undefined ? undefined : JSON.stringify(json);
-  const init = { method, body: text ?? body, headers: {}, credentials: "same-origin" };
+  const init = { method, body: text ?? body, headers: {}, credentials: "same-origin", priority };
   if (text !== undefined) {
     init.headers["Content-Type"] = "application/json";
     init.keepalive = text.length < KEEPALIVE_BYTES;
@@ -79,6 +79,7 @@ export const api = {
   time: (z, seconds) => ask("/api/time", { method: "POST", json: { z, seconds } }),
   setup: (answers) => ask("/api/setup", { method: "POST", json: answers }),
   window: (low, high, inverted) => ask("/api/window", { method: "POST", json: { low, high, inverted } }),
+  cuts: (place, patience) => request(`/cuts?${new URLSearchParams(place)}`, { patience, priority: "low" }),
   histogram: () => ask("/api/histogram", { patience: 60_000 }),
   pulse: (revision) => ask(`/api/pulse?revision=${revision}`, { patience: 8_000 }),
   snap: (z, box, className) => ask("/api/snap", { method: "POST", json: { z, box, class: className } }),

@@ -3,6 +3,7 @@
  * across is the slice being looked at, a click goes to another.
  */
 
+import { api } from "./api.js";
 import { lookUpTable } from "./pyramid.js";
 
 const HALF = 64; // slices to each side of the cursor, at most
@@ -76,9 +77,7 @@ export class Cuts {
     try {
       const across = Math.max(...this.panes.map((pane) => pane.across()));
       const half = Math.max(...this.panes.map((pane) => pane.half()));
-      const question = new URLSearchParams({ z, y, x, half, across });
-      const answer = await fetch(`/cuts?${question}`, { priority: "low", signal: AbortSignal.timeout(PATIENCE_MS) });
-      if (!answer.ok) throw new Error(answer.statusText);
+      const answer = await api.cuts({ z, y, x, half, across }, PATIENCE_MS);
       const head = JSON.parse(answer.headers.get("X-Cuts"));
       this.take(head, await answer.arrayBuffer());
       missing = head.missing;

@@ -135,7 +135,7 @@ export class Tiles {
       const [height, width] = answer.headers.get("X-Shape").split(",").map(Number);
       this.keep(key, place, height, width, await answer.arrayBuffer());
     } catch (fault) {
-      if (fault.name !== "AbortError") this.failed(key, isAhead, fault);
+      if (control.signal.reason?.name !== "AbortError") this.failed(key, isAhead, fault);
     } finally {
       clearTimeout(late);
       this.inFlight.delete(key);
