@@ -6,6 +6,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+PACKAGES := --quiet --constraint constraints.txt --editable '.[dev]'
+# uv unpacks with all cores, pip with one; but only pip knows what this machine's pip.conf says of indexes
+UV := $(BIN)/uv pip install --python $(BIN)/python $(PACKAGES)
+PIP := $(BIN)/python -m pip install $(PACKAGES)
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: demo test lint install clean
@@ -30,9 +34,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV): about 9 GB with torch, about 5 minutes the first time"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # with all cores; pip would with one
+	$(BIN)/python -m pip install --quiet --upgrade pip uv
+	@$(UV) 2>/dev/null || { echo "uv could not: pip takes its place, which takes longer"; $(PIP); }
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || tools/system_libraries.sh
 	@touch $@
 

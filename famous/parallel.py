@@ -1,5 +1,6 @@
 """Who does the work: this process, several processes, or a Dask cluster, behind the one interface of `Executor`."""
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,8 @@ from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
 from famous.errors import FamousError, InputError, MissingError
+
+HANDOVER_S = 0.0005  # how long a thread that wants Python's lock waits; its usual 5 ms are many calls of numpy
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,7 +57,8 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None, threads: int =
     elif jobs == 1 and threads > 1:
         pool = ThreadPoolExecutor(threads)
         try:
-            yield pool
+            with _sharing_cores():
+                yield pool
         finally:  # what has not begun is not waited for when one call fails or the user stops
             pool.shutdown(cancel_futures=True)
     elif jobs == 1:
@@ -68,6 +72,21 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None, threads: int =
                 "a process was killed while it worked, probably for lack of memory; say fewer --jobs, "
                 "the same command goes on from here"
             ) from error
+
+
+@contextmanager
+def _sharing_cores() -> Iterator[None]:
+    """Let threads of ours share the cores: OpenCV adds none of its own, and Python's lock is handed over sooner."""
+    import cv2
+
+    several, patience = cv2.getNumThreads(), sys.getswitchinterval()
+    cv2.setNumThreads(1)
+    sys.setswitchinterval(HANDOVER_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(patience)
+        cv2.setNumThreads(several)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 import os
+import sys
 import threading
 import time
+from contextlib import nullcontext
 
+import cv2
 import pytest
 
 from famous.errors import InputError, MissingError
@@ -137,3 +140,18 @@ def test_a_dask_scheduler_without_dask_says_how_to_get_it():
             pass
     else:
         pytest.skip("Dask is here")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_threads_have_opencv_to_themselves_while_they_work_and_no_longer(fails):
+    """Two threads of ours that wake OpenCV's own are four on two cores."""
+    before = cv2.getNumThreads(), sys.getswitchinterval()
+
+    def ask(number: int) -> tuple[int, bool]:
+        if fails:
+            raise ValueError(f"item {number}")
+        return cv2.getNumThreads(), sys.getswitchinterval() < before[1]
+
+    with pytest.raises(ValueError, match="item 0") if fails else nullcontext(), open_executor(1, threads=2) as executor:
+        assert list(map_in_order(executor, ask, range(2))) == [(1, True)] * 2
+    assert (cv2.getNumThreads(), sys.getswitchinterval()) == before

@@ -19,6 +19,7 @@ from famous.pipeline import link as stage
 from famous.pipeline.link import (
     BlockOverlaps,
     BlockPainter,
+    far_reaching,
     group_images,
     look_up_tables,
     run_link,
@@ -34,6 +35,15 @@ from tests.test_pipeline_faults import KilledError, changed, kill_in
 
 pytestmark = pytest.mark.usefixtures("know_all")
 DEPTH, SIDE = 13, 12
+
+
+@given(st.integers(0, 3000), st.integers(0, 200))
+def test_blocks_that_read_on_cover_every_slice_and_are_worth_it(depth, reach):
+    work = far_reaching(depth, reach)
+    assert [z for block in work for z in block] == list(range(depth))
+    assert (len(work) - 1) * reach <= depth / 2, "more is read twice than the second core wins"
+    if depth > max(3 * reach, 2):
+        assert len(work) > 1, "the second core has nothing to do"
 
 
 @pytest.fixture

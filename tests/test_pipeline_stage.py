@@ -270,6 +270,15 @@ def test_progress_counts_units_also_those_done_before(parts):
     assert sum(counter.units) == 5
 
 
+@pytest.mark.parametrize(("pause_s", "times"), [(60.0, 0), (0.0, 3)])
+def test_memory_is_given_back_now_and_then(parts, monkeypatch, pause_s, times):
+    given = []
+    monkeypatch.setattr("famous.pipeline.stage.TIDY_S", pause_s)
+    monkeypatch.setattr("famous.pipeline.stage.give_memory_back", lambda: given.append(1))
+    run_parts(parts, blocks(5, 2), number_table, Session())
+    assert len(given) == times
+
+
 def test_no_work_gives_no_table(parts):
     assert run_parts(parts, [], pytest.fail, Session()) == []
 

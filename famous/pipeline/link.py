@@ -187,10 +187,17 @@ def _link_table(
     worker = BlockOverlaps(project.labels, project.extracted, sets, params, size, exclusive)
     counted = parts.inner("overlaps")
     counted.begin()
-    length = max(BLOCK, 8 * params.reach(size))  # a block reads on into the next one as far as pairs reach
-    work = blocks(len(project.stack), length)
+    work = far_reaching(len(project.stack), params.reach(size))
     overlaps = pd.concat(run_parts(counted, work, worker, session, threaded=True), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
+
+
+def far_reaching(depth: int, reach: int) -> list[range]:
+    """Cut slices into blocks of which each reads on into the next, as far as pairs reach; evenly, for two cores."""
+    count = max(1, -(-depth // max(BLOCK, 8 * reach)))
+    if depth > 3 * reach:
+        count += count % 2
+    return blocks(depth, max(1, -(-depth // count)))
 
 
 def classes_and_slices(table: pd.DataFrame) -> frozenset[tuple[str, int]]:

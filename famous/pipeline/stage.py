@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from famous.pipeline import manifest
 from famous.pipeline.parts import Parts, finish
 from famous.pipeline.project import Project
 from famous.scratch import LOCK
+
+TIDY_S = 2.0  # between two times that a stage gives memory back to the system
 
 
 class Reporter(Protocol):
@@ -173,6 +176,7 @@ def run_parts(
     missing = set(parts.missing(len(work)))
     session.reporter.advance(sum(len(block) for number, block in enumerate(work) if number not in missing))
     threads = usable_threads() if threaded else 1
+    tidy = _Tidy(session)
     with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor:
         gc.freeze()  # what is loaded now stays, so that collecting the rest is quick
         try:
@@ -180,14 +184,25 @@ def run_parts(
                 parts,
                 work,
                 lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
-                lambda block: _tidy(session, len(block)),
+                lambda block: tidy.after(len(block)),
             )
         finally:
             gc.unfreeze()
     return parts.load(len(work))
 
 
-def _tidy(session: Session, units: int) -> None:
-    """Report a block, and collect its garbage: cycles of array objects would otherwise pile up with the depth."""
-    session.reporter.advance(units)
-    give_memory_back()
+class _Tidy:
+    """Reports blocks, and collects their garbage: cycles of array objects would otherwise pile up with the depth."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last = time.monotonic()
+
+    def after(self, units: int) -> None:
+        """Tidy up after a block; memory that was given back takes time to be had again, so that waits a while."""
+        self._session.reporter.advance(units)
+        if time.monotonic() - self._last < TIDY_S:
+            gc.collect()
+            return
+        give_memory_back()
+        self._last = time.monotonic()
