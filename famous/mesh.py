@@ -227,23 +227,39 @@ class Mesh:
 
     def distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
         """Distance in nm of (n, 3) points (z, y, x) to the surface, which need not be closed; ∞ for an empty mesh."""
-        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
-        if self.is_empty or len(points) == 0:
-            return np.full(len(points), np.inf, dtype=np.float32)
-        scene, query, scale = self._cast(points)
-        away: NDArray[np.float32] = scene.compute_distance(query).numpy() * np.float32(scale)
-        return away
+        return Ruler(self).distance(points)
 
     def _cast(self, points: NDArray[np.float64]) -> tuple[Any, Any, float]:
-        """Return open3d's scene, its query and the scale of both: single precision wants numbers round 0 … 1."""
+        """Return open3d's scene, its query and the scale of both."""
+        ruler = Ruler(self)
+        return ruler.scene, ruler.query(points), ruler.scale
+
+
+class Ruler:
+    """A mesh that many points are measured against, again and again; it is sorted for that once."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        if mesh.is_empty:
+            return
         open3d = load_open3d()
-        origin, scale = self.vertices.mean(axis=0), max(float(np.ptp(self.vertices, axis=0).max()), 1e-9)
-        scene = open3d.t.geometry.RaycastingScene()
-        scene.add_triangles(
-            open3d.core.Tensor(((self.vertices - origin) / scale).astype(np.float32)),
-            open3d.core.Tensor(self.faces.astype(np.uint32)),
-        )
-        return scene, open3d.core.Tensor(((points - origin) / scale).astype(np.float32)), scale
+        self._tensor = open3d.core.Tensor
+        self._origin = mesh.vertices.mean(axis=0)
+        self.scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-9)
+        self.scene = open3d.t.geometry.RaycastingScene()
+        self.scene.add_triangles(self.query(mesh.vertices), self._tensor(mesh.faces.astype(np.uint32)))
+
+    def query(self, points: NDArray[np.float64]) -> Any:
+        """Bring (n, 3) points in nm to the scene's scale: single precision wants numbers round 0 … 1."""
+        return self._tensor(((points - self._origin) / self.scale).astype(np.float32))
+
+    def distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Measure as `Mesh.distance` does."""
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        if self.mesh.is_empty or len(points) == 0:
+            return np.full(len(points), np.inf, dtype=np.float32)
+        away: NDArray[np.float32] = self.scene.compute_distance(self.query(points)).numpy() * np.float32(self.scale)
+        return away
 
 
 def cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -42,6 +42,18 @@ def test_a_ball_is_a_disc_of_the_right_size_and_place():
     assert (alpha * y).sum() / alpha.sum() == pytest.approx(middle[1], abs=0.3)
 
 
+def test_a_window_is_that_part_of_the_picture():
+    """It begins where the squares of pixels do that share their light; its own edge pixels have fewer neighbours."""
+    meshes = (ball(), ORANGE), (ball(120, (700, 400, 300)), BLUE + "80")
+    whole = draw(*meshes)
+    window = render(meshes, extent_nm=EXTENT, size_px=SIZE, view=BARE, window_px=(80, 40, 180, 130))
+    assert np.array_equal(window[4:-4, 4:-4], whole[44:126, 84:176])
+    beyond = render(meshes, extent_nm=EXTENT, size_px=SIZE, view=BARE, window_px=(-40, -20, SIZE[0] + 8, SIZE[1] + 4))
+    assert beyond.shape == (SIZE[1] + 24, SIZE[0] + 48, 4)
+    assert np.array_equal(beyond[20:-4, 40:-8], whole)
+    assert not beyond[:20].any()
+
+
 def test_the_outline_is_smooth():
     alpha = draw((ball(), ORANGE))[..., 3]
     steps = np.unique(alpha)

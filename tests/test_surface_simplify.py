@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from famous.errors import InputError
-from famous.mesh import Mesh, merge
+from famous.mesh import Mesh, Ruler, merge
 from famous.surface import simplify as module
 from famous.surface.isosurface import IsosurfaceParams, surface
 from famous.surface.simplify import collapse, error_nm, simplify
@@ -62,15 +62,16 @@ def test_what_was_looked_at_roughly_is_looked_at_closely_before_it_is_taken(monk
     mesh = ball_mesh()
     rough = simplify(mesh, 2.0)
     assert len(rough.faces) < len(mesh.faces) / 2
-    closely = module.error_nm
+    measured = module._error_nm
 
-    def hard_on_the_coarsest(one, other, density=module.DENSITY):
-        return np.inf if density == module.DENSITY and len(one.faces) <= len(rough.faces) else closely(one, other)
+    def hard_on_the_coarsest(one, other, *, allowed, finest=module.CLOSELY):
+        is_hard = finest == module.CLOSELY and len(one.mesh.faces) <= len(rough.faces)
+        return np.inf if is_hard else measured(one, other, allowed=allowed, finest=finest)
 
-    monkeypatch.setattr(module, "error_nm", hard_on_the_coarsest)
+    monkeypatch.setattr(module, "_error_nm", hard_on_the_coarsest)
     careful = simplify(mesh, 2.0)
     assert len(rough.faces) < len(careful.faces) < len(mesh.faces)
-    monkeypatch.setattr(module, "error_nm", lambda one, other, density=module.DENSITY: density // module.DENSITY * 99)
+    monkeypatch.setattr(module, "_error_nm", lambda one, other, *, allowed, finest=0: 0.0 if finest else 99.0)
     assert simplify(mesh, 2.0) is mesh
 
 
@@ -78,6 +79,42 @@ def test_the_error_of_two_balls_is_what_parts_them():
     assert error_nm(ball_mesh(100), ball_mesh(110)) == pytest.approx(10, abs=0.5)
     lonely = merge([ball_mesh(100), ball_mesh(10, centre=(0, 0, 300))])
     assert error_nm(ball_mesh(100), lonely) == error_nm(lonely, ball_mesh(100)) == pytest.approx(210, abs=1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, 17])
+def test_one_place_that_stands_out_of_a_large_face_is_found(place):
+    """The plate has two large faces; the other surface has a small spike somewhere on one of them."""
+    plate, spike = box_mesh((10, 400, 400)), box_mesh((30, 8, 8)).translated((0, 40 + 19 * place, 300 - 13 * place))
+    both = merge([plate, spike])
+    assert error_nm(plate, both) == error_nm(both, plate) == pytest.approx(20, abs=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.2, 60), st.integers(0, 2**32 - 1))
+def test_an_error_is_more_than_allowed_whether_or_not_that_was_asked(allowed, seed):
+    rng = np.random.default_rng(seed)
+    one = ball_mesh(100)
+    other = Mesh(one.vertices + rng.normal(0, rng.uniform(0, 20), one.vertices.shape), one.faces)
+    other = merge([collapse(other, 60), box_mesh().translated(rng.uniform(-60, 60, 3))])
+    whole = error_nm(one, other)
+    assert whole >= max(distance(one, other), distance(other, one)) - 0.5
+    told = module._error_nm(Ruler(one), Ruler(other), allowed=allowed)
+    assert (told > allowed) == (whole > allowed)
+    assert told <= whole + 1e-3
+
+
+def test_triangles_are_cut_into_pieces_that_cover_them():
+    triangles = np.random.default_rng(3).uniform(0, 50, (40, 3, 3)) * [[[1, 1, 9]]]
+    radii = np.linspace(1, 80, 40)
+    for one, radius in zip(triangles, radii, strict=True):
+        pieces = module._cut(one[None], np.array([radius]))
+        area = [
+            np.linalg.norm(np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0]), axis=1).sum() for t in (pieces, one[None])
+        ]
+        assert area[0] == pytest.approx(area[1])
+        assert len(pieces) > 1
+        assert module._radii(pieces).max() <= max(radius, module._radii(one[None])[0])
+        assert len(pieces) == 2 or module._radii(pieces).max() <= radius
 
 
 def test_crossing_faces_are_found():

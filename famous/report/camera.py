@@ -1,6 +1,6 @@
 """Where a picture of a stack is taken from: a perspective camera that looks at the stack's box, z up."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -64,6 +64,16 @@ class Camera:
         middle = np.array([left, top]) + room / 2
         offset = middle - focal * (low + high) / 2
         object.__setattr__(self, "_fit", (focal, float(offset[0]), float(offset[1])))
+
+    def cut(self, window_px: tuple[int, int, int, int]) -> "Camera":
+        """Return the camera that takes a part of the picture alone: left, top, right, bottom, also beyond its edges."""
+        (left, top, right, bottom), (width, height) = window_px, self.size_px
+        moved = np.array(self.margins_px) - (left, top, width - right, height - bottom)
+        return replace(
+            self,
+            size_px=(right - left, bottom - top),
+            margins_px=(float(moved[0]), float(moved[1]), float(moved[2]), float(moved[3])),
+        )
 
     @cached_property
     def corners(self) -> Floats:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.report.scene import Hits, Scene, spiral, turn_to
+from famous.report.scene import Hits, Scene, dot, spiral, turn_to
 
 #: in which of 16 directions each pixel of a square looks (Bayer's matrix); its neighbours share what they found
 ORDER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
@@ -76,7 +76,7 @@ def _share(light: Vectors, hits: Hits) -> Vectors:
         for dx in range(-radius, radius + 1):
             here = slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx))
             there = slice(max(0, dy), height + min(0, dy)), slice(max(0, dx), width + min(0, dx))
-            alike = np.clip((normal[here] * normal[there]).sum(axis=2), 0, 1) ** 4
+            alike = np.clip(dot(normal[here], normal[there]), 0, 1) ** 4
             alike *= member[here] == member[there]
             alike *= np.abs(depth[here] - depth[there]) < SAME_DEPTH
             end = 0.5 ** ((abs(dy) == radius) + (abs(dx) == radius))
@@ -105,8 +105,8 @@ def shade(albedo: Vectors, normal: Vectors, light: Vectors, away: Vectors, lamps
     dome = (0.62 + 0.38 * normal[:, 2:]) * sky
     half = lamps.key + eye
     half /= np.linalg.norm(half, axis=1, keepdims=True)
-    gloss = np.clip((normal * half).sum(axis=1, keepdims=True), 0, 1) ** 38 * lamp
-    facing = np.clip((normal * eye).sum(axis=1, keepdims=True), 0, 1)
+    gloss = np.clip(dot(normal, half)[:, None], 0, 1) ** 38 * lamp
+    facing = np.clip(dot(normal, eye)[:, None], 0, 1)
     rim = (1 - facing) ** 3 * sky
     glow = albedo ** (0.75 + 0.25 * sky)  # light that bounces between surfaces of one colour keeps it rich in corners
     colour: Vectors = glow * (0.70 * key + 0.20 * fill + 0.50 * dome) + 0.07 * gloss + 0.10 * rim * (0.4 + 0.6 * albedo)

@@ -10,7 +10,7 @@ from famous.mesh import Mesh
 from famous.report.camera import Camera, View
 from famous.report.frame import compose, over, rgba_of, to_linear
 from famous.report.light import Lamps, openness, shade
-from famous.report.scene import Hits, Scene
+from famous.report.scene import Hits, Scene, dot
 
 FINE = 3  # samples along x and y of a pixel that has an edge in it
 HAZE = 0.09  # how far the hindmost corner fades into the ground
@@ -25,6 +25,7 @@ def render(
     extent_nm: tuple[float, float, float],
     size_px: tuple[int, int] = (1000, 800),
     view: View | None = None,
+    window_px: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw meshes inside the box of their stack, in perspective, z up.
 
@@ -39,6 +40,8 @@ def render(
         Edge lengths (z, y, x) of the stack, which begins at 0.
     size_px
         Width and height of the picture.
+    window_px
+        Left, top, right and bottom of the part that is wanted, which may reach beyond the picture; none: all of it.
 
     Returns
     -------
@@ -52,6 +55,8 @@ def render(
         If the extent or the size is not above 0, or a colour is none.
     """
     camera = place_camera(extent_nm, size_px, view or View())
+    if window_px is not None:
+        camera = camera.cut(window_px)
     sides_nm = np.array(extent_nm[::-1], dtype=np.float64)
     colours = np.array([rgba_of(colour) for _, colour in meshes], dtype=np.float32).reshape(-1, 4)
     solid = [mesh if alpha >= 1 else Mesh.empty() for (mesh, _), alpha in zip(meshes, colours[:, 3], strict=True)]
@@ -111,19 +116,18 @@ class _Painter:
         total = np.zeros((len(rough), 4), np.float32)
         steps = (np.arange(FINE) + 0.5) / FINE - 0.5
         near = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        rows, columns = np.clip(rough // width + [[dy] for dy, _ in near], 0, height - 1), rough % width
+        pixels = rows * width + np.clip(columns + [[dx] for _, dx in near], 0, width - 1)  # (9, n)
+        normals, members = hits.normal[pixels], hits.member[pixels]
+        away = np.array([[0.01 * (abs(dy) + abs(dx))] for dy, dx in near], np.float32)
         for step_y in steps:
             for step_x in steps:
                 rays = self.camera.rays(middles[rough] + (step_x, step_y))
                 fine = self.solid.cast(rays)
-                best = np.full(len(rough), -np.inf, np.float32)
-                borrowed = np.full((len(rough), light.shape[1]), 0.7, np.float32)
-                for dy, dx in near:
-                    pixel_y = np.clip(rough // width + dy, 0, height - 1)
-                    pixel = pixel_y * width + np.clip(rough % width + dx, 0, width - 1)
-                    alike = (hits.normal[pixel] * fine.normal).sum(axis=1) - 0.01 * (abs(dy) + abs(dx))
-                    alike[hits.member[pixel] != fine.member] = -np.inf
-                    better = alike > best
-                    best[better], borrowed[better] = alike[better], light[pixel[better]]
+                alike = np.where(members == fine.member, dot(normals, fine.normal[None]) - away, -np.inf)
+                best = alike.argmax(axis=0)[None]
+                known = np.isfinite(np.take_along_axis(alike, best, axis=0)[0])
+                borrowed = np.where(known[:, None], light[np.take_along_axis(pixels, best, axis=0)[0]], np.float32(0.7))
                 total += over(self._hulls(rays, fine)[0], self._shade(fine, borrowed, rays))
         total /= FINE**2
         return total
@@ -151,7 +155,7 @@ class _Painter:
             if len(hit) == 0:
                 break
             member, away = hits.member[hit], rays[hit, 3:]
-            facing = np.abs((hits.normal[hit] * away).sum(axis=1)) / np.linalg.norm(away, axis=1)
+            facing = np.abs(dot(hits.normal[hit], away)) / np.linalg.norm(away, axis=1)
             alpha = np.clip(self.alpha[member] * (0.45 + 1.6 * (1 - facing) ** 2), 0, 1)
             even = np.full((len(hit), 2), 0.9, np.float32)
             colour = shade(self.albedo[member], hits.normal[hit], even, away, self.lamps)
@@ -173,7 +177,7 @@ def _edges(hits: Hits, shape: tuple[int, int]) -> NDArray[np.bool_]:
     edge = np.zeros(shape, dtype=np.bool_)
     for axis in (0, 1):
         one, other = ((slice(None),) * axis + (part,) for part in (slice(None, -1), slice(1, None)))
-        alike = (normal[one] * normal[other]).sum(axis=2)
+        alike = dot(normal[one], normal[other])
         differs = (member[one] != member[other]) | ((member[one] >= 0) & (alike < 0.85))
         edge[one] |= differs
         edge[other] |= differs

@@ -54,7 +54,7 @@ def draw_steps(path: str | Path, steps: Sequence[Step], *, colour: str, title: s
     path = Path(path)
     picture = Image.fromarray(compose(steps, colour=colour, title=title))
     with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        picture.save(temporary, format="PNG")
     return path
 
 
@@ -153,13 +153,11 @@ class _Stage:
     def take(self, scene: Coloured) -> NDArray[np.uint8]:
         """Render one panel: (tall, PANEL, 3)."""
         moved = [(mesh.translated(-self.low), tone) for mesh, tone in scene]
-        whole = render(moved, extent_nm=self.extent_nm, size_px=(self.size_px, self.size_px), view=VIEW)
-        panel = np.full((self.tall, PANEL, 3), 255, np.uint8)
         left, top = self.window
-        x0, y0 = max(left, 0), max(top, 0)
-        x1, y1 = min(left + PANEL, self.size_px), min(top + self.tall, self.size_px)
-        panel[y0 - top : y1 - top, x0 - left : x1 - left] = whole[y0:y1, x0:x1]
-        return panel
+        window = (left, top, left + PANEL, top + self.tall)
+        return render(
+            moved, extent_nm=self.extent_nm, size_px=(self.size_px, self.size_px), view=VIEW, window_px=window
+        )
 
 
 def _scene(steps: Sequence[Step], index: int, colour: str, rod_nm: float) -> Coloured:
@@ -178,8 +176,9 @@ def _scene(steps: Sequence[Step], index: int, colour: str, rod_nm: float) -> Col
 
 def _points(before: PointCloud, after: PointCloud) -> Coloured:
     """Small balls, red and larger where a point of before is missing after."""
-    kept = {tuple(place) for place in after.positions.tolist()}
-    stays = np.array([tuple(place) in kept for place in before.positions.tolist()], dtype=np.bool_)
+    rows = np.dtype((np.void, before.positions.dtype.itemsize * 3))  # a point as one value
+    one, other = (np.ascontiguousarray(cloud.positions).view(rows)[:, 0] for cloud in (before, after))
+    stays = np.isin(one, other)
     shown = before.positions[stays]
     if len(shown) > MOST_POINTS:
         shown = shown[np.sort(np.random.default_rng(0).permutation(len(shown))[:MOST_POINTS])]

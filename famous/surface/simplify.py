@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from famous.errors import InputError
-from famous.mesh import Mesh
+from famous.mesh import Mesh, Ruler
 from famous.points import load_open3d
 from famous.surface.untangle import crossing_faces, untangle
 
@@ -20,9 +20,9 @@ ROUNDS = 7  # of the search for the number of faces
 FOLDS = 4  # rounds of smoothing where faces cut each other: a few folds must not stop the search
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
-DENSITY = 16  # points at which the error is measured, for each face of the finer surface
-ROUGHLY = 1  # such points while the number of faces is searched for
-LOOKS = 3  # how often what was found is looked at closely
+ROUGHLY, CLOSELY = 1.5, 0.35  # radius of what is not cut up where an error is measured, in faces of the finer surface
+LOOKS = 4  # how often what was found is looked at closely
+LESS = 0.95  # the rough error is allowed to be at most, of what it was, once a close look found more
 CLOSE = 1.15  # numbers of faces nearer to each other than this are the same
 
 
@@ -51,26 +51,27 @@ def simplify(mesh: Mesh, max_error_nm: float) -> Mesh:
         raise InputError(f"simplify: found a maximum error of {max_error_nm} nm, expected 0 or more")
     if max_error_nm == 0 or len(mesh.faces) <= LEAST:
         return mesh
-    limit = SURELY * max_error_nm
+    limit, whole = SURELY * max_error_nm, Ruler(mesh)
     allowed, least, found = limit, LEAST, [(mesh, 0.0)]
     for _ in range(LOOKS):
-        _search(found, allowed, least)
+        _search(found, whole, allowed, least)
         simple = found[-1][0]
-        if simple is mesh or (error := error_nm(simple, mesh)) <= limit:
+        if simple is mesh or (error := _error_nm(Ruler(simple), whole, allowed=limit)) <= limit:
             return simple
-        allowed *= max(limit / error, 0.5)  # the rough look saw so much less
+        allowed *= min(max(limit / error, 0.5), LESS)  # the rough look saw so much less
         while found[-1][1] > allowed or found[-1][0] is simple:
             least = len(found.pop()[0].faces)
-    return next((simple for simple, _ in reversed(found[1:]) if error_nm(simple, mesh) <= limit), mesh)
+    tries = (simple for simple, _ in reversed(found[1:]))
+    return next((simple for simple in tries if _error_nm(Ruler(simple), whole, allowed=limit) <= limit), mesh)
 
 
-def _search(found: list[tuple[Mesh, float]], allowed: float, least: int) -> None:
+def _search(found: list[tuple[Mesh, float]], whole: Ruler, allowed: float, least: int) -> None:
     """Look roughly for the fewest faces, more than `least`, whose error is allowed.
 
     `found` holds the mesh itself and what passed so far with its error, each with fewer faces; what passes now is
     added. Each is collapsed from the one before: it is quick where few faces are left, and comes out as well.
     """
-    mesh = found[0][0]
+    mesh = whole.mesh
     low, high = float(least), float(len(found[-1][0].faces))
     number = max(high / STEP, np.sqrt(low * high))
     for _ in range(ROUNDS):
@@ -78,7 +79,7 @@ def _search(found: list[tuple[Mesh, float]], allowed: float, least: int) -> None
             break
         tried = _unfold(collapse(found[-1][0], int(number)), mesh.volume_nm3)
         is_like = _is_sound(tried, mesh) and tried.topology == mesh.topology
-        error = error_nm(tried, mesh, ROUGHLY) if is_like else np.inf
+        error = _error_nm(Ruler(tried), whole, allowed=allowed, finest=ROUGHLY) if is_like else np.inf
         if error <= allowed:
             found.append((tried, error))
             high = number
@@ -115,17 +116,73 @@ def _with_volume(mesh: Mesh, volume_nm3: float) -> Mesh:
     return mesh
 
 
-def error_nm(one: Mesh, other: Mesh, density: int = DENSITY) -> float:
-    """Largest distance found between two surfaces, from either to the other, at points spread over both.
+def error_nm(one: Mesh, other: Mesh) -> float:
+    """Largest distance found between two surfaces, from either to the other."""
+    return _error_nm(Ruler(one), Ruler(other))
 
-    Parameters
-    ----------
-    density
-        Points for each face of the other, which is the finer one.
+
+def _error_nm(one: Ruler, other: Ruler, *, allowed: float = 0.0, finest: float = CLOSELY) -> float:
+    """Measure the error; nobody looks whether it is less than what is allowed, only whether it is more.
+
+    The triangles of both are halved and halved again where one of their points may be farther off than that, or than
+    any so far: no point is farther off than the middle of its triangle and its way from there (as in Tang, Lee and Kim
+    2009, Interactive Hausdorff distance computation for general polygonal models). The end is where they are as small
+    as a share of the finer surface's own.
     """
-    there = other.distance(_spread(one, other, density)).max()
-    back = one.distance(_spread(other, other, density)).max()
-    return float(max(there, back))
+    fine = max((one.mesh, other.mesh), key=lambda mesh: len(mesh.faces))
+    least = finest * float(np.sqrt(fine.area_nm2 / max(len(fine.faces), 1)))
+    return max(_farthest(one.mesh, other, allowed, least), _farthest(other.mesh, one, allowed, least))
+
+
+def _farthest(mesh: Mesh, ruler: Ruler, allowed: float, least: float) -> float:
+    """Largest distance found from a mesh to another; `least` is the radius in nm of triangles that stay whole."""
+    away = ruler.distance(mesh.vertices)
+    worst = float(away.max(initial=0.0))
+    asked = mesh.vertices[mesh.faces]
+    reach = away[mesh.faces].max(axis=1, initial=0.0) + 2 * _radii(asked)
+    asked = asked[reach > max(worst, allowed)]
+    while len(asked):
+        away, radii = ruler.distance(_middles(asked)), _radii(asked)
+        worst = max(worst, float(away.max()))
+        left = max(worst, allowed) - away
+        undecided = (radii > least) & (radii > left)
+        asked = _cut(asked[undecided], np.maximum(left[undecided], least))
+    return worst
+
+
+def _cut(triangles: NDArray[np.float64], radii: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Halve (n, 3, 3) triangles once, and on until the pieces are as small as the radius (n,) of each."""
+    pieces = []
+    while len(triangles):
+        triangles, radii = _halved(triangles), np.concatenate([radii, radii])
+        large = _radii(triangles) > radii
+        pieces.append(triangles[~large])
+        triangles, radii = triangles[large], radii[large]
+    return np.concatenate([np.zeros((0, 3, 3)), *pieces])
+
+
+def _middles(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) middles of (n, 3, 3) triangles."""
+    middles: NDArray[np.float64] = (triangles[:, 0] + triangles[:, 1] + triangles[:, 2]) / 3
+    return middles
+
+
+def _radii(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the corners of (n, 3, 3) triangles lie from their middles, at most."""
+    away = triangles - _middles(triangles)[:, None]
+    a, b, c = np.moveaxis(np.einsum("nkc,nkc->nk", away, away), 1, 0)
+    radii: NDArray[np.float64] = np.sqrt(np.maximum(np.maximum(a, b), c))
+    return radii
+
+
+def _halved(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut (n, 3, 3) triangles in two across their longest sides."""
+    sides = triangles[:, [1, 2, 0]] - triangles
+    longest = np.einsum("nkc,nkc->nk", sides, sides).argmax(axis=1)
+    rows = np.arange(len(triangles))
+    start, end, far = (triangles[rows, (longest + k) % 3] for k in range(3))
+    middle = (start + end) / 2
+    return np.concatenate([np.stack([start, middle, far], axis=1), np.stack([middle, end, far], axis=1)])
 
 
 def _is_sound(mesh: Mesh, whole: Mesh) -> bool:
@@ -151,18 +208,3 @@ def _fans_are_single(mesh: Mesh) -> bool:
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, two)), shape=(3 * count, 3 * count))
     fans, _ = connected_components(graph, directed=False)
     return bool(fans == len(np.unique(mesh.faces)))
-
-
-def _spread(mesh: Mesh, dense: Mesh, density: int) -> NDArray[np.float64]:
-    """Vertices, and points over the faces, so many times as densely as the faces of another mesh lie."""
-    corners = mesh.vertices[mesh.faces]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    counts = np.ceil(density * areas / max(dense.area_nm2 / len(dense.faces), 1e-12)).astype(np.int64)
-    face = np.repeat(np.arange(len(counts)), counts)
-    number = np.arange(len(face))
-    first, second = (number * 0.7548776662466927) % 1, (number * 0.5698402909980532) % 1  # evenly, without chance
-    beyond = first + second > 1
-    first[beyond], second[beyond] = 1 - first[beyond], 1 - second[beyond]
-    a, b, c = (corners[face, k] for k in range(3))
-    points = a + first[:, None] * (b - a) + second[:, None] * (c - a)
-    return np.concatenate([mesh.vertices, points])
