@@ -177,18 +177,27 @@ def run_parts(
     session.reporter.advance(sum(len(block) for number, block in enumerate(work) if number not in missing))
     threads = usable_threads() if threaded else 1
     tidy = _Tidy(session)
-    with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor:
-        gc.freeze()  # what is loaded now stays, so that collecting the rest is quick
-        try:
-            finish(
-                parts,
-                work,
-                lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
-                lambda block: tidy.after(len(block)),
-            )
-        finally:
-            gc.unfreeze()
+    with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor, _settled():
+        finish(
+            parts,
+            work,
+            lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
+            lambda block: tidy.after(len(block)),
+        )
     return parts.load(len(work))
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Leave out what is loaded now where garbage is looked for, unless the program around has done so."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Tidy:
