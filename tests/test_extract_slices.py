@@ -28,6 +28,25 @@ def extract(boxes_of_slice, **options):
     return extract_slice(SLAB, boxes_of_slice, RECIPES, voxel_size=VOXEL, **options)
 
 
+def test_an_extractor_that_classes_share_is_asked_once():
+    asked = []
+
+    def shared(slab, corners, voxel_size):
+        asked.append(corners.tolist())
+        return FILLED(slab, corners, voxel_size)
+
+    rows = table((0, 0, 9, 9, "b", 0.5), (20, 20, 28, 31, "c", 0.5), (40, 40, 52, 49, "a", 0.5))
+    images = extract_slice(SLAB, rows, {"a": shared, "b": shared, "c": FILLED}, voxel_size=VOXEL)
+    assert asked == [[[0, 0, 9, 9], [40, 40, 52, 49]]]
+    apart = extract(rows)
+    assert all(np.array_equal(images[name], apart[name]) for name in "abc")
+    assert {name: np.unique(image).tolist() for name, image in images.items()} == {
+        "a": [0, 3],
+        "b": [0, 1],
+        "c": [0, 2],
+    }
+
+
 def test_no_boxes_give_an_empty_image_of_every_class():
     for empty in (boxes.empty(), table()):
         images = extract(empty)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import ndimage
 
-from famous.io.grids import read_label_volume
+from famous.io.volumes import read_label_volume
 from famous.mesh import Mesh, Ruler
 from famous.surface.isosurface import surface
 from famous.surface.simplify import collapse, simplify

@@ -46,9 +46,8 @@ class BlockExtractor:
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the box ids of these slices; returns columns box, pixels."""
-        extractors: dict[str, Extractor] = {
-            name: open_extractor(recipe, self.model) for name, recipe in self.recipes.items()
-        }
+        opened = {recipe: open_extractor(recipe, self.model) for recipe in dict.fromkeys(self.recipes.values())}
+        extractors: dict[str, Extractor] = {name: opened[recipe] for name, recipe in self.recipes.items()}
         store = LabelStore.open(self.store)
         rows = read_once(self.table)
         rows = rows[rows["z"].between(block.start, block.stop - 1)]
