@@ -7,8 +7,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 PACKAGES := --quiet --constraint constraints.txt --editable '.[dev]'
-# uv unpacks with all cores, pip with one; but only pip knows what this machine's pip.conf says of indexes
-UV := $(BIN)/uv pip install --python $(BIN)/python $(PACKAGES)
+# uv unpacks with all cores, pip with one; of what pip.conf says it is told the main index, and pip takes its place where it fails
+INDEX = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
+UV = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX)) $(BIN)/uv pip install --python $(BIN)/python $(PACKAGES)
 PIP := $(BIN)/python -m pip install $(PACKAGES)
 export OMP_NUM_THREADS ?= 2
 
@@ -34,8 +35,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV): about 8 GB with torch; a minute to unpack, the rest is your line"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip uv
-	@$(UV) 2>/dev/null || { echo "uv could not: pip takes its place, which takes longer"; $(PIP); }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	-@$(BIN)/python -m pip install --quiet uv
+	@$(UV) 2>$(VENV)/uv.log || { echo "uv could not ($(VENV)/uv.log): pip takes its place, which takes longer"; $(PIP); }
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || tools/system_libraries.sh
 	@touch $@
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from famous.pipeline.detect import run_detect as run_detect
     from famous.pipeline.export import export as export
     from famous.pipeline.extract import run_extract as run_extract
+    from famous.pipeline.info import info as info
     from famous.pipeline.link import run_link as run_link
     from famous.pipeline.mesh import run_measure as run_measure
     from famous.pipeline.mesh import run_mesh as run_mesh
@@ -42,6 +43,7 @@ _HOMES = {
     "Stack": "stack",
     "VoxelSize": "voxels",
     "export": "pipeline.export",
+    "info": "pipeline.info",
     "open_project": "pipeline.project",
     "open_stack": "io.stacks",
     "read_label_volume": "io.volumes",

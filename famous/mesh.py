@@ -212,8 +212,8 @@ class Mesh:
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         if self.is_empty or len(points) == 0:
             return np.zeros(len(points), dtype=np.bool_)
-        scene, query, _ = self._cast(points)
-        inside: NDArray[np.bool_] = scene.compute_occupancy(query, nsamples=3).numpy() > 0.5
+        ruler = Ruler(self)
+        inside: NDArray[np.bool_] = ruler.scene.compute_occupancy(ruler.query(points), nsamples=3).numpy() > 0.5
         return inside
 
     def signed_distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -221,40 +221,38 @@ class Mesh:
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         if self.is_empty or len(points) == 0:
             return np.full(len(points), -np.inf, dtype=np.float32)
-        scene, query, scale = self._cast(points)
-        distance: NDArray[np.float32] = scene.compute_signed_distance(query, nsamples=3).numpy() * np.float32(-scale)
+        ruler = Ruler(self)
+        away = ruler.scene.compute_signed_distance(ruler.query(points), nsamples=3).numpy()
+        distance: NDArray[np.float32] = away * np.float32(-ruler.scale)
         return distance
 
     def distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Distance in nm of (n, 3) points (z, y, x) to the surface, which need not be closed; ∞ for an empty mesh."""
+        """Measure as `Ruler.distance` does, once."""
         return Ruler(self).distance(points)
-
-    def _cast(self, points: NDArray[np.float64]) -> tuple[Any, Any, float]:
-        """Return open3d's scene, its query and the scale of both."""
-        ruler = Ruler(self)
-        return ruler.scene, ruler.query(points), ruler.scale
 
 
 class Ruler:
-    """A mesh that many points are measured against, again and again; it is sorted for that once."""
+    """A mesh that points are measured against, again and again; the first of them sort it for that."""
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
-        if mesh.is_empty:
-            return
+        self._origin = mesh.vertices.mean(axis=0) if len(mesh.vertices) else np.zeros(3)
+        self.scale = max(float(np.ptp(mesh.vertices, axis=0).max(initial=0.0)), 1e-9) if len(mesh.vertices) else 1.0
+
+    @cached_property
+    def scene(self) -> Any:
+        """open3d's scene of the mesh, whose unit is `scale`."""
         open3d = load_open3d()
-        self._tensor = open3d.core.Tensor
-        self._origin = mesh.vertices.mean(axis=0)
-        self.scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-9)
-        self.scene = open3d.t.geometry.RaycastingScene()
-        self.scene.add_triangles(self.query(mesh.vertices), self._tensor(mesh.faces.astype(np.uint32)))
+        scene = open3d.t.geometry.RaycastingScene()
+        scene.add_triangles(self.query(self.mesh.vertices), open3d.core.Tensor(self.mesh.faces.astype(np.uint32)))
+        return scene
 
     def query(self, points: NDArray[np.float64]) -> Any:
         """Bring (n, 3) points in nm to the scene's scale: single precision wants numbers round 0 … 1."""
-        return self._tensor(((points - self._origin) / self.scale).astype(np.float32))
+        return load_open3d().core.Tensor(((points - self._origin) / self.scale).astype(np.float32))
 
     def distance(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Measure as `Mesh.distance` does."""
+        """Distance in nm of (n, 3) points (z, y, x) to the surface, which need not be closed; ∞ for an empty mesh."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         if self.mesh.is_empty or len(points) == 0:
             return np.full(len(points), np.inf, dtype=np.float32)

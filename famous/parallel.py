@@ -55,12 +55,12 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None, threads: int =
         with _dask_executor(scheduler) as executor:
             yield executor
     elif jobs == 1 and threads > 1:
-        pool = ThreadPoolExecutor(threads)
-        try:
-            with _sharing_cores():
+        with _SHARED:
+            pool = ThreadPoolExecutor(threads)
+            try:
                 yield pool
-        finally:  # what has not begun is not waited for when one call fails or the user stops
-            pool.shutdown(cancel_futures=True)
+            finally:  # what has not begun is not waited for when one call fails or the user stops
+                pool.shutdown(cancel_futures=True)
     elif jobs == 1:
         yield SerialExecutor()
     else:  # spawned, not forked: OpenMP and OpenVINO threads do not survive a fork
@@ -74,19 +74,38 @@ def open_executor(jobs: int = 1, *, scheduler: str | None = None, threads: int =
             ) from error
 
 
-@contextmanager
-def _sharing_cores() -> Iterator[None]:
-    """Let threads of ours share the cores: OpenCV adds none of its own, and Python's lock is handed over sooner."""
-    import cv2
+class _SharedCores:
+    """Held while threads of ours share the cores: OpenCV starts none beside them, Python's lock changes hands sooner.
 
-    several, patience = cv2.getNumThreads(), sys.getswitchinterval()
-    cv2.setNumThreads(1)
-    sys.setswitchinterval(HANDOVER_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(patience)
-        cv2.setNumThreads(several)
+    Both are settings of the whole process: the first pool changes them, the last one that closes sets them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pools = 0
+        self._before = (0, 0.0)
+
+    def __enter__(self) -> None:
+        import cv2
+
+        with self._lock:
+            if self._pools == 0:
+                self._before = cv2.getNumThreads(), sys.getswitchinterval()
+                cv2.setNumThreads(1)
+                sys.setswitchinterval(HANDOVER_S)
+            self._pools += 1
+
+    def __exit__(self, *_: object) -> None:
+        import cv2
+
+        with self._lock:
+            self._pools -= 1
+            if self._pools == 0:
+                cv2.setNumThreads(self._before[0])
+                sys.setswitchinterval(self._before[1])
+
+
+_SHARED = _SharedCores()
 
 
 @contextmanager

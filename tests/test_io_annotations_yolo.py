@@ -31,6 +31,12 @@ def test_a_box_by_hand(tmp_path):
     assert imported.annotations.boxes["score"].tolist() == [1]
 
 
+def test_names_in_capitals_are_read_too(tmp_path):
+    imported = read(tmp_path, {"z003.txt": BOX, "Z004.TXT": BOX, "CLASSES.TXT": "early endosome\n"})
+    assert [row[0] for row in corners(imported)] == [3, 4]
+    assert imported.annotations.done == {3, 4}
+
+
 def test_ultralytics_shape(tmp_path):
     write_boxes(tmp_path, "yolo", labelling(), shape=SHAPE)
     files = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file())

@@ -142,16 +142,40 @@ def test_a_dask_scheduler_without_dask_says_how_to_get_it():
         pytest.skip("Dask is here")
 
 
+@pytest.fixture
+def three_threads():
+    """OpenCV's number of threads and Python's patience, as they are to be again."""
+    own = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    yield cv2.getNumThreads(), sys.getswitchinterval()
+    cv2.setNumThreads(own)
+
+
 @pytest.mark.parametrize("fails", [False, True])
-def test_threads_have_opencv_to_themselves_while_they_work_and_no_longer(fails):
+def test_opencv_starts_no_threads_beside_ours_until_the_last_pool_is_closed(fails, three_threads):
     """Two threads of ours that wake OpenCV's own are four on two cores."""
-    before = cv2.getNumThreads(), sys.getswitchinterval()
+    before = three_threads
+    slow = []
 
     def ask(number: int) -> tuple[int, bool]:
         if fails:
-            raise ValueError(f"item {number}")
+            time.sleep(0.3 if number else 0.05)
+            if number == 0:
+                raise ValueError(f"item {number}")
+        slow.append(cv2.getNumThreads())
         return cv2.getNumThreads(), sys.getswitchinterval() < before[1]
 
     with pytest.raises(ValueError, match="item 0") if fails else nullcontext(), open_executor(1, threads=2) as executor:
         assert list(map_in_order(executor, ask, range(2))) == [(1, True)] * 2
+    assert set(slow) == {1}, "what still ran when another call failed had OpenCV's threads beside it"
     assert (cv2.getNumThreads(), sys.getswitchinterval()) == before
+
+
+def test_pools_that_overlap_leave_the_settings_as_they_were(three_threads):
+    first, second = open_executor(1, threads=2), open_executor(1, threads=2)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert cv2.getNumThreads() == 1
+    second.__exit__(None, None, None)
+    assert (cv2.getNumThreads(), sys.getswitchinterval()) == three_threads

@@ -24,7 +24,7 @@ from famous.pipeline.annotations import export_boxes, import_boxes
 from famous.pipeline.detect import run_detect, score_notes
 from famous.pipeline.export import FORMATS, export
 from famous.pipeline.extract import groups, run_extract
-from famous.pipeline.info import describe, gather
+from famous.pipeline.info import describe, info
 from famous.pipeline.link import look_up_tables, run_link
 from famous.pipeline.mesh import mesh_stage, run_measure, run_mesh
 from famous.pipeline.parts import Parts, blocks
@@ -264,7 +264,7 @@ def test_the_folder_of_a_folder_keeps_its_whole_name(tmp_path):
 
 
 def test_info_tells_what_is_done(finished):
-    found = gather(finished)
+    found = info(finished)
     assert found["shape"] == (24, 160, 160)
     assert found["voxel_size_nm"] == (16, 16, 16)
     assert found["extent_um"] == pytest.approx((0.384, 2.56, 2.56))
@@ -280,12 +280,12 @@ def test_info_tells_what_is_done(finished):
 
 def test_info_says_what_comes_next_and_what_is_unknown(tmp_path):
     project = open_project(str(write_cell(tmp_path)), Choices(save=False))
-    found = gather(project)
+    found = info(project)
     assert found["stages"] == {}
     assert "famous run" in found["next"]
     tifffile.imwrite(tmp_path / "bare.tif", np.zeros((2, 8, 8), dtype=np.uint8))
     bare = open_project(str(tmp_path / "bare.tif"), Choices(save=False))
-    found = gather(bare)
+    found = info(bare)
     assert found["voxel_size_nm"] is found["extent_um"] is None
     assert "--voxel-size" in found["next"]
     assert "--voxel-size" in describe(bare, found)["voxel size"]

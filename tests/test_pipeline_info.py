@@ -9,7 +9,7 @@ import tifffile
 
 from famous.errors import InputError
 from famous.pipeline import manifest
-from famous.pipeline.info import describe, gather
+from famous.pipeline.info import describe, info
 from famous.pipeline.project import Choices, open_project
 from famous.yolo.card import Card, read_card, write_card
 
@@ -23,7 +23,7 @@ def opened(folder, data, **choices):
 
 
 def test_everything_that_is_known_is_told_in_order(finished):
-    found = gather(finished)
+    found = info(finished)
     told = describe(finished, found)
     assert list(told)[:8] == ["stack", "format", "slices", "slice", "voxel size", "extent", "window", "folder"]
     assert list(told)[9:] == list(manifest.ORDER)
@@ -35,7 +35,7 @@ def test_everything_that_is_known_is_told_in_order(finished):
 
 def test_a_stack_of_one_voxel(tmp_path):
     project = opened(tmp_path, np.full((1, 1, 1), 3, np.uint16), voxel_size=(1, 2, 3))
-    found = gather(project)
+    found = info(project)
     assert (found["slices"], found["shape"], found["dtype"]) == (1, (1, 1, 1), "uint16")
     assert found["extent_um"] == (0.001, 0.002, 0.003)
     assert describe(project, found)["extent"] == "0.001 × 0.002 × 0.003 µm (z, y, x)"
@@ -43,7 +43,7 @@ def test_a_stack_of_one_voxel(tmp_path):
 
 def test_what_is_unknown_is_none_and_has_no_line(tmp_path):
     project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8))
-    found = gather(project)
+    found = info(project)
     assert found["voxel_size_nm"] is found["extent_um"] is None
     told = describe(project, found)
     assert "extent" not in told
@@ -59,19 +59,19 @@ def test_what_is_unknown_is_none_and_has_no_line(tmp_path):
 def test_a_stack_that_nobody_touched_is_begun_with_its_own_name(tmp_path):
     path, size = tmp_path / "a b.tif", (1, 1, 1)
     project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8), voxel_size=size)
-    assert gather(project)["next"] == f"nothing is done yet; run `famous run '{path}'`"
+    assert info(project)["next"] == f"nothing is done yet; run `famous run '{path}'`"
     folder = tmp_path / "there" / "c"
     project = open_project(str(path), Choices(save=False, voxel_size=size, folder=folder))
-    assert gather(project)["next"] == f"nothing is done yet; run `famous run '{path}' --folder {folder}`"
+    assert info(project)["next"] == f"nothing is done yet; run `famous run '{path}' --folder {folder}`"
 
 
 def test_format_and_origin_are_told(tmp_path):
     project = opened(tmp_path, np.zeros((2, 4, 4), np.uint8))
-    found = gather(project)
+    found = info(project)
     assert (found["format"], found["origin_nm"]) == ("TIFF", (0, 0, 0))
     assert describe(project, found)["format"] == "TIFF"
     moved = dataclasses.replace(project, opened=dataclasses.replace(project.opened, origin_nm=(0.0, 8000.5, -16.0)))
-    found = gather(moved)
+    found = info(moved)
     assert found["origin_nm"] == (0, 8000.5, -16)
     assert describe(moved, found)["origin"] == "0, 8000.5, -16 nm (z, y, x)"
 
@@ -82,12 +82,12 @@ def test_the_folder_where_one_stands_is_told_by_its_name(tmp_path, monkeypatch):
     tifffile.imwrite(folder.parent / "z.tif", np.zeros((2, 4, 4), np.uint8), photometric="minisblack")
     for place, name in ((folder.parent, "."), (folder, "..")):
         monkeypatch.chdir(place)
-        assert gather(open_project(name, Choices(save=False)))["stack"] == "my cell"
+        assert info(open_project(name, Choices(save=False)))["stack"] == "my cell"
 
 
 def test_a_turned_window_is_told(tmp_path):
     project = opened(tmp_path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), invert=True)
-    found = gather(project)
+    found = info(project)
     assert found["inverted"] is True
     assert describe(project, found)["window"].endswith(", inverted")
     assert found["window"][0] < found["window"][1]
@@ -106,7 +106,7 @@ def test_the_labelling_is_counted(done, lines, finished_slices, said):
     done.annotations.mkdir()
     (done.annotations / "boxes.csv").write_text("z,y0,x0,y1,x1,class_name\n" + lines)
     (done.annotations / "slices.csv").write_text("z,done\n" + finished_slices)
-    found = gather(done)
+    found = info(done)
     assert describe(done, found)["labelled"] == said
     assert found["slices_done"] == sorted(found["slices_done"])
 
@@ -115,7 +115,7 @@ def test_a_broken_labelling_is_named(done):
     done.annotations.mkdir()
     (done.annotations / "boxes.csv").write_text("nonsense")
     with pytest.raises(InputError, match=r"boxes\.csv"):
-        gather(done)
+        info(done)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_broken_labelling_is_named(done):
 def test_the_next_command_is_that_of_the_first_stage_that_is_missing(done, gone, command):
     path = getattr(done, gone)
     path.rename(path.with_name("gone"))
-    found = gather(done)
+    found = info(done)
     assert f"run `famous {command} " in found["next"]
     assert command in found["stages"]  # it was done once
     assert describe(done, found)["next"] == found["next"]
@@ -135,20 +135,20 @@ def test_times_and_memory_are_those_of_the_manifest(done):
     data = json.loads(done.manifest.read_text())
     data["stages"]["link"].update(seconds=3725.25, peak_memory_mb=12345.6)
     done.manifest.write_text(json.dumps(data))
-    found = gather(done)
+    found = info(done)
     assert found["stages"]["link"] == {"seconds": 3725.25, "peak_memory_mb": 12345.6}
     assert describe(done, found)["link"] == "done in 3725.2 s, peak memory 12,346 MB"
 
 
 def test_the_detector_of_the_stack_is_told_with_its_figures_or_why_it_has_none(done):
-    assert gather(done)["model"] is None
+    assert info(done)["model"] is None
     done.model.mkdir()
     write_card(done.model, Card(("a",), 3, 16.0, 0.0, slices=(2, 5), unscored="because 2 slices are few"))
-    found = gather(done)
+    found = info(done)
     assert found["model"] == read_card(done.model)
     assert describe(done, found)["model"] == "trained on 2 slices; metrics: none, because 2 slices are few"
     write_card(done.model, Card(("a",), 3, 16.0, 0.0, slices=(2, 5), metrics={"all": {"map50": 0.5}}))
-    assert describe(done, gather(done))["model"] == "trained on 2 slices; all: map50 0.500"
+    assert describe(done, info(done))["model"] == "trained on 2 slices; all: map50 0.500"
 
 
 def test_a_broken_manifest_is_named_with_the_way_out(done):
@@ -156,10 +156,10 @@ def test_a_broken_manifest_is_named_with_the_way_out(done):
         '{"stages": {"link": {"fingerprint": "a", "parameters": {}, "inputs": {}, "seconds": "x"}}}'
     )
     with pytest.raises(InputError, match=r"manifest\.json: not a manifest"):
-        gather(done)
+        info(done)
 
 
 def test_looking_changes_nothing(finished):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
-    describe(finished, gather(finished))
+    describe(finished, info(finished))
     assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")} == before

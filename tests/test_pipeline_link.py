@@ -42,6 +42,7 @@ def test_blocks_that_read_on_cover_every_slice_and_are_worth_it(depth, reach):
     work = far_reaching(depth, reach)
     assert [z for block in work for z in block] == list(range(depth))
     assert (len(work) - 1) * reach <= depth / 2, "more is read twice than the second core wins"
+    assert max(map(len, work), default=0) - min(map(len, work), default=0) <= 1
     if depth > max(3 * reach, 2):
         assert len(work) > 1, "the second core has nothing to do"
 

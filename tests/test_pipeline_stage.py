@@ -1,6 +1,7 @@
 """What all stages share: when one is done, who may ask for it, who may work, and what is left after a kill."""
 
 import dataclasses
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -270,7 +271,31 @@ def test_progress_counts_units_also_those_done_before(parts):
     assert sum(counter.units) == 5
 
 
-@pytest.mark.parametrize(("pause_s", "times"), [(60.0, 0), (0.0, 3)])
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_what_is_loaded_is_left_out_where_garbage_is_looked_for(parts, is_settled):
+    """Unless the program around has done so, whose choice stays."""
+    before = gc.get_freeze_count()
+    gc.unfreeze()
+    try:
+        if is_settled:
+            gc.freeze()
+        chosen = gc.get_freeze_count()
+        seen = []
+
+        def look(block):
+            seen.append(gc.get_freeze_count())
+            return number_table(block)
+
+        run_parts(parts, blocks(1, 1), look, Session())
+        assert seen[0] > 0
+        assert gc.get_freeze_count() == chosen
+        assert (seen[0] == chosen) == is_settled
+    finally:
+        if before:
+            gc.freeze()
+
+
+@pytest.mark.parametrize(("pause_s", "times"), [(60.0, 1), (0.0, 4)])
 def test_memory_is_given_back_now_and_then(parts, monkeypatch, pause_s, times):
     given = []
     monkeypatch.setattr("famous.pipeline.stage.TIDY_S", pause_s)

@@ -12,6 +12,11 @@ def test_every_public_name_is_there_and_documented():
         assert getattr(famous, name).__doc__
 
 
+def test_every_stage_has_a_function():
+    stages = ("run", "run_train", "run_detect", "run_extract", "run_link", "run_mesh", "run_measure", "export", "info")
+    assert set(stages) <= set(famous.__all__)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'segment'"):
         famous.segment  # noqa: B018

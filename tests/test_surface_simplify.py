@@ -103,6 +103,49 @@ def test_an_error_is_more_than_allowed_whether_or_not_that_was_asked(allowed, se
     assert told <= whole + 1e-3
 
 
+TENT = Mesh(
+    np.array([[0, 0, 0], [0, 0, 300], [0, 300, 0], [-90, 100, 100]], dtype=float),
+    np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3]]),
+)
+
+
+def test_the_farthest_point_inside_a_face_is_found():
+    """The corners of the ground lie on the tent; farthest from its sides is a place below the apex."""
+    ground = Mesh(TENT.vertices[:3], np.array([[0, 1, 2]]))
+    weights = np.stack(np.meshgrid(*[np.linspace(0, 1, 301)] * 2), axis=-1).reshape(-1, 2)
+    weights = weights[weights.sum(axis=1) <= 1]
+    dense = float(TENT.distance(np.column_stack([np.zeros(len(weights)), 300 * weights])).max())
+    assert dense > 50
+    least = 0.5
+    assert dense - 0.01 <= module._farthest(ground, Ruler(TENT), 0.0, least) <= dense + 1
+    assert module._farthest(ground, Ruler(TENT), dense + 1.5, least) <= dense + 0.01
+    assert module._farthest(ground, Ruler(TENT), dense - 1.5, least) > dense - 1.5
+    assert module._farthest(ground, Ruler(TENT), 0.9 * dense, least) > 0.9 * dense
+
+
+def test_a_place_off_the_middle_is_found_by_cutting():
+    """A pole under a corner of the large face's shadow: only a piece near it is far from the other surface."""
+    ground = Mesh(TENT.vertices[:3], np.array([[0, 1, 2]]))
+    fine = collapse_free_grid(lambda y, x: -40.0 * (np.hypot(y - 30, x - 240) < 12))
+    assert module._farthest(ground, Ruler(fine), 5.0, 1.0) > 5.0
+    assert module._farthest(ground, Ruler(fine), 1000.0, 1.0) <= 41.0
+
+
+def collapse_free_grid(height) -> Mesh:
+    """A fine sheet over the ground at the height that (y, x) have."""
+    line = np.arange(0, 301, 3.0)
+    y, x = np.meshgrid(line, line, indexing="ij")
+    number = np.arange(y.size).reshape(y.shape)
+    a, b, c, d = (part.ravel() for part in (number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]))
+    faces = np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)])
+    return Mesh(np.stack([height(y, x).ravel(), y.ravel(), x.ravel()], axis=1), faces)
+
+
+def test_faces_without_an_area_are_not_cut_for_ever():
+    line = Mesh(np.array([[0, 0, 0], [0, 0, 10], [0, 0, 30]], dtype=float), np.array([[0, 1, 2]]))
+    assert 5 <= error_nm(line, line.translated((5, 0, 0))) < 40  # what its distance is the ray caster does not know
+
+
 def test_triangles_are_cut_into_pieces_that_cover_them():
     triangles = np.random.default_rng(3).uniform(0, 50, (40, 3, 3)) * [[[1, 1, 9]]]
     radii = np.linspace(1, 80, 40)
@@ -113,7 +156,9 @@ def test_triangles_are_cut_into_pieces_that_cover_them():
         ]
         assert area[0] == pytest.approx(area[1])
         assert len(pieces) > 1
-        assert module._radii(pieces).max() <= max(radius, module._radii(one[None])[0])
+        shares = np.linalg.lstsq(one.T, pieces.reshape(-1, 3).T, rcond=None)[0]
+        assert shares.min() >= -1e-9
+        assert shares.sum(axis=0) == pytest.approx(1)
         assert len(pieces) == 2 or module._radii(pieces).max() <= radius
 
 

@@ -103,7 +103,8 @@ def info(
 
     Example: famous info cell.tif
     """
-    from famous.pipeline.info import describe, gather
+    from famous.pipeline.info import describe
+    from famous.pipeline.info import info as gather
 
     project = options.Common(folder=folder).open(stack, save=False)
     found = gather(project)

@@ -14,7 +14,7 @@ from famous.words import counted
 from famous.yolo.card import FILE_NAME, metric_lines, read_card
 
 
-def gather(project: Project) -> dict[str, Any]:
+def info(project: Project) -> dict[str, Any]:
     """Return what is known of a stack and its folder, for scripts: numbers, with their unit in the key.
 
     `stages` holds those that were done, also if something has changed since; then `next` says which command to run.
@@ -67,7 +67,7 @@ def _first_command(project: Project) -> str:
 
 
 def describe(project: Project, found: dict[str, Any]) -> dict[str, str]:
-    """Put what `gather` found into words, by name, in the order to show."""
+    """Put what `info` found into words, by name, in the order to show."""
     depth, height, width = found["shape"]
     told = {
         "stack": str(found["stack"]),

@@ -15,7 +15,7 @@ from famous.labels import count_areas, relabel
 from famous.link import centre, overlap, prune, slice_overlaps
 from famous.pipeline import extract
 from famous.pipeline.extract import groups, read_once
-from famous.pipeline.parts import Parts, blocks, shares
+from famous.pipeline.parts import Parts, shares
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage, run_parts
 from famous.pipeline.votes import Votes
@@ -185,19 +185,20 @@ def _link_table(
         return centre.link(table, voxel_size=size, params=config.link.centre, exclusive=exclusive)
     params = config.link.overlap
     worker = BlockOverlaps(project.labels, project.extracted, sets, params, size, exclusive)
-    counted = parts.inner("overlaps")
-    counted.begin()
     work = far_reaching(len(project.stack), params.reach(size))
+    counted = parts.inner(f"overlaps_{len(work)}")  # a famous that cuts them otherwise does not go on with these
+    counted.begin()
     overlaps = pd.concat(run_parts(counted, work, worker, session, threaded=True), ignore_index=True)
     return overlap.link(table, overlaps, voxel_size=size, params=params, exclusive=exclusive)
 
 
 def far_reaching(depth: int, reach: int) -> list[range]:
-    """Cut slices into blocks of which each reads on into the next, as far as pairs reach; evenly, for two cores."""
+    """Cut slices into even blocks, of which each reads on into the next as far as pairs reach."""
     count = max(1, -(-depth // max(BLOCK, 8 * reach)))
     if depth > 3 * reach:
         count += count % 2
-    return blocks(depth, max(1, -(-depth // count)))
+    count = min(count, depth)
+    return [range(depth * k // count, depth * (k + 1) // count) for k in range(count)]
 
 
 def classes_and_slices(table: pd.DataFrame) -> frozenset[tuple[str, int]]:

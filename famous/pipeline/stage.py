@@ -184,6 +184,7 @@ def run_parts(
             lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
             lambda block: tidy.after(len(block)),
         )
+    give_memory_back()
     return parts.load(len(work))
 
 
@@ -201,14 +202,17 @@ def _settled() -> Iterator[None]:
 
 
 class _Tidy:
-    """Reports blocks, and collects their garbage: cycles of array objects would otherwise pile up with the depth."""
+    """Reports blocks, and collects their garbage: cycles of array objects would otherwise pile up with the depth.
+
+    Every `TIDY_S` what is free goes back to the system; to have it again takes time, so not after every block.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._last = time.monotonic()
 
     def after(self, units: int) -> None:
-        """Tidy up after a block; memory that was given back takes time to be had again, so that waits a while."""
+        """Report a block of so many units, and tidy up after it."""
         self._session.reporter.advance(units)
         if time.monotonic() - self._last < TIDY_S:
             gc.collect()

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from famous.errors import ConfigError
+from famous.errors import ConfigError, InputError
 
 Floats = NDArray[np.float64]
 
@@ -68,6 +68,8 @@ class Camera:
     def cut(self, window_px: tuple[int, int, int, int]) -> "Camera":
         """Return the camera that takes a part of the picture alone: left, top, right, bottom, also beyond its edges."""
         (left, top, right, bottom), (width, height) = window_px, self.size_px
+        if not (left < right and top < bottom):
+            raise InputError(f"render: found the window {window_px}, expected left < right and top < bottom")
         moved = np.array(self.margins_px) - (left, top, width - right, height - bottom)
         return replace(
             self,

@@ -14,6 +14,7 @@ from famous.report.scene import Hits, Scene, dot
 
 FINE = 3  # samples along x and y of a pixel that has an edge in it
 HAZE = 0.09  # how far the hindmost corner fades into the ground
+TOGETHER = 1 << 18  # pixels that are sampled at a time
 LAYERS = 6  # how many surfaces of translucent meshes are looked through
 
 Vectors = NDArray[np.float32]
@@ -41,7 +42,8 @@ def render(
     size_px
         Width and height of the picture.
     window_px
-        Left, top, right and bottom of the part that is wanted, which may reach beyond the picture; none: all of it.
+        Left, top, right and bottom of the part that is wanted, which may reach beyond the picture; none: all of it. Its
+        light is grained from its own corner on.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def render(
     Raises
     ------
     InputError
-        If the extent or the size is not above 0, or a colour is none.
+        If the extent, the size or the window is not above 0, or a colour is none.
     """
     camera = place_camera(extent_nm, size_px, view or View())
     if window_px is not None:
@@ -106,8 +108,9 @@ class _Painter:
         shell, shell_hits = self._hulls(rays, hits)
         rgba = over(shell, self._shade(hits, light, rays))
         rough = np.flatnonzero(_edges(hits, (height, width)) | _edges(shell_hits, (height, width)))
-        if len(rough):
-            rgba[rough] = self._sample(rough, middles, hits, light)
+        for start in range(0, len(rough), TOGETHER):
+            some = rough[start : start + TOGETHER]
+            rgba[some] = self._sample(some, middles, hits, light)
         return rgba.reshape(height, width, 4), hits.depth.reshape(height, width)
 
     def _sample(self, rough: NDArray[np.int64], middles: NDArray[np.float64], hits: Hits, light: Vectors) -> Vectors:

@@ -176,7 +176,9 @@ def _scene(steps: Sequence[Step], index: int, colour: str, rod_nm: float) -> Col
 
 def _points(before: PointCloud, after: PointCloud) -> Coloured:
     """Small balls, red and larger where a point of before is missing after."""
-    rows = np.dtype((np.void, before.positions.dtype.itemsize * 3))  # a point as one value
+    rows = np.dtype(
+        (np.void, before.positions.dtype.itemsize * 3)
+    )  # a point as one value: what is left is some of the very same
     one, other = (np.ascontiguousarray(cloud.positions).view(rows)[:, 0] for cloud in (before, after))
     stays = np.isin(one, other)
     shown = before.positions[stays]

@@ -19,7 +19,8 @@ STEP = 8  # times fewer faces are tried first
 ROUNDS = 7  # of the search for the number of faces
 FOLDS = 4  # rounds of smoothing where faces cut each other: a few folds must not stop the search
 VOLUME = 0.003  # the volume may change by this share
-SURELY = 0.9  # of the error: the points at which it is measured may have missed the worst
+SURELY = 0.9  # of the error: the smallest triangles that it is measured in may hold a little more
+SMALLEST = 1e-5  # radius of triangles that are not cut up, in the longest side of the surfaces
 ROUGHLY, CLOSELY = 1.5, 0.35  # radius of what is not cut up where an error is measured, in faces of the finer surface
 LOOKS = 4  # how often what was found is looked at closely
 LESS = 0.95  # the rough error is allowed to be at most, of what it was, once a close look found more
@@ -122,15 +123,16 @@ def error_nm(one: Mesh, other: Mesh) -> float:
 
 
 def _error_nm(one: Ruler, other: Ruler, *, allowed: float = 0.0, finest: float = CLOSELY) -> float:
-    """Measure the error; nobody looks whether it is less than what is allowed, only whether it is more.
+    """Measure the error: whether it is more than what is allowed, and how much; of what is less, a lower bound.
 
     The triangles of both are halved and halved again where one of their points may be farther off than that, or than
     any so far: no point is farther off than the middle of its triangle and its way from there (as in Tang, Lee and Kim
     2009, Interactive Hausdorff distance computation for general polygonal models). The end is where they are as small
-    as a share of the finer surface's own.
+    as a share of the finer surface's own: in those a point may lie farther off by their radius.
     """
     fine = max((one.mesh, other.mesh), key=lambda mesh: len(mesh.faces))
     least = finest * float(np.sqrt(fine.area_nm2 / max(len(fine.faces), 1)))
+    least = max(least, SMALLEST * max(one.scale, other.scale))  # faces without an area would be halved for ever
     return max(_farthest(one.mesh, other, allowed, least), _farthest(other.mesh, one, allowed, least))
 
 

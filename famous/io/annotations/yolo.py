@@ -29,7 +29,7 @@ def read(path: Path, rows: Rows, finder: SliceFinder, classes: Sequence[str] | N
     single = path.is_file() and is_label(path)
     folder = path if path.is_dir() else path.parent
     files = [path] if single else label_files(folder)
-    lists = [] if single else sorted({file.name for file in folder.rglob("*.txt") if file.name.lower() in LISTS})
+    lists = [] if single else sorted({file.name for file in folder.rglob("*") if file.name.lower() in LISTS})
     if lists:
         verb = "list" if len(lists) > 1 else "lists"
         rows.notes.append(f"{', '.join(lists)} {verb} images, not boxes; a slice is known by its own label file")
@@ -91,7 +91,7 @@ def label_files(folder: Path) -> list[Path]:
     """Every label file in a folder and below, hidden ones and lists left out."""
     return sorted(
         file
-        for file in folder.rglob("*.txt")
+        for file in folder.rglob("*")  # also IM001.TXT
         if is_label(file) and file.is_file() and not any(part[0] == "." for part in file.relative_to(folder).parts)
     )
 
