@@ -20,6 +20,7 @@ ROUNDS = 7  # of the search for the number of faces
 FOLDS = 4  # rounds of smoothing where faces cut each other: a few folds must not stop the search
 VOLUME = 0.003  # the volume may change by this share
 SURELY = 0.9  # of the error: the smallest triangles that it is measured in may hold a little more
+FLAT = 1e-9  # area of a face that has none, in its radius squared; its halves would overlap, and never end
 SMALLEST = 1e-5  # radius of triangles that are not cut up, in the longest side of the surfaces
 ROUGHLY, CLOSELY = 1.5, 0.35  # radius of what is not cut up where an error is measured, in faces of the finer surface
 LOOKS = 4  # how often what was found is looked at closely
@@ -132,7 +133,7 @@ def _error_nm(one: Ruler, other: Ruler, *, allowed: float = 0.0, finest: float =
     """
     fine = max((one.mesh, other.mesh), key=lambda mesh: len(mesh.faces))
     least = finest * float(np.sqrt(fine.area_nm2 / max(len(fine.faces), 1)))
-    least = max(least, SMALLEST * max(one.scale, other.scale))  # faces without an area would be halved for ever
+    least = max(least, SMALLEST * max(one.scale, other.scale))
     return max(_farthest(one.mesh, other, allowed, least), _farthest(other.mesh, one, allowed, least))
 
 
@@ -141,8 +142,10 @@ def _farthest(mesh: Mesh, ruler: Ruler, allowed: float, least: float) -> float:
     away = ruler.distance(mesh.vertices)
     worst = float(away.max(initial=0.0))
     asked = mesh.vertices[mesh.faces]
-    reach = away[mesh.faces].max(axis=1, initial=0.0) + 2 * _radii(asked)
-    asked = asked[reach > max(worst, allowed)]
+    radii = _radii(asked)
+    areas = np.linalg.norm(np.cross(asked[:, 1] - asked[:, 0], asked[:, 2] - asked[:, 0]), axis=1)
+    undecided = away[mesh.faces].max(axis=1, initial=0.0) + 2 * radii > max(worst, allowed)
+    asked = asked[undecided & (areas > FLAT * radii**2)]  # a face without an area lies on its neighbours' edges
     while len(asked):
         away, radii = ruler.distance(_middles(asked)), _radii(asked)
         worst = max(worst, float(away.max()))
