@@ -142,10 +142,9 @@ def _farthest(mesh: Mesh, ruler: Ruler, allowed: float, least: float) -> float:
     away = ruler.distance(mesh.vertices)
     worst = float(away.max(initial=0.0))
     asked = mesh.vertices[mesh.faces]
-    radii = _radii(asked)
+    asked = asked[away[mesh.faces].max(axis=1, initial=0.0) + 2 * _radii(asked) > max(worst, allowed)]
     areas = np.linalg.norm(np.cross(asked[:, 1] - asked[:, 0], asked[:, 2] - asked[:, 0]), axis=1)
-    undecided = away[mesh.faces].max(axis=1, initial=0.0) + 2 * radii > max(worst, allowed)
-    asked = asked[undecided & (areas > FLAT * radii**2)]  # a face without an area lies on its neighbours' edges
+    asked = asked[areas > FLAT * _radii(asked) ** 2]  # a face without an area lies on its neighbours' edges
     while len(asked):
         away, radii = ruler.distance(_middles(asked)), _radii(asked)
         worst = max(worst, float(away.max()))
