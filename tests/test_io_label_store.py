@@ -16,6 +16,7 @@ import pytest
 import zarr
 
 from famous.errors import InputError
+from famous.io import label_store
 from famous.io.label_store import LabelStore
 from famous.io.stacks import open_stack
 from famous.voxels import VoxelSize
@@ -112,22 +113,39 @@ def test_one_slice_is_one_file(tmp_path: Path) -> None:
     assert file.relative_to(tmp_path / "a").as_posix() == "boxes/nucleus/0/c.4.0.0"  # no folder of its own
 
 
-def test_a_store_of_the_first_format_is_read_and_written_on(tmp_path: Path) -> None:
-    fill(create(tmp_path / "a"), [1])
-    for file in list((tmp_path / "a").rglob("c.*")):
-        (file.parent / "c/1/0").mkdir(parents=True)
-        file.rename(file.parent / "c/1/0/0")
-    about = tmp_path / "a" / "zarr.json"
-    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
+@pytest.mark.parametrize(("number", "name"), [(1, "c/1/0/0"), (2, "c.1.0.0")])
+def test_a_store_of_an_older_format_is_read_and_written_on(tmp_path: Path, monkeypatch, number: int, name: str) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(label_store, "FORMAT", number)
+        fill(create(tmp_path / "a"), [1])
+    assert (tmp_path / "a/boxes/nucleus/0" / name).is_file()
+    assert zarr.open_array(tmp_path / "a/boxes/nucleus/0", mode="r").chunks == (1, 512, 512)
     store = LabelStore.open(tmp_path / "a")
     fill(store, [2])
     for z in (1, 2):
         np.testing.assert_array_equal(store.read_boxes("nucleus", z), discs(z))
     store.clear_labels()
     assert not store.read_labels("nucleus", 1).any()
-    assert not list((tmp_path / "a").rglob("c.*"))
+    assert not list((tmp_path / "a/labels").rglob(name))
     with pytest.raises(InputError, match="something else is there"):
         create(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("sides", "blocks"),
+    [((700, 1100), (350, 367)), ((512, 512), (512, 512)), ((513, 1024), (257, 512)), ((9, 3), (9, 3))],
+)
+def test_blocks_are_even(tmp_path: Path, sides: tuple[int, int], blocks: tuple[int, int]) -> None:
+    store = create(tmp_path / "a", (2, *sides))
+    image = np.arange(np.prod(sides), dtype=np.uint32).reshape(sides)
+    store.write_boxes("nucleus", 1, image)
+    assert store.block() == blocks
+    array = zarr.open_array(tmp_path / "a/boxes/nucleus/0", mode="r")
+    assert array.chunks == (1, *blocks)
+    np.testing.assert_array_equal(array[1], image)
+    store.write_labels("nucleus", 1, image)
+    y, x = (sides[0] // 2, sides[0]), (sides[1] // 3, sides[1])
+    np.testing.assert_array_equal(store.read_crop("nucleus", (1, 2), y, x)[0], image[slice(*y), slice(*x)])
 
 
 def test_the_bytes_do_not_depend_on_what_happened_before(tmp_path: Path) -> None:

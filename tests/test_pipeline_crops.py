@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from famous.io import label_store
 from famous.io.label_store import LabelStore
 from famous.masks import PackedMask
 from famous.pipeline import crops
@@ -15,6 +16,10 @@ FOUR = VoxelSize(4, 4, 4)
 
 @pytest.fixture
 def store(tmp_path):
+    return store_in(tmp_path)
+
+
+def store_in(tmp_path):
     """Ten bars along z, each two slices later and longer than the one before, in 24 slices of 40 × 64."""
     store = LabelStore.create(tmp_path / "l.ome.zarr", ["a"], (24, 40, 64), FOUR)
     for z in range(24):
@@ -73,8 +78,9 @@ def test_each_slice_is_read_once_and_only_where_something_lies(monkeypatch, stor
     assert read[0][1:] == ((0, 4), (5, 21))
 
 
-def test_crops_far_apart_are_read_one_by_one(monkeypatch, store):
-    monkeypatch.setattr(crops, "CHUNK_PX", 8)
+def test_crops_far_apart_are_read_one_by_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(label_store, "CHUNK_PX", 8)
+    store = store_in(tmp_path)
     apart, near = bars(0, 9), bars(0, 1)
     low, high = (2, 0, 50), (4, 40, 64)
     tall = [Extent(7, "a", low, high, 1.0, 2, 0), Extent(8, "a", (2, 0, 0), (4, 3, 64), 1.0, 2, 0)]

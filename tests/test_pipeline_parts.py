@@ -181,9 +181,19 @@ def test_gaps_are_filled_with_their_own_tables(tmp_path, gone):
     for number in gone:
         (parts.folder / f"{number:06d}.parquet").unlink()
     seen = []
-    finish(parts, blocks(10, 1), mapped(seen), lambda _: None)
+    tables = finish(parts, blocks(10, 1), mapped(seen), lambda _: None)
     assert seen == sorted(gone)
-    assert [int(loaded["z"].iloc[0]) for loaded in parts.load(10)] == list(range(10))
+    for loaded in (tables, parts.load(10)):
+        assert [int(one["z"].iloc[0]) for one in loaded] == list(range(10))
+
+
+def test_what_was_made_is_as_it_would_be_read(tmp_path):
+    parts = begun(tmp_path / "detect")
+    sparse = pd.concat([table(n) for n in range(6)], ignore_index=True).iloc[1::2]
+    (made,) = finish(parts, [range(1)], lambda _: [sparse], lambda _: None)
+    pd.testing.assert_frame_equal(made, parts.load(1)[0])
+    (parts.folder / "000000.parquet").write_bytes(b"never looked at again")
+    assert parts.load(1, {0: made})[0] is made
 
 
 def test_a_worker_that_loses_a_block_is_noticed(tmp_path):

@@ -3,7 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
+
+from famous.yolo.quiet import import_openvino
 
 SCRIPT = r"""
 import os, socket, sys
@@ -89,3 +97,24 @@ def test_no_module_imports_a_heavy_library_by_itself():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_thread_alone_makes_the_first_array(monkeypatch):
+    inside, seen = [], []
+
+    class Tensor:
+        def __init__(self, *_):
+            inside.append(threading.get_ident())
+
+        @property
+        def data(self):
+            seen.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+            return np.zeros(1)
+
+    fake = types.SimpleNamespace(Tensor=Tensor, Type=types.SimpleNamespace(f32=None), Shape=tuple)
+    monkeypatch.setitem(sys.modules, "openvino", fake)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found is fake for found in pool.map(lambda _: import_openvino(), range(8)))
+    assert seen == [1] * 8

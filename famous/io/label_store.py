@@ -17,9 +17,9 @@ from famous.io import shards
 from famous.io.tables import read_json
 from famous.voxels import VoxelSize
 
-CHUNK_PX = 512  # side of the blocks that a slice is compressed in: what a crop has to read at least
+CHUNK_PX = 512  # largest side of the blocks that a slice is compressed in: what a crop has to read at least
 COARSEST_PX = 1024  # the pyramid ends where a slice's long side is no longer than this
-FORMAT = 2  # 1 had the separator `/`
+FORMAT = 3  # 1 had the separator `/`, 2 blocks of 512 px
 
 _GROUPS = ("labels", "boxes")
 _STORE_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError)
@@ -113,6 +113,15 @@ class LabelStore:
         long_side = max(self.shape[1:])
         return 1 + max(0, math.ceil(math.log2(long_side / COARSEST_PX)))
 
+    def block(self, level: int = 0) -> tuple[int, int]:
+        """Side lengths (y, x) of the blocks that a slice of a level is compressed in."""
+        lengths = [math.ceil(length / 2**level) for length in self.shape[1:]]
+        if self.format < 3:
+            height, width = (min(CHUNK_PX, length) for length in lengths)
+        else:  # even ones, or much of the last would be filled up with zeros that take time, too
+            height, width = (math.ceil(length / math.ceil(length / CHUNK_PX)) for length in lengths)
+        return height, width
+
     def write_boxes(self, class_name: str, z: int, image: NDArray[np.uint32]) -> None:
         """Write the box ids of one slice, (y, x) uint32."""
         self._write("boxes", class_name, 0, z, self._checked(z, image))
@@ -183,7 +192,7 @@ class LabelStore:
         """Write a slice of one level; it appears whole."""
         file = self._file(group, class_name, level, z)
         with _naming(file):
-            content = shards.pack(image, self._block(level))
+            content = shards.pack(image, self.block(level))
             if not content:
                 file.unlink(missing_ok=True)
                 return
@@ -205,12 +214,7 @@ class LabelStore:
                 return np.zeros((y[1] - y[0], x[1] - x[0]), dtype=np.uint32)
             if not content:  # a power cut may leave it so
                 raise InputError(f"{file}: found an empty file, expected slice {z}; run the stage again")
-            return shards.unpack(content, self.shape[1:], self._block(0), y, x)
-
-    def _block(self, level: int) -> tuple[int, int]:
-        """Side lengths (y, x) of the blocks that a slice of a level is compressed in."""
-        height, width = (min(CHUNK_PX, math.ceil(length / 2**level)) for length in self.shape[1:])
-        return height, width
+            return shards.unpack(content, self.shape[1:], self.block(), y, x)
 
     def _write_skeleton(self) -> None:
         """Make every array and group; the root's metadata come last, so a store without it is simply made again."""
@@ -219,7 +223,7 @@ class LabelStore:
                 levels = self.levels if group == "labels" else 1
                 for level in range(levels):
                     height, width = (math.ceil(length / 2**level) for length in self.shape[1:])
-                    described = shards.metadata((self.shape[0], height, width), self._block(level))
+                    described = shards.metadata((self.shape[0], height, width), self.block(level))
                     write_json(self.path / group / name / str(level) / "zarr.json", described)
                 _write_group(self.path / group / name, {"ome": self._multiscales(name, levels)})
             _write_group(self.path / group, {"ome": {"version": "0.5", "labels": list(self.classes)}})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from famous.boxes import CORNERS
 from famous.extract.slices import pixel_corners
-from famous.io.label_store import CHUNK_PX, LabelStore
+from famous.io.label_store import LabelStore
 from famous.masks import Mask, PackedMask
 from famous.voxels import VoxelSize
 
@@ -131,7 +131,8 @@ def read_crops(
 
 def _read_slice(store: LabelStore, z: int, here: Sequence[tuple[Extent, Crop]]) -> None:
     """Read one slice of all the crops that it passes through."""
-    is_near = len(here) == 1 or _blocks(here) <= sum(_blocks([one]) for one in here)
+    sides = store.block()
+    is_near = len(here) == 1 or _blocks(here, sides) <= sum(_blocks([one], sides) for one in here)
     for near in [here] if is_near else [[one] for one in here]:
         (y0, x0), (y1, x1) = _rectangle(near)
         image = store.read_crop(near[0][0].class_name, (z, z + 1), (y0, y1), (x0, x1))[0]
@@ -146,9 +147,10 @@ def _rectangle(here: Sequence[tuple[Extent, Crop]]) -> tuple[tuple[int, int], tu
     return (y0, x0), (y1, x1)
 
 
-def _blocks(here: Sequence[tuple[Extent, Crop]]) -> int:
-    """How many blocks of the store their rectangle meets."""
-    return math.prod(-(-end // CHUNK_PX) - first // CHUNK_PX for first, end in zip(*_rectangle(here), strict=True))
+def _blocks(here: Sequence[tuple[Extent, Crop]], sides: tuple[int, int]) -> int:
+    """How many blocks of the store, of these sides (y, x), their rectangle meets."""
+    first, end = _rectangle(here)
+    return math.prod(-(-high // side) - low // side for low, high, side in zip(first, end, sides, strict=True))
 
 
 def fill(crop: Crop, extent: Extent, z: int, image: NDArray[Any], corner: tuple[int, int] = (0, 0)) -> None:

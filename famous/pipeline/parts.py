@@ -1,7 +1,7 @@
 """Parts of a stage, finished one by one, so that a run that was killed goes on where it was."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -41,9 +41,10 @@ class Parts:
         """Finish a part."""
         write_parquet(self._path(number), table)
 
-    def load(self, count: int) -> list[pd.DataFrame]:
-        """Read all parts in order."""
-        return [read_parquet(self._path(number)) for number in range(count)]
+    def load(self, count: int, made: Mapping[int, pd.DataFrame] | None = None) -> list[pd.DataFrame]:
+        """Return all parts in order; those that were `made` just now need not be read."""
+        made = made or {}
+        return [made[n] if n in made else read_parquet(self._path(n)) for n in range(count)]
 
     def remove(self) -> None:
         """Throw the parts away, once the stage's own output is written."""
@@ -68,9 +69,15 @@ def finish(
     work: Sequence[range],
     compute: Callable[[Iterable[range]], Iterable[pd.DataFrame]],
     on_block: Callable[[range], None],
-) -> None:
-    """Compute and save the parts that are missing; `compute` maps blocks to tables in order and may work ahead."""
+) -> list[pd.DataFrame]:
+    """Compute and save the parts that are missing, and return all of them in order.
+
+    `compute` maps blocks to tables in order and may work ahead.
+    """
     todo = parts.missing(len(work))
+    made = {}
     for number, table in zip(todo, compute(work[number] for number in todo), strict=True):
         parts.save(number, table)
+        made[number] = table.reset_index(drop=True)  # as it would be read
         on_block(work[number])
+    return parts.load(len(work), made)

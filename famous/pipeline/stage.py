@@ -178,14 +178,14 @@ def run_parts(
     threads = usable_threads() if threaded else 1
     tidy = _Tidy(session)
     with open_executor(session.jobs, scheduler=session.scheduler, threads=threads) as executor, _settled():
-        finish(
+        tables = finish(
             parts,
             work,
             lambda blocks: map_in_order(executor, function, blocks, ahead=2 * session.jobs * threads),
             lambda block: tidy.after(len(block)),
         )
-    give_memory_back()
-    return parts.load(len(work))
+        give_memory_back()  # while all that was loaded before is still left out
+    return tables
 
 
 @contextmanager

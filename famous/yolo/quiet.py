@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ ULTRALYTICS_SETTINGS: dict[str, Any] = {
     "vscode_msg": False,
     "openvino_msg": False,
 }
+
+_FIRST_ARRAY = threading.Lock()
 
 
 def import_ultralytics() -> ModuleType:
@@ -87,10 +90,17 @@ def onnx_errors(onnxruntime: ModuleType) -> tuple[type[Exception], ...]:
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO with its own stub in place of the telemetry package, which would report the import."""
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it now fails: the stub
-    return importlib.import_module("openvino")
+    """Import OpenVINO with its own stub in place of the telemetry package, which would report the import.
+
+    Its table of numpy's types, which it makes when the first array is asked for, is made here, by one thread alone: two
+    threads that come upon it at once may wait for each other for ever, one of them with Python's lock in its hand.
+    """
+    with _FIRST_ARRAY:
+        if "openvino" not in sys.modules:
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it now fails: the stub
+        openvino = importlib.import_module("openvino")
+        np.asarray(openvino.Tensor(openvino.Type.f32, openvino.Shape([1])).data)
+    return openvino
 
 
 def _silence(ultralytics: ModuleType) -> ModuleType:
