@@ -1,6 +1,8 @@
 """Stage detect: which detector, which slices, what decides over its bytes, and what stops it."""
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from famous.pipeline.project import Choices, open_project
 from famous.pipeline.stage import Session
 from famous.stack import Window
 from famous.voxels import VoxelSize
+from famous.yolo.runtime import packaged_detector
 from tests.test_pipeline import Log
 from tests.test_pipeline_faults import changed
 
@@ -248,3 +251,16 @@ def test_the_hints_name_the_knobs_as_they_are(project):
     said = "\n".join(nothing_found_hints(turned))
     assert "detect.score is 0.5, of b 0.75: lower" in said
     assert f"dark, `famous run {project.folder} --no-invert`" in said
+
+
+def test_a_closed_detector_is_gone_at_once():
+    gc.disable()
+    try:
+        opened = stage.open_detector(packaged_detector(), "cpu")
+        opened(np.zeros((1, 64, 64, opened.channels), dtype=np.uint8))
+        seen = [weakref.ref(opened), weakref.ref(opened.infer)]
+        del opened
+        stage.close_detector()
+        assert [one() for one in seen] == [None, None]
+    finally:
+        gc.enable()

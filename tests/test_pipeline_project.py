@@ -287,6 +287,20 @@ def test_weights_of_famous_yaml_are_found_from_its_folder(stack, tmp_path, monke
     assert saved(folder).weights == "../models/a"
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_paths_may_be_text_or_paths(stack, tmp_path, kind):
+    (tmp_path / "knobs.yaml").write_text("detect: {score: 0.7}\n")
+    (tmp_path / "start.pt").touch()
+    places = {"folder": "mine", "config": "knobs.yaml", "weights": "model", "start": "start.pt"}
+    choices = Choices(**{name: kind(tmp_path / place) for name, place in places.items()})
+    project = open_project(kind(stack), choices)
+    assert project.folder == tmp_path / "mine"
+    assert project.config.detect.score == 0.7
+    assert project.config.weights == str(tmp_path / "model")
+    assert project.config.train.weights == saved(tmp_path / "mine").train.weights == str(tmp_path / "start.pt")
+    assert project_folder(kind(stack)) == stack.with_name("stack 1.famous")
+
+
 # ---- whose folder it is ----
 
 

@@ -15,7 +15,7 @@ from famous.detect import Detector, DetectParams, detect_slice, detected_slices,
 from famous.errors import InputError
 from famous.io.label_store import check_class_names
 from famous.io.tables import read_parquet, write_parquet
-from famous.memory import give_memory_back
+from famous.memory import trim_heap
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
@@ -57,8 +57,8 @@ def open_detector(weights: Path, device: str) -> Detector:
 
 def close_detector() -> None:
     """Let the opened detector go, and the memory of its runtime with it, once nobody detects any more."""
-    open_detector.cache_clear()
-    give_memory_back()
+    open_detector.cache_clear()  # nothing else holds it
+    trim_heap()
 
 
 def weights_of(project: Project) -> Path:

@@ -55,7 +55,7 @@ def export(
     project: Project,
     kind: str,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     per_class: bool = False,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -82,7 +82,7 @@ def export(
     MissingError
         If a Blender file is asked for where there is no Blender.
     """
-    place = Place(out, per_class, overwrite)
+    place = Place(None if out is None else Path(out), per_class, overwrite)
     whole = _Export(project, kind, _require(project, kind), place, place.folder(project, kind))
     whole.check()
     return whole.write(reporter or Silent())

@@ -128,19 +128,19 @@ class Choices:
 
     voxel_size: tuple[float, float, float] | None = None
     invert: bool | None = None
-    config: Path | None = None
-    folder: Path | None = None
-    weights: str | None = None  # detector to run, this time
+    config: str | Path | None = None
+    folder: str | Path | None = None
+    weights: str | Path | None = None  # detector to run, this time
     minutes: float | None = None  # of training
     channels: str | None = None  # of training
-    start: str | None = None  # weights to train from
+    start: str | Path | None = None  # weights to train from
     download: bool = False  # let those weights be fetched, where they are not here
     save: bool = True  # write what was settled to famous.yaml
 
 
-def project_folder(source: str) -> Path:
+def project_folder(source: str | Path) -> Path:
     """Return the folder beside a stack: `cell.tif` and `cell/` give `cell.famous`, `a.h5:/raw` gives `a_raw.famous`."""
-    base, dataset = split_dataset(source)
+    base, dataset = split_dataset(str(source))
     path = Path(os.path.normpath(base))
     if not path.name or path.name == "..":
         path = path.resolve()
@@ -155,7 +155,7 @@ def project_folder(source: str) -> Path:
     return path.with_name(stem + inner + SUFFIX)
 
 
-def open_project(source: str, choices: Choices | None = None) -> Project:
+def open_project(source: str | Path, choices: Choices | None = None) -> Project:
     """Open a stack, or the folder that belongs to one, and settle its voxel size, window and configuration.
 
     What was settled is saved in `famous.yaml`, so that every later command sees the same grey values and sizes. A
@@ -168,12 +168,13 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
         If the stack cannot be read, or the folder belongs to another stack.
     """
     choices = choices or Choices()
+    source = str(source)
     if not source.strip():
         raise InputError("found no name of a stack, expected a folder of slices or a file")
-    folder, source = _locate(source, choices.folder)
+    folder, source = _locate(source, None if choices.folder is None else Path(choices.folder))
     path = folder / "famous.yaml"
     saved = configuration.read(path)
-    config = saved if choices.config is None else _with_file(saved, choices.config)
+    config = saved if choices.config is None else _with_file(saved, Path(choices.config))
     size = choices.voxel_size or config.voxel_size
     invert = config.invert if choices.invert is None else choices.invert
     opened = open_stack(source, voxel_size=VoxelSize.from_zyx(size) if size else None, invert=invert)
@@ -196,7 +197,7 @@ def open_project(source: str, choices: Choices | None = None) -> Project:
     if choices.save and settled != saved:
         made = () if path.exists() else (path, *(place for place in (folder, *folder.parents) if not place.exists()))
         _save(folder, settled)
-    chosen = dataclasses.replace(settled, weights=choices.weights or _beside(folder, settled.weights))
+    chosen = dataclasses.replace(settled, weights=_text(choices.weights) or _beside(folder, settled.weights))
     return Project(folder, dataclasses.replace(opened, stack=stack, notes=tuple(notes)), chosen, made)
 
 
@@ -215,7 +216,7 @@ def _with_training(config: Config, choices: Choices) -> Config:
         config.train,
         minutes=config.train.minutes if choices.minutes is None else float(choices.minutes),
         channels=choices.channels or config.train.channels,
-        weights=_absolute(choices.start) or config.train.weights,
+        weights=_absolute(_text(choices.start)) or config.train.weights,
         download=choices.download or config.train.download,
     )
     return dataclasses.replace(config, train=train)
@@ -238,6 +239,10 @@ def _save(folder: Path, config: Config) -> None:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror or error}); name a place for the results with --folder"
         ) from error
+
+
+def _text(place: str | Path | None) -> str | None:
+    return None if place is None else str(place)
 
 
 def _relative(source: str, folder: Path) -> str:

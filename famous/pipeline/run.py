@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from famous.memory import give_memory_back
 from famous.pipeline.detect import close_detector, nothing_found_hints, run_detect
 from famous.pipeline.extract import run_extract
 from famous.pipeline.link import run_link
@@ -40,6 +41,7 @@ def run(project: Project, session: Session | None = None) -> Outcome:
     notes: list[str] = []
     if will_train(project):
         run_train(project, session)
+        give_memory_back()  # cycles of tensors; the stages leave out what was there before
     else:
         notes = labelling_notes(read_annotations(project))
         if project.config.weights is None and not (project.model / "card.json").exists():
