@@ -1,6 +1,6 @@
 """Time and memory of `famous run` for a shallow and a deep stack of the same slices.
 
-    python tools/bench_run.py [--side 256] [--depths 100 2000]
+    python tools/bench_run.py [--side 256] [--depths 100 2000] [--apart]
     python tools/bench_run.py --stack DATA/lucchi/raw.tif --voxel-size 5 5 5 --depths 80 400
 
 Without a stack the slices are those of a phantom. Prints the seconds of each stage, what the stages after detection
@@ -29,6 +29,7 @@ from famous.synthetic import Phantom, PhantomParams
 from famous.voxels import VoxelSize
 
 BLOCK = 100
+EMPTY = 24  # slices, more than linking bridges
 STAGES = ("detect", "extract", "link", "mesh", "measure")
 
 
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[100, 2000])
     parser.add_argument("--stack", help="a stack of its own, in place of the phantom")
     parser.add_argument("--voxel-size", type=float, nargs=3, default=[8, 8, 8], help="of that stack: z y x in nm")
+    parser.add_argument("--apart", action="store_true", help="empty slices at the turns of a deep stack")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +47,9 @@ def main() -> None:
         for depth in options.depths:
             path = Path(folder) / f"deep{depth}.tif"
             size = VoxelSize(*options.voxel_size)
-            write_stack_tiff(path, there_and_back(block, depth), (depth, *block.shape[1:]), size)
+            write_stack_tiff(
+                path, there_and_back(block, depth, EMPTY if options.apart else 0), (depth, *block.shape[1:]), size
+            )
             rows.append(measure(path, depth))
     print(f"slices of {block.shape[1]} × {block.shape[2]}, {len(rows)} runs of the detector that ships\n")
     columns = ("slices", "boxes", "instances", *STAGES, "after / detect", "extract ms per box", "peak MB")
@@ -71,11 +75,15 @@ def read(source: str) -> NDArray[np.uint8]:
     return np.stack([np.asarray(stack.grey(z), dtype=np.uint8) for z in range(min(BLOCK, len(stack)))])
 
 
-def there_and_back(block: NDArray[np.uint8], depth: int) -> Iterator[NDArray[np.uint8]]:
-    """The block forwards, backwards, forwards …, so that no slice jumps."""
+def there_and_back(block: NDArray[np.uint8], depth: int, empty: int) -> Iterator[NDArray[np.uint8]]:
+    """The block forwards, backwards, forwards …, so that no slice jumps, with so many empty slices at each turn."""
+    blank = np.full(block.shape[1:], int(block.mean()), dtype=block.dtype)
     for z in range(depth):
-        turn, at = divmod(z, len(block))
-        yield block[at if turn % 2 == 0 else len(block) - 1 - at]
+        turn, at = divmod(z, len(block) + empty)
+        if at < len(block):
+            yield block[at if turn % 2 == 0 else len(block) - 1 - at]
+        else:
+            yield blank
 
 
 @dataclass
