@@ -420,8 +420,8 @@ def test_a_run_that_was_killed_in_any_stage_ends_with_the_same_bytes(tmp_path):
     shutil.copy2(source, killed / source.name)
     command = [sys.executable, "-c", SCRIPT]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"}
-    quiet = {"check": True, "env": environment, "stdout": subprocess.DEVNULL}
-    subprocess.run([*command, str(source), str(knobs)], **quiet)
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL}
+    subprocess.run([*command, str(source), str(knobs)], check=True, **quiet)
     run_folder = killed / "cell.famous" / "run"
     seconds = {name: one.seconds for name, one in manifest.read(calm / "cell.famous/run/manifest.json").items()}
     chance = random.Random()
@@ -441,7 +441,7 @@ def test_a_run_that_was_killed_in_any_stage_ends_with_the_same_bytes(tmp_path):
                 break
             shutil.rmtree(run_folder)  # it was over before the kill: from the beginning
         assert parts.exists(), f"{stage} was never hit"
-    subprocess.run([*command, str(killed / source.name), str(knobs)], **quiet)
+    subprocess.run([*command, str(killed / source.name), str(knobs)], check=True, **quiet)
     assert tree_hash(killed / "cell.famous") == tree_hash(calm / "cell.famous")
 
 
