@@ -28,11 +28,11 @@ CASES = [
     (tube, FIB, 0.7, 1.0, 0.9, 2.5),
     (ball, SBEM, 1.0, 1.5, 2.0, 6.0),
     (torus, SBEM, 1.0, 1.5, 2.0, 6.0),
-    (flat_torus, SBEM, 2.0, 2.0, 2.5, 6.0),
+    (flat_torus, SBEM, 1.5, 1.0, 1.5, 4.0),
     (tube, SBEM, 2.0, 2.0, 2.0, 5.0),
     (ball, SERIAL, 1.5, 2.5, 3.5, 12.0),
     (torus, SERIAL, 2.0, 2.5, 3.5, 11.0),
-    (flat_torus, SERIAL, 15.0, 6.0, 8.0, 20.0),
+    (flat_torus, SERIAL, 1.0, 1.0, 1.5, 4.0),
     (tube, SERIAL, 4.0, 3.0, 3.5, 10.0),
 ]
 
@@ -49,7 +49,8 @@ def test_closed_forms(solid, voxel_size, volume, area, mean, high):
         mesh = surface(voxels.mask, voxel_size=voxel_size)
         distance = np.abs(shape.distance(mesh.vertices - voxels.centre))
         assert mesh.is_watertight
-        assert mesh.volume_nm3 == pytest.approx(voxels.volume, rel=0.005)
+        if solid is not flat_torus or voxel_size is FIB:  # whose voxels are off by up to a tenth between thick slices
+            assert mesh.volume_nm3 == pytest.approx(voxels.volume, rel=0.005)
         assert mesh.volume_nm3 == pytest.approx(shape.volume, rel=volume / 100)
         assert mesh.area_nm2 == pytest.approx(shape.area, rel=area / 100)
         assert distance.mean() < mean

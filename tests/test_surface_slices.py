@@ -181,3 +181,43 @@ def test_what_lies_between_two_slices_is_worked_out_once(monkeypatch, thick):
     for z in range(0, 4, thick):
         between.planes(z, z + thick)
     assert found == [0, 1, 2, 3, 4]
+
+
+def ring(place: np.ndarray, *, middle: float = 40.0, thick: float = 22.0, side: int = 141) -> np.ndarray:
+    """Half width of a torus that lies flat, `place` pixels above its middle, and its slices there."""
+    y, x = np.indices((side, side)) - side // 2
+    half = np.sqrt(np.maximum(thick**2 - place**2, 0))
+    return np.stack([np.abs(np.hypot(y, x) - middle) < h for h in half])
+
+
+def through(mask: np.ndarray, parts: int, *, spacing: float | None = None) -> Between:
+    empty = np.zeros(mask.shape[1:], bool)
+    between = Between(lambda z: mask[z] if 0 <= z < len(mask) else empty, parts, spacing=spacing)
+    between.planes(0, len(mask) // 2)
+    between.planes(len(mask) // 2, len(mask))
+    return between
+
+
+@pytest.mark.parametrize("shift", [-4.0, 0.0, 3.0])
+@pytest.mark.parametrize("parts", [9, 10])
+def test_a_flat_ring_gets_thinner_by_its_edges(shift, parts):
+    heights = np.arange(-3, 4) * 10 + shift
+    mask = ring(heights)
+    fine, first = interpolate_slices(mask, parts, spacing=10)
+    place = ((np.arange(len(fine)) + first) / parts - 3) * 10 + shift
+    inner = (place >= heights[mask.any((1, 2))][0]) & (place <= heights[mask.any((1, 2))][-1])
+    true = 4 * np.pi * 40 * np.sqrt(np.maximum(22**2 - place**2, 0))
+    areas = fine.sum(axis=(1, 2))
+    assert areas[inner] == pytest.approx(true[inner], rel=0.04)
+    volume = 2 * np.pi**2 * 40 * 22**2 / 10  # in slices
+    assert areas.sum() / parts == pytest.approx(volume, rel=0.01)
+    assert mask.sum() + through(mask, parts, spacing=10).excess == pytest.approx(volume, rel=0.01)
+    assert abs(mask.sum() / volume - 1) > 0.012  # which the slices alone do not tell
+
+
+def test_what_has_no_ring_that_thins_has_the_volume_of_its_slices():
+    hollow = ball(32, 10) & ~np.pad(ball(22, 10), [(1, 1), (10, 10), (10, 10)])
+    tube_wall = np.stack([disc(15) & ~disc(9)] * 5)
+    cone_wall = np.stack([disc(r) & ~disc(0.7 * r) for r in (18, 15, 12, 9)])
+    for mask in (ball(32, 10), hollow, tube_wall, cone_wall, np.ones((4, 9, 9), bool)):
+        assert through(mask, 10).excess == 0

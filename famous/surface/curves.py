@@ -19,6 +19,7 @@ STEPS = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5  # pixels by which an edge is moved so t
 BAND = 2.0  # distances (pixels) beyond count as this
 DRIFT = 0.5  # of the way of the last two slices goes on where a part ends
 LEAST = 0.1  # half width (pixels) below which nothing is left
+UNTOLD = 1 / 3  # share of the change of a shape that is left at most where its edge is said to have moved
 ELLIPTIC = 0.9  # intersection over union with the ellipse of the same spread from which on a part is one
 
 Ends = tuple[int, ...] | None  # as in `famous.surface.parts.Group`
@@ -44,11 +45,8 @@ class Ending:
         if before is None:
             return cls(shape, np.zeros(2), (0.0, -max((spacing / shape.radius) ** 2, 1 / LONE**2)), by_edge)
         way = DRIFT * (shape.own.centre - before.own.centre) if kind != STAYS else np.zeros(2)
-
-        def share(other: Shape) -> float:
-            return shape.width_of(other) ** 2 if by_edge else other.area / shape.area
-
-        ratio, first = share(before), None if earlier is None else share(earlier)
+        ratio = shape.share_of(before, by_edge=by_edge)
+        first = None if earlier is None else shape.share_of(earlier, by_edge=by_edge)
         last = end_size(shape.radius, ratio, first, spacing, abrupt=-BLUNT)
         return cls(shape, way, ((last - ratio) / 2, (last + ratio) / 2 - 1), by_edge)
 
@@ -82,16 +80,31 @@ def ends_by_edge(shape: Shape, before: Shape | None) -> bool:
     Where there is none, or it has changed too little to tell, what is no ellipse does so by its edge.
     """
     if before is not None:
-        window = shape.window.over(before.window)
-        own = bring(shape.image, shape.window, window, (STILL, STILL)) > 127
-        scaled = Pose(shape.own.centre, before.own.spread * (shape.area / before.area))
-        moved = Pose(shape.own.centre, before.own.spread)
-        centred = bring(before.image, before.window, window, (before.own, scaled)) > 127
-        inner = bring(before.distance, before.window, window, (before.own, moved)) > -before.level(shape.area)
-        gain = _overlap(inner, own) - _overlap(centred, own)
-        if abs(gain) > NEARER:
-            return gain > 0
+        by_edge, centred, _ = _likenesses(shape, before)
+        if abs(by_edge - centred) > NEARER:
+            return by_edge > centred
     return _overlap(shape.own.ellipse(shape.window), shape.image > 0) < ELLIPTIC
+
+
+def thins(shape: Shape, before: Shape) -> bool:
+    """Whether a shape is seen to have become what it is, from a larger one, by an edge that moved in alike all over."""
+    by_edge, centred, still = _likenesses(shape, before)
+    return by_edge > centred + NEARER and 1 - by_edge < UNTOLD * (1 - still)
+
+
+def _likenesses(shape: Shape, before: Shape) -> tuple[float, float, float]:
+    """How like a smaller shape the one before is if its edge moves in, if it shrinks to its centre, and as it is.
+
+    As intersections over union.
+    """
+    window = shape.window.over(before.window)
+    own = bring(shape.image, shape.window, window, (STILL, STILL)) > 127
+    scaled = Pose(shape.own.centre, before.own.spread * (shape.area / before.area))
+    moved = Pose(shape.own.centre, before.own.spread)
+    centred = bring(before.image, before.window, window, (before.own, scaled)) > 127
+    inner = bring(before.distance, before.window, window, (before.own, moved)) > -before.level(shape.area)
+    still = bring(before.image, before.window, window, (before.own, moved)) > 127
+    return _overlap(inner, own), _overlap(centred, own), _overlap(still, own)
 
 
 def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -127,9 +140,17 @@ class Passing:
     numbers: tuple[int, int]  # of parts, fewest and most
 
     @classmethod
-    def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], window: Window, spacing: float) -> "Passing":
-        """Lay the knots: `ends` tells what the group goes on to on either side."""
-        knots = _Knots.of(shapes, ends, spacing)
+    def of(
+        cls,
+        shapes: Sequence[Shape | None],
+        ends: Sequence[Ends],
+        window: Window,
+        spacing: float,
+        *,
+        is_thin: bool = False,
+    ) -> "Passing":
+        """Lay the knots: `ends` tells what the group goes on to on either side, `is_thin` that its edge moves."""
+        knots = _Knots.of(shapes, ends, spacing, is_thin)
         numbers = [len(parts or ()) for parts in ends[1:3]]
         poses, spreads = knots.poses, knots.kind == SPREADS
         frame = mean_pose(*poses[:2])
@@ -229,12 +250,12 @@ class _Knots:
     sizes: Matrix  # (4,) of a knot where the group has ended, as a share of the last one's; else NaN
 
     @classmethod
-    def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], spacing: float) -> "_Knots":
+    def of(cls, shapes: Sequence[Shape | None], ends: Sequence[Ends], spacing: float, is_thin: bool) -> "_Knots":
         """Lay those of a group that is in both middle slices."""
         before, a, b, after = shapes
         assert a is not None
         assert b is not None
-        kind = a.kind_to(b)
+        kind = a.kind_to(b, is_thin=is_thin)
         known, poses = [a, b], [a.pose(kind), b.pose(kind)]
         mix, plus, moves, sizes = np.zeros((4, 4)), np.zeros(4), np.zeros((4, 4)), np.full(4, np.nan)
         mix[:, :2] = moves[:, :2] = (2, -1), (1, 0), (0, 1), (-1, 2)  # straight on, if nothing else is known
@@ -247,9 +268,12 @@ class _Knots:
                 poses.append(one.pose(kind) if alike else here.pose(kind))
                 known.append(one)
             elif ends[row] == ():
-                third, size = shapes[3 - row], 2 - there.area / here.area  # straight on, where two are all there is
+                by_edge = is_thin or (kind != SPREADS and ends_by_edge(here, there))
+                third, ratio = shapes[3 - row], here.share_of(there, by_edge=by_edge)
+                size = 2 - ratio  # straight on, where two are all there is
                 if third is not None:
-                    size = end_size(here.radius, there.area / here.area, third.area / here.area, spacing, abrupt=size)
+                    first = here.share_of(third, by_edge=by_edge)
+                    size = end_size(here.radius, ratio, first, spacing, abrupt=size)
                 if kind == SPREADS:
                     sizes[row] = size
                 else:

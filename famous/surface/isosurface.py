@@ -38,7 +38,7 @@ class IsosurfaceParams:
     smooth_nm: float | None = None  #: σ of the blur in nm, in place of smooth_steps
     keep_topology: bool = True  #: where the blur changes the number of pieces, tunnels or cavities, no voxel gives way
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
-    volume_tolerance: float = 0.002  #: relative difference to the voxels' volume at which the level is good enough
+    volume_tolerance: float = 0.002  #: relative difference to the volume wanted at which the level is good enough
     max_error_nm: float = (
         0.0  #: how far a simplified surface may be from the one it was made from; 0 leaves it as it is
     )
@@ -62,6 +62,8 @@ def surface(
     topology: Topology | None = None,
 ) -> Mesh:
     """Make a closed, smooth mesh round a mask whose volume is that of its voxels.
+
+    A ring that gets thinner between slices far apart has that of the shapes between them, which is nearer to the truth.
 
     Parameters
     ----------
@@ -185,8 +187,8 @@ class _Guess:
     @classmethod
     def of(cls, field: Occupancy) -> "_Guess":
         """Count how many grid points lie above each level."""
+        above, top = _count_above(field)  # first, as the field knows its volume then
         target = field.volume_nm3 / float(field.grid.step.prod())
-        above, top = _count_above(field)
         levels = np.linspace(0.0, 1.0, BINS + 1)
         level = float(np.interp(-target, -above, levels))
         near = np.interp([level - SLOPE, level + SLOPE], levels, above)

@@ -20,6 +20,7 @@ from famous.voxels import VoxelSize
 SLAB_VOXELS = 1 << 19  # of the grid at a time
 KEPT_VOXELS = 1 << 21  # a grid of no more is kept; a larger one is made anew each time that somebody goes through it
 KEPT_BETWEEN = 1 << 24  # the same where shapes between slices are in it, which cost a hundred times as much
+BELIEVED = 0.25  # share of the voxels' volume by which that of the shapes between slices may differ from it
 HALF = 0.5  # a grid point is inside if more of it is filled
 TRUNCATE = 3.0  # where the Gaussian ends, in σ
 
@@ -77,11 +78,17 @@ class Occupancy:
         points = (-(-body.shape // grid.bins) + (2 * self._beyond, 0, 0)) * (grid.parts, 1, 1) + 2 * np.array(self._pad)
         self.shape = (int(points[0]), int(points[1]), int(points[2]))
         self._kept: list[Slab] = []
+        self._excess = 0.0
 
     @property
     def volume_nm3(self) -> float:
-        """Volume of the voxels."""
-        return float(self._body.voxels * (self.grid.step * (self.grid.parts, 1, 1) / self.grid.bins).prod())
+        """Volume of the voxels, and where slices lie far apart what was found between them, once that is known.
+
+        It is when the slabs were gone through, see `famous.surface.slices.Between.excess`.
+        """
+        voxels = float(self._body.voxels * (self.grid.step * (self.grid.parts, 1, 1) / self.grid.bins).prod())
+        more = self._excess * float((self.grid.step * (self.grid.parts, 1, 1)).prod())
+        return voxels + min(max(more, -BELIEVED * voxels), BELIEVED * voxels)
 
     @property
     def origin(self) -> NDArray[np.float64]:
@@ -143,6 +150,7 @@ class Occupancy:
             pads[0] = (ahead if start == low else 0, behind if end == depth else 0)
             padded = cast("Grades", np.pad(grades, pads))
             yield self._blur_planes(padded), padded > HALF
+        self._excess = between.excess
 
     def _grades(self, start: int, end: int, between: Between) -> Grades:
         """Fill grade of the grid planes that replace slices start … end of the body, 0 … 1."""

@@ -33,6 +33,16 @@ class Slice:
         return len(self.boxes) - 1
 
     @cached_property
+    def has_holes(self) -> bool:
+        """Whether it encloses background."""
+        return bool(self._holes.any())
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether it reaches a side of the picture, so that part of its edge is not in it."""
+        return bool(self.image[[0, -1]].any() or self.image[:, [0, -1]].any())
+
+    @cached_property
     def labels(self) -> NDArray[np.int32]:
         """Parts by number from 1, 0 outside."""
         return self._components[0]
@@ -60,11 +70,11 @@ class Slice:
 
     def filled(self, other: "Slice") -> "Slice":
         """Fill the holes that are enclosed in the other slice too: no pixel of them is open to the outside there."""
-        return self._without_holes(~other.image & (other._holes == 0)) if self._holes.any() else self
+        return self._without_holes(~other.image & (other._holes == 0)) if self.has_holes else self
 
     def closed_by(self, other: "Slice") -> "Slice":
         """Fill the holes that the other slice covers."""
-        return self._without_holes(~other.image) if self._holes.any() else self
+        return self._without_holes(~other.image) if self.has_holes else self
 
     def _without_holes(self, stay: Image) -> "Slice":
         """Fill the holes with no pixel where one is to stay."""

@@ -68,6 +68,10 @@ class Shape:
         """Half width of another shape as a share of this one's, if it were this one with its edge moved."""
         return max(1 + self.level(other.area) / self.radius, THINNEST)
 
+    def share_of(self, other: "Shape", *, by_edge: bool) -> float:
+        """Size of another shape as a share of this one's: its area, or the square of its width if the edge moves in."""
+        return self.width_of(other) ** 2 if by_edge else other.area / self.area
+
     def pose(self, kind: int) -> Pose:
         """Its pose, as far as the kind tells it."""
         return self.own if kind == SPREADS else Pose(self.own.centre, STILL.spread) if kind == MOVES else STILL
@@ -83,10 +87,10 @@ class Shape:
             self._alike[other, kind] = both / max(either, 1)
         return self._alike[other, kind]
 
-    def kind_to(self, other: "Shape") -> int:
-        """The kind of pose that makes this and the shape of a later slice more alike."""
+    def kind_to(self, other: "Shape", *, is_thin: bool = False) -> int:
+        """The kind of pose that makes this and the shape of a later slice more alike; none spreads that `is_thin`."""
         best, most = STAYS, self.likeness(other, STAYS)
-        for kind in (MOVES, SPREADS):
+        for kind in (MOVES,) if is_thin else (MOVES, SPREADS):
             if most > 1 - NEARER:
                 break
             found = self.likeness(other, kind)
