@@ -80,7 +80,7 @@ def ends_by_edge(shape: Shape, before: Shape | None) -> bool:
     Where there is none, or it has changed too little to tell, what is no ellipse does so by its edge.
     """
     if before is not None:
-        by_edge, centred, _ = _likenesses(shape, before)
+        by_edge, centred = _likenesses(shape, before)
         if abs(by_edge - centred) > NEARER:
             return by_edge > centred
     return _overlap(shape.own.ellipse(shape.window), shape.image > 0) < ELLIPTIC
@@ -88,12 +88,12 @@ def ends_by_edge(shape: Shape, before: Shape | None) -> bool:
 
 def thins(shape: Shape, before: Shape) -> bool:
     """Whether a shape is seen to have become what it is, from a larger one, by an edge that moved in alike all over."""
-    by_edge, centred, still = _likenesses(shape, before)
-    return by_edge > centred + NEARER and 1 - by_edge < UNTOLD * (1 - still)
+    by_edge, centred = _likenesses(shape, before)
+    return by_edge > centred + NEARER and 1 - by_edge < UNTOLD * (1 - before.likeness(shape, MOVES))
 
 
-def _likenesses(shape: Shape, before: Shape) -> tuple[float, float, float]:
-    """How like a smaller shape the one before is if its edge moves in, if it shrinks to its centre, and as it is.
+def _likenesses(shape: Shape, before: Shape) -> tuple[float, float]:
+    """How like a smaller shape the one before is if its edge moves in, and if it shrinks to its centre.
 
     As intersections over union.
     """
@@ -103,8 +103,7 @@ def _likenesses(shape: Shape, before: Shape) -> tuple[float, float, float]:
     moved = Pose(shape.own.centre, before.own.spread)
     centred = bring(before.image, before.window, window, (before.own, scaled)) > 127
     inner = bring(before.distance, before.window, window, (before.own, moved)) > -before.level(shape.area)
-    still = bring(before.image, before.window, window, (before.own, moved)) > 127
-    return _overlap(inner, own), _overlap(centred, own), _overlap(still, own)
+    return _overlap(inner, own), _overlap(centred, own)
 
 
 def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
