@@ -123,3 +123,20 @@ def test_the_same_field_says_what_is_inside_only_where_it_is_asked(monkeypatch, 
     volume = solid.sum() * field.grid.step.prod()
     assert volume == pytest.approx(field.volume_nm3, rel=0.05)
     assert (whole(field)[ndimage.binary_erosion(solid, iterations=6)] > 0.5).all()
+
+
+def test_of_what_is_binned_the_slices_of_one_plane_are_there_at_a_time():
+    """With large bins a plane of the grid is small, and many would fit into a slab: their slices would not."""
+    mask, most = voxelize(ball(), FIB).mask, []
+
+    class Watched:
+        shape = mask.shape
+
+        def __getitem__(self, key):
+            most.append(key.stop - key.start)
+            return mask[key]
+
+    body = find_body(mask)
+    grid = Grid.choose(mask, body, FIB, max_faces=1000)
+    whole(Occupancy(Watched(), body, grid, 2 * grid.step.max()))
+    assert max(most) == grid.bins[0] > 2

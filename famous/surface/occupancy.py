@@ -171,16 +171,22 @@ class Occupancy:
         return Between(read, self.grid.parts, aspect=step[1] / step[2], spacing=step[0] * self.grid.parts / step[2])
 
     def _bin(self, start: int, end: int) -> NDArray[np.float32]:
-        """Mean of the voxels of each grid point; what lies beyond the body counts as empty."""
-        fz, fy, fx = self.grid.bins
-        block = self._read(start, end).view(np.uint8)
-        beyond = [(0, -length % many) for length, many in zip(block.shape, (fz, fy, fx), strict=True)]
-        block = np.pad(block, beyond)
-        for axis, many in enumerate((fz, fy, fx)):
-            if many > 1:
-                shape = (*block.shape[:axis], -1, many, *block.shape[axis + 1 :])
-                block = block.reshape(shape).sum(axis=axis + 1, dtype=np.uint32)
-        return block.astype(np.float32) / np.float32(fz * fy * fx)
+        """Mean of the voxels of each grid point; what lies beyond the body counts as empty.
+
+        Only the slices of one plane of the grid are there at a time: with large bins they are many.
+        """
+        many = self.grid.bins[0]
+        counts = [self._count(self._read(low, min(low + many, end))) for low in range(start, end, many)]
+        return np.stack(counts).astype(np.float32) / np.float32(np.prod(self.grid.bins))
+
+    def _count(self, slices: NDArray[np.bool_]) -> NDArray[np.uint32]:
+        """Voxels of each point of one plane of the grid."""
+        _, many_y, many_x = self.grid.bins
+        rows = slices.view(np.uint8).sum(axis=0, dtype=np.uint32)
+        rows = np.pad(rows, [(0, -rows.shape[0] % many_y), (0, -rows.shape[1] % many_x)])
+        strips = rows.reshape(-1, many_y, rows.shape[1]).sum(axis=1, dtype=np.uint32)
+        counts: NDArray[np.uint32] = strips.reshape(len(strips), -1, many_x).sum(axis=2, dtype=np.uint32)
+        return counts
 
     def _read(self, start: int, end: int) -> NDArray[np.bool_]:
         """Slices start … end of the body, empty ones where that is outside."""
