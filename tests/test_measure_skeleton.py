@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from famous.errors import ConfigError
-from famous.measure.skeleton import SkeletonParams, skeletonize
+from famous.measure.skeleton import Skeleton, SkeletonParams, skeletonize
 from famous.mesh import Mesh, merge
 from famous.surface.isosurface import surface
+from famous.voxels import VoxelSize
 from tests.solids import FIB, SBEM, SERIAL, Solid, ball, ball_mesh, box_mesh, shell, torus, tube, voxelize
 from tests.tubes import along, mesh_of, y_tube
 
@@ -40,6 +41,28 @@ def test_a_wall_round_a_cavity_has_no_line():
     assert (found.branches, found.branch_points) == (0, 0)
     small = skeletonize(surface(voxelize(shell(160, 30), FIB).mask, voxel_size=FIB))
     assert small.length_nm > 0
+
+
+@pytest.mark.parametrize(("width", "is_sheet"), [(6, False), (18, False), (36, True), (60, True)])
+def test_a_sheet_has_no_line(width, is_sheet):
+    """A bar 6 voxels thick."""
+    found = skeletonize(surface(np.ones((6, width, 80), dtype=bool), voxel_size=FIB))
+    assert math.isnan(found.length_nm) == is_sheet
+    assert found.branches == (not is_sheet)
+
+
+def test_half_a_shell_has_no_line():
+    mask = voxelize(shell(160, 130), FIB).mask.copy()
+    mask[: len(mask) // 2] = False
+    assert skeletonize(surface(mask, voxel_size=FIB)) == Skeleton(pytest.approx(math.nan, nan_ok=True), 0, 0)
+
+
+@pytest.mark.parametrize("radius", [7, 9, 20])
+def test_what_is_all_but_a_ball_is_as_long(radius):
+    """Its longest ways are many, and two of them may end on the same side."""
+    away = np.indices((2 * radius + 5,) * 3) - radius - 2
+    mesh = surface((away**2).sum(axis=0) < radius**2, voxel_size=VoxelSize(15, 16, 16))
+    assert 15 * 0.93 <= skeletonize(mesh).length_nm / (2 * radius) <= 16 * 1.03
 
 
 @pytest.mark.parametrize("step", [5.0, 9.0, 14.0])

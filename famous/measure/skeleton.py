@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from famous.errors import ConfigError
 from famous.measure.centreline import Graph, trace
@@ -12,7 +14,10 @@ from famous.measure.lattice import Surface, lattice_of
 from famous.measure.thinning import thin
 from famous.mesh import Mesh
 
+LUMP = 3.0  # something no longer than this, in radii of its thickest place, has no bends but those that noise makes
 HOLLOW = 0.1  # share of an object's volume that it may enclose and still have a centre line
+REACH = 2.0  # how far from the line, in radii there, something still belongs to it: a bar twice as wide as thick does
+ALONG = 0.4  # share of an object's volume that must, or it is a sheet
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,10 @@ def skeletonize(mesh: Mesh, params: SkeletonParams | None = None) -> Skeleton:
     branches no longer than `spur` times the distance to the surface where they leave are taken away, the shortest
     first, and branch points that lie in each other's balls are one. Lengths are those of the smoothed line.
 
-    What encloses a cavity of more than a tenth of its own volume is a wall and has no centre line: its length is NaN.
+    What encloses a cavity of more than a tenth of its own volume is a wall, and what lies mostly farther from its line
+    than twice the line's distance to the surface is a sheet (a bar from about four times as wide as thick on): neither
+    has a centre line, its length is NaN.
+
     Where an object is thinner than the lattice's step, a tenth of 2 V / A or coarser for very large ones, it falls
     apart, and each part has its own line.
     """
@@ -69,23 +77,31 @@ def skeletonize(mesh: Mesh, params: SkeletonParams | None = None) -> Skeleton:
     graph = trace(line, radii)
     graph.prune(params.spur)
     graph.join()
-    return _summarize(graph, lattice.step_nm, float(thickest), params.spur)
+    if _is_sheet(lattice.index, line, radii, graph):
+        return Skeleton(math.nan, 0, 0)
+    return _summarize(graph, lattice.step_nm, float(thickest))
 
 
-def _summarize(graph: Graph, step: float, thickest: float, spur: float) -> Skeleton:
-    """Add up.
+def _is_sheet(inside: NDArray[np.int64], line: NDArray[np.int64], radii: NDArray[np.float64], graph: Graph) -> bool:
+    """Tell whether most of the points inside lie far from what was kept of the line."""
+    radius = dict(zip(map(tuple, line.tolist()), radii.tolist(), strict=True))
+    kept = sorted({tuple(map(int, point)) for branch in graph.branches for point in branch.points})
+    if not kept:
+        return False
+    distance, nearest = cKDTree(kept).query(inside)
+    near = distance <= REACH * np.array([radius[point] for point in kept])[nearest]
+    return bool(np.mean(near) < ALONG)
 
-    A branch of its own that would be a spur of the thickest place is in something compact: its bends are noise, and
-    the whole is at least as long as it is thick.
-    """
+
+def _summarize(graph: Graph, step: float, thickest: float) -> Skeleton:
+    """Add up; a lump is as long as the way from tip to tip is straight, and at least as long as it is thick."""
     degrees = graph.degrees()
     lone = [node for node in graph.radii if node not in degrees]
     length = graph.inner_length
     for branch in graph.branches:
-        along = graph.length(branch)
+        along, tips = graph.length(branch), graph.radii[branch.start] + graph.radii[branch.end]
         lonely = branch.start != branch.end and degrees[branch.start] == degrees[branch.end] == 1
-        if lonely and along <= spur * thickest:
-            tips = graph.radii[branch.start] + graph.radii[branch.end]
+        if lonely and along + tips <= LUMP * thickest:
             along = max(float(np.linalg.norm(branch.points[-1] - branch.points[0])), 2 * thickest - tips)
         length += along
     length += sum(graph.radii[node] for node, degree in degrees.items() if degree == 1)
