@@ -30,7 +30,7 @@ class _StoppedError(FamousError):
 
 
 def _stop(_signal: int, _frame: object) -> None:
-    raise _StoppedError("stopped; the same command goes on from here")
+    raise _StoppedError("stopped; the same command does what is left")
 
 
 def main() -> None:
