@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from famous.measure.thinning import SHIFTS, is_simple, thin
+from famous.measure.thinning import thin
+from famous.neighbours import SHIFTS, is_simple
 from famous.topology import Topology, count_topology
 from tests.solids import FIB, ball, torus, tube, voxelize
 from tests.tubes import y_tube

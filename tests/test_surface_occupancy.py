@@ -30,6 +30,22 @@ def field_of(mask, voxel_size, *, smooth_steps=1.0, **knobs):
     return Occupancy(mask, body, grid, smooth_steps * grid.step.max())
 
 
+def fourth_order(array, sigma, axis):
+    """A Gaussian less half of what its second derivative takes from a curve."""
+    reach = int(occupancy.TRUNCATE * sigma + 0.5)
+    if reach == 0:
+        return array
+
+    def blurred(what, axis):
+        knobs = {"axis": axis, "mode": "constant", "radius": reach}
+        curved = ndimage.gaussian_filter1d(what, sigma, order=2, **knobs)
+        return ndimage.gaussian_filter1d(what, sigma, **knobs) - sigma**2 / 2 * curved
+
+    one = np.zeros(4 * reach + 1)
+    one[2 * reach] = 1.0
+    return blurred(array, axis) / blurred(one, 0).sum()
+
+
 def small_slabs(patch, voxels):
     patch.setattr(occupancy, "SLAB_VOXELS", voxels)
     patch.setattr(occupancy, "KEPT_VOXELS", 0)
@@ -46,8 +62,8 @@ def test_the_blur_is_scipys(voxel_size, smooth_steps):
     sigma = smooth_steps * max(voxel_size.zyx) / np.array(voxel_size.zyx)
     pad = np.ceil(occupancy.TRUNCATE * sigma).astype(int) + 1
     expected = np.pad(tight, [(p, p) for p in pad])
-    if smooth_steps:
-        expected = ndimage.gaussian_filter(expected, sigma, mode="constant", truncate=occupancy.TRUNCATE)
+    for axis in range(3):
+        expected = fourth_order(expected, sigma[axis], axis)
     assert found.shape == expected.shape
     assert np.abs(whole(found) - expected).max() < 1e-6
 

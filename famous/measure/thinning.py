@@ -2,7 +2,6 @@
 
 import heapq
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,55 +9,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
-SHIFTS = [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) != (0, 0, 0)]
-FACES = [k for k, shift in enumerate(SHIFTS) if sum(map(abs, shift)) == 1]
-NEAR = [k for k, shift in enumerate(SHIFTS) if sum(map(abs, shift)) <= 2]  # the 18 that share a face or an edge
-
-
-def _reached(k: int, among: list[int], farthest: int) -> int:
-    """Bits of the neighbours that touch neighbour k: that share a face (1), or also an edge or a corner (3)."""
-    bits = 0
-    for other in among:
-        steps = [abs(a - b) for a, b in zip(SHIFTS[k], SHIFTS[other], strict=True)]
-        if other != k and max(steps) <= 1 and sum(steps) <= farthest:
-            bits |= 1 << other
-    return bits
-
-
-_TOUCHING = [_reached(k, list(range(26)), 3) for k in range(26)]
-_BESIDE = [_reached(k, NEAR, 1) if k in NEAR else 0 for k in range(26)]
-_NEAR_BITS = sum(1 << k for k in NEAR)
-_FACE_BITS = sum(1 << k for k in FACES)
-
-
-@lru_cache(maxsize=1 << 18)
-def is_simple(neighbours: int) -> bool:
-    """Tell whether a voxel with these neighbours, a bit for each of `SHIFTS`, can go without a change of topology.
-
-    Its object neighbours must be one piece, and so must the background that it touches with a face (Bertrand and
-    Malandain 1994).
-    """
-    background = ~neighbours & _NEAR_BITS
-    if neighbours == 0 or not background & _FACE_BITS:
-        return False
-    if _flood(neighbours & -neighbours, neighbours, _TOUCHING) != neighbours:
-        return False
-    faces = background & _FACE_BITS
-    return not faces & ~_flood(faces & -faces, background, _BESIDE)
-
-
-def _flood(seed: int, among: int, reached: list[int]) -> int:
-    """Return the bits that can be reached from one."""
-    found, front = seed, seed
-    while front:
-        wave = 0
-        while front:
-            bit = front & -front
-            front ^= bit
-            wave |= reached[bit.bit_length() - 1]
-        front = wave & among & ~found
-        found |= front
-    return found
+from famous.neighbours import FACE_BITS, SHIFTS, is_simple
 
 
 def thin(inside: NDArray[np.bool_], apart: float) -> NDArray[np.int64]:
@@ -94,7 +45,7 @@ def thin(inside: NDArray[np.bool_], apart: float) -> NDArray[np.int64]:
 def _erode(left: dict[int, int], kept: set[int], depth: dict[int, float], steps: list[int]) -> None:
     """Take away all that can go, the shallowest first; `left` holds the neighbours' bits of each voxel."""
     around = list(enumerate(steps))
-    queue = [(depth[voxel], voxel) for voxel, code in left.items() if ~code & _FACE_BITS]
+    queue = [(depth[voxel], voxel) for voxel, code in left.items() if ~code & FACE_BITS]
     heapq.heapify(queue)
     waiting = {voxel for _, voxel in queue}
     while queue:

@@ -1,5 +1,6 @@
 """Label surface with smoothing: blur the mask, then cut it at the level that keeps its volume.
 
+Where the blur would change pieces, tunnels or cavities, the voxels that they need stay (`famous.surface.holding`).
 Where slices lie far apart, the shapes between them come first (`famous.surface.slices`), because no blur can tell a
 staircase from a slope. All of it is done slab by slab (`famous.surface.occupancy`, `famous.surface.marching`), so that
 an instance of any length takes no more memory than its mesh.
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from famous.errors import ConfigError, InputError
 from famous.masks import Body, Mask, find_body
 from famous.mesh import Mesh
+from famous.surface.holding import held
 from famous.surface.marching import Piece, Slab, march
 from famous.surface.occupancy import Grid, Occupancy
 from famous.surface.simplify import simplify
@@ -34,9 +36,9 @@ SLOPE = 0.2  # to either side of the first level: the values that tell how fast 
 class IsosurfaceParams:
     """What the isosurface can be told."""
 
-    smooth_steps: float = 1.0  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
+    smooth_steps: float = 1.5  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
     smooth_nm: float | None = None  #: σ of the blur in nm, in place of smooth_steps
-    keep_topology: bool = True  #: where the blur changes the number of pieces, tunnels or cavities, no voxel gives way
+    keep_topology: bool = True  #: where the blur would change pieces, tunnels or cavities, what they need stays
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
     volume_tolerance: float = 0.002  #: relative difference to the volume wanted at which the level is good enough
     max_error_nm: float = (
@@ -117,11 +119,20 @@ def _surface(
     wanted = topology or count_topology(mask)
     if mesh.topology == wanted:
         return mesh
-    solid = field.with_solid()  # what the blur pushed over the level goes back
-    again = _keep_volume(solid, replace(guess, level=cut.level), params.volume_tolerance)
-    if again.is_empty:
-        return mesh
-    return min(mesh, _mesh(again, solid, params), key=lambda made: made.topology.distance(wanted))
+    return _repair(mesh, field, replace(guess, level=cut.level), params, wanted)
+
+
+def _repair(mesh: Mesh, field: Occupancy, guess: "_Guess", params: IsosurfaceParams, wanted: Topology) -> Mesh:
+    """Send back what the blur pushed over the level: what the topology needs, or all of it where that will not do."""
+    points = held(field.with_solid(), guess.level)
+    made = [mesh]
+    for solid in ([field.with_solid(points)] if len(points) else []) + [field.with_solid()]:
+        again = _keep_volume(solid, guess, params.volume_tolerance)
+        if not again.is_empty:
+            made.append(_mesh(again, solid, params))
+        if made[-1].topology == wanted:
+            break
+    return min(made, key=lambda one: one.topology.distance(wanted))
 
 
 def _mesh(cut: "_Cut", field: Occupancy, params: IsosurfaceParams) -> Mesh:
@@ -235,6 +246,7 @@ def _count_above(field: Iterable[Slab]) -> tuple[NDArray[np.float64], float]:
         planes = slab.field[1:] if slab.first else slab.field
         picture = np.ascontiguousarray(planes).reshape(len(planes), -1)
         top = max(top, float(picture.max()))
+        picture = np.minimum(picture, np.float32(1.0))  # beside an edge it overshoots
         some = cv2.calcHist([picture], [0], None, [BINS], [float(np.finfo(np.float32).tiny), 1.0 + 1e-6])
         counts += some.ravel()
     return np.concatenate([np.cumsum(counts[::-1])[::-1], [0.0]]), top

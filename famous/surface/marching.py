@@ -31,14 +31,19 @@ class Slab:
     first: int
     field: NDArray[np.float32]
     solid: NDArray[np.bool_] | None = None  # what is inside before the blur, if that was asked for
+    held: NDArray[np.int64] | None = None  # flat indices of the points that stay as the solid has them; none: all
 
     def faithful(self, level: float) -> "Slab":
-        """Mirror the field at a level where it says otherwise than the solid."""
+        """Mirror the field at a level where it says otherwise than the solid, at the points that are held."""
         if self.solid is None:
             return self
-        away = self.field - np.float32(level)
-        lost = np.where(self.solid, away < 0, away > 0)
-        return Slab(self.first, np.where(lost, np.float32(level) - away, self.field))
+        points: NDArray[np.int64] | slice = slice(None) if self.held is None else self.held
+        field = self.field.copy()
+        values = field.reshape(-1)
+        away = values[points] - np.float32(level)
+        lost = np.where(self.solid.reshape(-1)[points], away < 0, away > 0)
+        values[points] = np.where(lost, np.float32(level) - away, values[points])
+        return Slab(self.first, field)
 
 
 def march(slabs: Iterable[Slab], level: float, *, apart: float) -> Iterator[Piece]:
