@@ -33,7 +33,13 @@ ClassOption = Annotated[
     str | None,
     typer.Option("--class", metavar="NAME", help="With --out: what the labels are, or a class of a run."),
 ]
-MethodOption = Annotated[Method | None, typer.Option("--method", help="How surfaces are made; auto chooses by object.")]
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        "--method",
+        help="How surfaces are made; auto wraps convex objects whose outline jumps from slice to slice, and no others.",
+    ),
+]
 SmoothOption = Annotated[
     float | None, typer.Option("--smooth-nm", min=0, help="Blur of the isosurface: how fine a detail it keeps, nm.")
 ]
