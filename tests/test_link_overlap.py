@@ -209,7 +209,7 @@ def test_instances_are_numbered_by_class_then_first_slice_then_position():
         (5, 0, 0, 4, 4),
         class_name=["b", "b", "b", "b", "a"],
     )
-    every = OverlapParams(minimum_length_nm=0)
+    every = OverlapParams(minimum_length_nm=0, renamed_iou=1)
     assert link(boxes, pairs(), voxel_size=VOXEL, params=every)["instance"].tolist() == [5, 4, 3, 2, 1]
 
 
@@ -269,8 +269,8 @@ def test_box_without_pixels_is_of_no_instance():
 # --- classes
 
 
-def test_classes_are_linked_apart():
-    boxes = table((0, 0, 0, 4, 4), (1, 0, 0, 4, 4), class_name=["endosome", "lysosome"])
+def test_pixels_shared_by_two_classes_do_not_join_them():
+    boxes = table((0, 0, 0, 9, 9), (1, 0, 0, 4, 4), class_name=["endosome", "lysosome"])
     linked = link(boxes, pairs((1, 2, 16)), voxel_size=VOXEL)
     assert linked["instance"].tolist() == [1, 2]
 

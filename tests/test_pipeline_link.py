@@ -19,6 +19,7 @@ from famous.pipeline import link as stage
 from famous.pipeline.link import (
     BlockOverlaps,
     BlockPainter,
+    Moved,
     far_reaching,
     group_images,
     look_up_tables,
@@ -168,6 +169,42 @@ def test_labels_are_the_boxes_looked_up(store):
         for name in store.classes:
             expected = lut[name][store.read_boxes(name, z)] if 2 <= z < 6 else 0
             assert (store.read_labels(name, z) == expected).all()
+
+
+@pytest.mark.parametrize("agree", [False, True])
+def test_boxes_that_a_vote_gave_to_another_class_are_painted_there(store, agree):
+    """Some boxes of each class go to the other one; where both have a pixel, that one's own boxes keep it."""
+    present, _ = described(store)
+    table = table_of(store)
+    rng = np.random.default_rng(5)
+    swapped = {"a": "b c", "b c": "a"}
+    now = [swapped[name] if rng.random() < 0.3 else name for name in table["class_name"]]
+    linked = table.assign(detected_class=table["class_name"], class_name=now, instance=table["box"].astype("uint32"))
+    linked.loc[linked.index % 7 == 0, "instance"] = 0
+    sets = [["a"], ["b c"]]
+    luts = look_up_tables(linked, list(store.classes))
+    votes = tuple(Votes.of_group(linked, group, np.ones(1), (SIDE, SIDE)) for group in sets) if agree else ()
+    moved = pickle.loads(pickle.dumps(Moved.of(linked, sets)))
+    BlockPainter(store.path, sets, luts, present, votes, moved)(range(DEPTH))
+    given_away = 0
+    for z in range(DEPTH):
+        for name, other in swapped.items():
+            own, theirs = store.read_boxes(name, z), store.read_boxes(other, z)
+            received = luts[name][theirs]
+            expected = np.where(own > 0, luts[name][own], received)
+            assert (store.read_labels(name, z) == expected).all()
+            given_away += np.count_nonzero(received)
+    assert given_away > 100
+
+
+def test_nothing_moves_where_no_vote_changed_a_class(store):
+    table = table_of(store)
+    sets = [["a"], ["b c"]]
+    linked = table.assign(detected_class=table["class_name"], instance=np.uint32(1))
+    assert Moved.of(linked, sets) is None
+    assert Moved.of(linked.assign(class_name="a"), [["a", "b c"]]) is None  # within a group its image has them
+    assert Moved.of(linked.assign(class_name="a", instance=np.uint32(0)), sets) is None
+    assert Moved.of(table, sets) is None
 
 
 @given(

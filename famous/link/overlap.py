@@ -15,6 +15,7 @@ from famous.link.bodies import Bodies
 from famous.link.bridges import Pairs, wrong_bridges
 from famous.link.instances import canonical, class_groups, finish
 from famous.link.matching import assign, components
+from famous.link.renamed import join_renamed
 from famous.voxels import VoxelSize
 
 #: IoU from which a pair assigned one to one needs no further proof. Measured: 0.3 to 0.7 give the same instances.
@@ -30,6 +31,7 @@ class OverlapParams:
     fragment_inside: float = 0.5  # share of the smaller box's pixels in the other that proposes any pair, 0 … 1
     contact: float = 0.2  # share of the thinner body's cross-section that has to meet the other body, 0 … 1
     cross_section_nm: float = 100.0  # distance, below and above, within which a body's cross-section is taken, nm
+    renamed_iou: float = 0.5  # IoU of boxes of two classes where a body goes on under another name; 1 joins none
     bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
     minimum_length_nm: float = 25.0  # instances of a smaller extent along z are dropped, unless cut off by the stack
     instance_score: float = 0.6  # mean of an instance's three best scores below which it is dropped, 0 … 1
@@ -39,7 +41,7 @@ class OverlapParams:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"link.{name}: found {value}, expected a length in nm, 0 or more")
-        for name in ("minimum_iou", "fragment_inside", "contact", "instance_score"):
+        for name in ("minimum_iou", "fragment_inside", "contact", "renamed_iou", "instance_score"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ConfigError(f"link.{name}: found {value}, expected a share from 0 to 1")
@@ -67,6 +69,8 @@ def link(
        Pairs that only a box round two organelles makes, for no more than `bridge_nm`, are left out before.
     3. Gaps: the same for boxes that nothing continues in the nearer slices, 2, 3, … slices apart, up to `gap_nm`.
        The boxes that are missing stay missing.
+    4. Names: bodies of two classes that run together where one begins and where one ends are one, whose class is
+       voted (`famous.link.renamed`).
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def link(
     overlaps
         Columns a, b, pixels as `slice_overlaps` returns them, with a reach of `params.reach(voxel_size)`.
     exclusive
-        Groups of classes that exclude each other: they are linked together, and the class of an instance is voted.
+        Groups of classes that exclude each other: they are linked as one, and the class of an instance is voted.
 
     Returns
     -------
@@ -88,6 +92,8 @@ def link(
     group = class_groups(table["class_name"], exclusive)
     pairs = _pairs(table, overlaps, group, params.reach(voxel_size))
     track = _join(table["pixels"].to_numpy(np.float64), table["z"].to_numpy(np.int64), pairs, voxel_size, params)
+    if params.renamed_iou < 1:
+        track = join_renamed(table, track, group, reach=params.reach(voxel_size), iou=max(params.renamed_iou, 0.01))
     return finish(
         table,
         track,

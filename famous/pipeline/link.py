@@ -60,6 +60,7 @@ class BlockPainter:
     luts: dict[str, NDArray[np.uint32]]
     present: frozenset[tuple[str, int]]  # class and slice of every box
     votes: tuple[Votes, ...] = ()  # one a group where slices are made to agree
+    moved: "Moved | None" = None  # boxes that a vote gave to a class of another group
 
     def __call__(self, block: range) -> pd.DataFrame:
         """Write the labels; returns columns z, instance and voxels: what each instance has in each slice."""
@@ -75,17 +76,58 @@ class BlockPainter:
 
     def _own(self, store: LabelStore, number: int, block: range) -> Iterator[tuple[int, str, NDArray[np.uint32]]]:
         """Yield slice, class and labels of a group as every slice's own boxes have them."""
-        for z, image in group_images(store, self.groups[number], block, self.present):
+        for z, image in self._images(store, number, block):
             for name in self.groups[number]:
                 yield z, name, relabel(image, self.luts[name])
 
     def _voted(self, store: LabelStore, number: int, block: range) -> Iterator[tuple[int, str, NDArray[np.uint32]]]:
         """Yield slice, class and labels of a group after the vote of the slices around."""
         group, votes = self.groups[number], self.votes[number]
-        images = group_images(store, group, votes.reading(block, store.shape[0]), self.present)
+        images = self._images(store, number, votes.reading(block, store.shape[0]))
         for z, labels in votes.agreed(images, block):
             for name in group:
                 yield z, name, labels if len(group) == 1 else np.where(votes.is_of(name)[labels], labels, np.uint32(0))
+
+    def _images(self, store: LabelStore, number: int, slices: range) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+        """Yield (z, box ids) of a group with what it was given; where both have a pixel, its own boxes do."""
+        group = self.groups[number]
+        if self.moved is None:
+            yield from group_images(store, group, slices, self.present)
+            return
+        for z in slices:
+            image = next((image for _, image in group_images(store, group, range(z, z + 1), self.present)), None)
+            for name in self.moved.names.get((number, z), []):
+                other = store.read_boxes(name, z)
+                given = np.where(self.moved.group[other] == number, other, np.uint32(0))
+                image = given if image is None else np.where(image > 0, image, given)
+            if image is not None:
+                yield z, image
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Boxes whose pixels lie with the class that was detected, but belong to one of another group by the vote."""
+
+    group: NDArray[np.int16]  # box id → number of the group it was given to; −1 for all others
+    names: dict[tuple[int, int], list[str]]  # (group, slice) → the classes that were detected
+
+    @classmethod
+    def of(cls, linked: pd.DataFrame, sets: list[list[str]]) -> "Moved | None":
+        """Gather them from linked boxes; None where there is none."""
+        of = {name: number for number, names in enumerate(sets) for name in names}
+        if "detected_class" not in linked or linked.empty:
+            return None
+        now, before = (linked[column].map(of) for column in ("class_name", "detected_class"))
+        given = linked[(now != before) & (linked["instance"] > 0) & (linked["pixels"] > 0)]
+        if given.empty:
+            return None
+        group = np.full(int(linked["box"].max()) + 1, -1, dtype=np.int16)
+        group[given["box"].to_numpy()] = now[given.index].to_numpy(np.int16)
+        names: dict[tuple[int, int], list[str]] = {}
+        places = pd.DataFrame({"to": now[given.index].astype(int), "z": given["z"], "name": given["detected_class"]})
+        for to, z, name in places.drop_duplicates().sort_values(["to", "z", "name"]).itertuples(index=False):
+            names.setdefault((int(to), int(z)), []).append(str(name))
+        return cls(group, names)
 
 
 def group_images(
@@ -128,7 +170,7 @@ def run_link(project: Project, session: Session) -> pd.DataFrame:
         painted.begin()
         luts = look_up_tables(linked, list(store.classes))
         votes = _votes(project, linked, sets)
-        painter = BlockPainter(project.labels, sets, luts, classes_and_slices(table), votes)
+        painter = BlockPainter(project.labels, sets, luts, classes_and_slices(table), votes, Moved.of(linked, sets))
         counted = pd.concat(run_parts(painted, shares(depth, BLOCK), painter, session, threaded=True))
         if votes:
             linked = with_voxels(linked, counted)
