@@ -287,7 +287,7 @@ def test_any_mask_gives_a_closed_mesh_of_its_volume(blob, voxel_size, smooth_ste
     seed, shape, filled, blur = blob
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), blur)
     mask = noise >= np.quantile(noise, filled)
-    params = IsosurfaceParams(smooth_steps=smooth_steps, max_faces=max_faces)
+    params = IsosurfaceParams(smooth_steps=smooth_steps, smooth_steps_between=smooth_steps, max_faces=max_faces)
     mesh = surface(mask, voxel_size=voxel_size, params=params)
     assert mesh.is_watertight
     assert mesh.volume_nm3 == pytest.approx(mask.sum() * voxel_size.volume_nm3, rel=0.005)
@@ -403,6 +403,7 @@ def test_wrong_shapes_and_knobs_are_named():
         surface(np.zeros((3, 3), bool), voxel_size=FIB)
     for knobs in (
         {"smooth_steps": -1},
+        {"smooth_steps_between": -1},
         {"coarse_z": 0.5},
         {"volume_tolerance": 0},
         {"max_faces": 1},

@@ -33,7 +33,9 @@ Surface = Callable[[np.ndarray, VoxelSize], Mesh]
 
 METHODS: dict[str, Surface] = {
     "isosurface": lambda m, v: isosurface.surface(m, voxel_size=v),
-    "isosurface, σ 3": lambda m, v: isosurface.surface(m, voxel_size=v, params=IsosurfaceParams(smooth_steps=3)),
+    "isosurface, σ 3": lambda m, v: isosurface.surface(
+        m, voxel_size=v, params=IsosurfaceParams(smooth_steps=3, smooth_steps_between=3)
+    ),
     "shrink-wrap": lambda m, v: shrinkwrap.surface(m, voxel_size=v),
     "shrink-wrap, patch 5 %": lambda m, v: shrinkwrap.surface(m, voxel_size=v, params=ShrinkwrapParams(patch=0.05)),
     "auto": lambda m, v: auto.surface(m, voxel_size=v),

@@ -36,8 +36,9 @@ SLOPE = 0.2  # to either side of the first level: the values that tell how fast 
 class IsosurfaceParams:
     """What the isosurface can be told."""
 
-    smooth_steps: float = 1.5  #: σ of the blur in steps of the coarsest axis (after interpolation); 0 leaves it out
-    smooth_nm: float | None = None  #: σ of the blur in nm, in place of smooth_steps
+    smooth_steps: float = 1.5  #: σ of the blur in steps of the coarsest axis; 0 leaves it out
+    smooth_steps_between: float = 1.0  #: the same where shapes between slices are interpolated: they have no stairs
+    smooth_nm: float | None = None  #: σ of the blur in nm, in place of both
     keep_topology: bool = True  #: where the blur would change pieces, tunnels or cavities, what they need stays
     coarse_z: float = 1.5  #: from this ratio of slice distance to pixel on, shapes between the slices are interpolated
     volume_tolerance: float = 0.002  #: relative difference to the volume wanted at which the level is good enough
@@ -47,7 +48,14 @@ class IsosurfaceParams:
     max_faces: int = 500_000  #: an instance that would have more is binned first, which keeps its volume
 
     def __post_init__(self) -> None:
-        lows = {"smooth_steps": 0.0, "smooth_nm": 0.0, "coarse_z": 1.0, "volume_tolerance": 1e-6, "max_faces": 1000}
+        lows = {
+            "smooth_steps": 0.0,
+            "smooth_steps_between": 0.0,
+            "smooth_nm": 0.0,
+            "coarse_z": 1.0,
+            "volume_tolerance": 1e-6,
+            "max_faces": 1000,
+        }
         lows["max_error_nm"] = 0.0
         for name, low in lows.items():
             value = getattr(self, name)
@@ -109,7 +117,8 @@ def _surface(
     grid = Grid.choose(mask, body, voxel_size, coarse_z=params.coarse_z, max_faces=params.max_faces)
     step = float(grid.step.max())
     widest = max(WIDEST * float((body.shape * voxel_size.zyx).max()), step)
-    smooth_nm = params.smooth_steps * step if params.smooth_nm is None else min(params.smooth_nm, widest)
+    steps = params.smooth_steps if grid.parts == 1 else params.smooth_steps_between
+    smooth_nm = steps * step if params.smooth_nm is None else min(params.smooth_nm, widest)
     field = Occupancy(mask, body, grid, smooth_nm)
     guess = _Guess.of(field)
     cut = _keep_volume(field, guess, params.volume_tolerance)
