@@ -393,3 +393,11 @@ def test_the_committed_sample_is_the_phantom():
     again = Phantom(SAMPLE)[18]
     assert (np.abs(stored[18].astype(int) - again) > 1).mean() < 1e-3  # another processor may round the other way
     assert sum(file.stat().st_size for file in path.parent.glob("sample*")) < 3_000_000
+
+
+@pytest.mark.parametrize("tile_px", [32, 100])
+def test_large_slices_are_rendered_in_tiles_that_leave_no_trace(monkeypatch, tile_px):
+    phantom = Phantom(replace(SAMPLE, shape=(64, 230, 270), drift_nm=30.0))
+    whole = phantom[20]
+    monkeypatch.setattr("famous.synthetic.phantom.TILE_PX", tile_px)
+    assert np.array_equal(phantom[20], whole)

@@ -1,5 +1,6 @@
 """A phantom stack: images, labels, boxes and volumes of one made-up piece of tissue, slice by slice."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ from famous.synthetic.placement import Organelle, Placement
 from famous.synthetic.shapes import Ellipsoid
 from famous.voxels import NM_PER_UM, VoxelSize
 
+TILE_PX = 2048  # side of what is rendered at a time
+TILE_STEP = 4  # pixels: tiles begin at a multiple, as the texture thins some of its grids so
+Tile = tuple[slice, slice]
 Patch = tuple[Organelle, tuple[slice, slice], NDArray[np.float32]]
 
 
@@ -61,7 +65,7 @@ class Phantom:
             return np.zeros(self.shape[1:], dtype=np.uint8)
         count = self.params.subslices
         offsets = (np.arange(count) + 0.5) / count - 0.5
-        planes = [self._ideal(self._plane(z, float(offset))) for offset in offsets]
+        planes = [self._ideal(z, float(offset)) for offset in offsets]
         return microscope.expose(np.mean(planes, axis=0, dtype=np.float32), z, self.params)
 
     def labels(self, z: int) -> dict[str, NDArray[np.uint32]]:
@@ -123,15 +127,17 @@ class Phantom:
             raise IndexError(f"phantom: slice {z} does not exist, the stack has 0 … {len(self) - 1}")
         return int(z)
 
-    def _plane(self, z: int, offset: float = 0.0) -> texture.Plane:
+    def _plane(self, z: int, offset: float = 0.0, tile: Tile | None = None) -> texture.Plane:
+        """Lay a plane through the tissue, all of it or a tile."""
         size, (_, height, width) = self.voxel_size, self.shape
+        rows, columns = tile or (slice(height), slice(width))
         drift_y, drift_x = microscope.drift(z, self.params)
         z_nm = (z + 0.5 + offset) * size.z
-        y_nm: NDArray[np.float64] = (np.arange(height, dtype=np.float64) + 0.5) * size.y + drift_y
-        x_nm: NDArray[np.float64] = (np.arange(width, dtype=np.float64) + 0.5) * size.x + drift_x
+        y_nm: NDArray[np.float64] = (np.arange(height, dtype=np.float64)[rows] + 0.5) * size.y + drift_y
+        x_nm: NDArray[np.float64] = (np.arange(width, dtype=np.float64)[columns] + 0.5) * size.x + drift_x
         y, x = y_nm.astype(np.float32)[:, None], x_nm.astype(np.float32)[None, :]
         qz, qy, qx = self._placement.warp.forward(z_nm, y, x)
-        whole = (height, width)
+        whole = (len(y_nm), len(x_nm))
         q = tuple(np.broadcast_to(np.asarray(c, dtype=np.float32), whole) for c in (qz, qy, qx))
         return texture.Plane(z_nm, y_nm, x_nm, (q[0], q[1], q[2]), (size.y, size.x))
 
@@ -149,10 +155,23 @@ class Phantom:
                 qz, qy, qx = (c[window] for c in plane.q)
                 yield organelle, window, organelle.shape.distance(qz, qy, qx).astype(np.float32)
 
-    def _ideal(self, plane: texture.Plane) -> NDArray[np.float32]:
+    def _ideal(self, z: int, offset: float) -> NDArray[np.float32]:
+        """Render a slice before the microscope's faults, a tile at a time: a pixel takes some 150 bytes to render."""
+        _, height, width = self.shape
+        image = np.empty((height, width), dtype=np.float32)
+        around = -(-int(np.ceil(texture.HALO_NM / min(self.voxel_size.y, self.voxel_size.x))) // TILE_STEP) * TILE_STEP
+        for top, left in itertools.product(range(0, height, TILE_PX), range(0, width, TILE_PX)):
+            y, x = max(0, top - around), max(0, left - around)
+            tile = (slice(y, min(top + TILE_PX + around, height)), slice(x, min(left + TILE_PX + around, width)))
+            rendered = self._render(self._plane(z, offset, tile))
+            part = image[top : top + TILE_PX, left : left + TILE_PX]
+            part[...] = rendered[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]]
+        return image
+
+    def _render(self, plane: texture.Plane) -> NDArray[np.float32]:
         seed = self.params.seed * 4096
         patches = [patch for patch in self._patches(plane, texture.HALO_NM) if patch[2].min() < texture.HALO_NM]
-        near = np.full(self.shape[1:], texture.HALO_NM, dtype=np.float32)
+        near = np.full(plane.q[0].shape, texture.HALO_NM, dtype=np.float32)
         for _, window, distance in patches:
             np.minimum(near[window], distance, out=near[window])
         image = texture.cytoplasm(plane, self._cells, near, seed)
