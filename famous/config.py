@@ -254,13 +254,19 @@ def _build(kind: type[Node], data: Any, path: str) -> Node:
         values[key] = _value(hints[key], value, where)
     try:
         return kind(**values)
-    except (TypeError, ValueError, InputError) as error:
+    except ConfigError as error:  # it begins with the name of its own section, wherever that stands
+        raise ConfigError(f"{path.rpartition('.')[0]}.{error}".lstrip(".")) from error
+    except InputError as error:  # it begins with the name of what was to be done
+        raise ConfigError(f"{path or 'top level'}: {str(error).partition(': ')[2]}") from error
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{path or 'top level'}: {error}") from error
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _build(kind, value, where)
+    if kind == OutlierParams | None:
+        return None if value is None else _build(OutlierParams, value, where)
     if kind == Mapping[str, ClassConfig]:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where}: found {value!r}, expected class names with their settings")

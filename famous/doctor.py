@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from famous.errors import FamousError
+from famous.install import install_line, mend_line
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ def examine() -> list[Finding]:
             "pip install --force-reinstall opencv-python; if it is libGL that is missing: apt install libgl1",
         ),
         _try("open3d", _open3d, "pip install open3d libusb-package"),
-        _try("weights", _weights, "pip install --force-reinstall famous"),
+        _try("weights", _weights, mend_line("weights")),
         _start(),
         _chromium(),
-        _try("bpy (Blender)", lambda: _version("bpy"), "pip install 'famous[blender]'  (Python 3.11)", needed=False),
+        _try("bpy (Blender)", lambda: _version("bpy"), f"{install_line('blender')}  (Python 3.11)", needed=False),
     ]
 
 
@@ -116,7 +117,7 @@ def _start() -> Finding:
     try:
         return Finding("start weights", True, str(find_weights(params, Path())), needed=False)
     except FamousError:
-        mend = "pip install --force-reinstall famous, or give others with --start PATH; only training needs them"
+        mend = f"{mend_line('weights')}, or give others with --start PATH; only training needs them"
         return Finding("start weights", False, "those that ship are not here", mend, needed=False)
 
 

@@ -10,7 +10,11 @@ class InputError(FamousError):
 
 
 class ConfigError(FamousError):
-    """A configuration key or value is wrong; the message gives its full path."""
+    """A configuration key or value is wrong.
+
+    The message begins with its path: from its own section on where parameters are made by themselves, the full one
+    where they come from a configuration.
+    """
 
 
 class MissingError(FamousError):

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
 from famous.errors import FamousError, InputError, MissingError
+from famous.install import install_line
 
 HANDOVER_S = 0.0005  # how long a thread that wants Python's lock waits; its usual 5 ms are many calls of numpy
 
@@ -113,7 +114,7 @@ def _dask_executor(scheduler: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise MissingError("a Dask scheduler was named, but Dask is not here: pip install 'famous[cluster]'") from error
+        raise MissingError(f"a Dask scheduler was named, but Dask is not here: {install_line('cluster')}") from error
     try:
         client = Client(scheduler, timeout=10)
     except OSError as error:

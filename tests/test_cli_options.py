@@ -85,3 +85,10 @@ def test_a_session_has_what_was_asked_for():
     assert (session.reporter, session.jobs, session.scheduler) == (bars, 3, "tcp://x:1")
     assert (session.device, session.again) == ("cpu", True)
     assert options.open_session(bars).device == "auto"
+
+
+@pytest.mark.parametrize("command", ["run", "info", "annotate"])
+def test_the_help_of_a_stack_names_every_format_that_is_read(command):
+    said = " ".join(call(command, "--help").output.replace("│", " ").split())
+    for name in ("folder of slices", "TIFF", "MRC", "HDF5", "Zarr", "NIfTI", "NRRD", "Amira"):
+        assert name in said

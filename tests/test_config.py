@@ -1,11 +1,13 @@
 import contextlib
 import dataclasses
+import re
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from famous.config import RECIPES, Config, method_of, parse, plain, read, to_mapping, write
+from famous.config import RECIPES, ClassConfig, Config, method_of, parse, plain, read, to_mapping, write
 from famous.detect import DetectParams
 from famous.errors import ConfigError
 from famous.extract import EllipseParams, MaskNetParams, OtsuParams, classical_recipe, default_recipe, paper_recipe
@@ -58,6 +60,73 @@ def test_a_wrong_key_or_value_is_named_by_its_full_path(data, message):
         parse(data, source="mine.yaml")
     assert str(raised.value).startswith("mine.yaml: ")
     assert message in str(raised.value)
+
+
+def knobs(kind, path=()):
+    """Yield the path of every knob of a section and of those inside it, a list of keys each."""
+    for name, hint in get_type_hints(kind).items():
+        section = next((part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)), None)
+        if section is not None and section is not ClassConfig:
+            yield from knobs(section, (*path, name))
+        elif section is None:
+            yield (*path, name)
+
+
+KNOBS = [
+    *knobs(Config),
+    *(("classes", "nucleus", "outliers", key) for key in ("neighbours", "std_ratio")),
+    *(("classes", "nucleus", "extract", *knob) for recipe in RECIPES.values() for knob in knobs(recipe)),
+]
+
+
+@pytest.mark.parametrize("value", [-7, -0.5, 0, 0.5, 33, 1e9, float("nan"), "x"])
+def test_a_knob_that_is_refused_is_named_by_where_it_stands(value):
+    """The path, full or up to the section, whose knobs the message then names."""
+    refused = set()
+    for knob in KNOBS:
+        data = value
+        for key in reversed(knob):
+            data = {key: data}
+        try:
+            parse(data, source="mine.yaml")
+        except ConfigError as error:
+            refused.add(knob)
+            section = re.escape(".".join(knob[:-1]))
+            own = rf"{section}\.\w+(\[\w+\])?" if section else knob[0]
+            assert re.match(rf"mine\.yaml: ({own}|{section}): found ", str(error)), str(error)  # noqa: PT017
+    assert value in (0.5, 33) or len(refused) > 20
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"link": {"overlap": {"gap_nm": -5}}}, "link.overlap.gap_nm"),
+        ({"link": {"centre": {"layers": 0}}}, "link.centre.layers"),
+        ({"link": {"agree": {"sigma_nm": -1}}}, "link.agree.sigma_nm"),
+        ({"mesh": {"isosurface": {"max_faces": 1}}}, "mesh.isosurface.max_faces"),
+        ({"mesh": {"shrinkwrap": {"taubin_mu": 1}}}, "mesh.shrinkwrap.taubin_mu"),
+        ({"mesh": {"shrinkwrap": {"outliers": {"neighbours": 0}}}}, "mesh.shrinkwrap.outliers.neighbours"),
+        ({"mesh": {"outliers": {"neighbours": 0}}}, "mesh.outliers.neighbours"),
+        ({"mesh": {"outliers": {"std_ratio": "x"}}}, "mesh.outliers.std_ratio"),
+        ({"mesh": {"auto": {"patch": 2}}}, "mesh.auto.patch"),
+        ({"measure": {"thickness": {"points": 1}}}, "measure.thickness.points"),
+        ({"measure": {"skeleton": {"spur": -1}}}, "measure.skeleton.spur"),
+        ({"train": {"masks": {"steps": -1}}}, "train.masks.steps"),
+        ({"train": {"minutes": 0}}, "train.minutes"),
+        ({"classes": {"a.b": {"outliers": {"neighbours": 0}}}}, "classes.a.b.outliers.neighbours"),
+        ({"detect": {"overlap_px": 0}}, "detect"),
+        ({"extract": {"referee": {"evidence": {"shift": 2}}}}, "extract.referee.evidence"),
+        ({"classes": {"nucleus": {"extract": {"blur_nm": -1}}}}, "classes.nucleus.extract"),
+    ],
+)
+def test_a_value_out_of_range_is_named_by_its_full_path(data, path):
+    with pytest.raises(ConfigError, match=rf"^mine\.yaml: {re.escape(path)}: found "):
+        parse(data, source="mine.yaml")
+
+
+def test_an_unknown_key_of_a_section_that_may_be_left_out_is_named():
+    with pytest.raises(ConfigError, match=r"mesh\.outliers\.neighbors: unknown key; did you mean neighbours"):
+        parse({"mesh": {"outliers": {"neighbors": 3}}})
 
 
 def test_a_class_starts_from_its_recipe_and_changes_only_what_is_said():

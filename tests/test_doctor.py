@@ -9,7 +9,7 @@ from importlib import metadata
 
 import pytest
 
-from famous import doctor
+from famous import doctor, install
 from famous.doctor import Finding, examine
 from famous.errors import InputError, MissingError
 
@@ -159,7 +159,15 @@ def test_start_weights_are_wanted_for_training_only(monkeypatch, tmp_path):
     monkeypatch.setattr("famous.yolo.train.find_weights", missing)
     finding = doctor._start()
     assert (finding.ok, finding.needed) == (False, False)
-    assert "reinstall" in finding.mend
+    assert "famous/weights, or give others with --start PATH" in finding.mend
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_installed_from_the_checkout_is_told_so(monkeypatch):
+    monkeypatch.chdir(install.PACKAGE.parent)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "bpy" else real(name, *rest))
+    assert by_name()["bpy (Blender)"].mend == "pip install '.[blender]'  (Python 3.11)"
 
 
 @pytest.mark.parametrize("program", ["chromium", "google-chrome", None])

@@ -143,6 +143,16 @@ def test_tiffs_of_another_size_or_type_are_named(tmp_path: Path) -> None:
         open_stack(tmp_path).stack.grey(1)
 
 
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_colour_tiff_among_grey_slices_is_called_so(at: int, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 255, (64, 80), np.uint8)
+    for z in range(4):
+        picture = np.stack([grey, grey, 255 - grey], axis=-1) if z == at else grey
+        tifffile.imwrite(tmp_path / f"s{z}.tif", picture)
+    with pytest.raises(InputError, match=rf"s{at}\.tif: found a colour picture \(RGB\), expected grey values"):
+        open_stack(tmp_path)
+
+
 def test_several_formats_are_refused(tmp_path: Path) -> None:
     write_png(tmp_path / "z1.png", 1)
     tifffile.imwrite(tmp_path / "z1.tif", np.zeros((7, 9), np.uint8))

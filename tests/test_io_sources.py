@@ -125,11 +125,22 @@ class Made(FileVolume):
 def test_pixels_without_a_grey_value_are_named(dtype: str) -> None:
     image = np.ones((4, 5), dtype)
     volume = Made(lambda z: image, dtype=np.dtype(dtype))
-    image[0, 0] = np.inf
-    assert np.isinf(volume[1][0, 0])
+    assert (volume[1] == 1).all()
     image[1, 2:4] = np.nan
-    with pytest.raises(InputError, match=r"^made ü\.x, slice 1: found 2 pixels of 20 without a value \(NaN\)"):
+    with pytest.raises(InputError, match=r"^made ü\.x, slice 1: found 2 pixels of 20 without a value \(NaN\), exp"):
         volume[1]
+    image[0, 0] = -np.inf
+    with pytest.raises(InputError, match=r"found 2 pixels .* \(NaN\) and 1 pixel of 20 with infinity, expected"):
+        volume[1]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f4", "f8"])
+def test_infinity_is_no_grey_value(dtype: str, value: float) -> None:
+    image = np.ones((4, 5), dtype)
+    image[3, 1:4] = value
+    with pytest.raises(InputError, match=r"^made ü\.x, slice 2: found 3 pixels of 20 with infinity, expected a number"):
+        Made(lambda z: image, dtype=np.dtype(dtype))[2]
 
 
 def test_slices_are_handed_over_in_the_type_that_was_promised() -> None:

@@ -1,5 +1,6 @@
 """TIFF stacks: every kind, their voxel sizes, and files that break off."""
 
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,46 @@ def test_colour_pages(tmp_path: Path) -> None:
     rgb[0, 0, 0] = 1, 2, 3
     with pytest.raises(InputError, match="colour"):
         open_stack(write(tmp_path / "colour.tif", rgb, photometric="rgb"))
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate"}, {"compression": "zlib"}])
+def test_a_colour_page_among_grey_ones_is_called_so(options: dict[str, Any], is_big: bool, tmp_path: Path) -> None:
+    grey = DATA[0].astype(np.uint8)
+    colour = np.stack([grey, grey, 255 - grey], axis=0 if "planarconfig" in options else -1)
+    with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=is_big) as writer:
+        writer.write(grey, metadata=None)
+        writer.write(colour, metadata=None, photometric="rgb", **options)
+    with pytest.raises(InputError, match=r"a\.tif, page 1: found a colour picture \(RGB\), expected grey values"):
+        open_stack(tmp_path / "a.tif")
+
+
+def test_pages_that_differ_in_channels_or_kind_only_are_told_by_that(tmp_path: Path) -> None:
+    grey = DATA[0].astype(np.uint8)
+    others = {"unsigned, 3 channels": (np.stack([grey] * 3, axis=-1), "rgb"), "signed, 1 channel": (grey.view("i1"), 1)}
+    for described, (other, photometric) in others.items():
+        with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+            writer.write(grey, metadata=None)
+            writer.write(other, metadata=None, photometric=photometric)
+        size = "40 × 52 pixels of 8 bits"
+        message = f"found {size} ({described}), expected {size} (unsigned, 1 channel) as in the first page"
+        with pytest.raises(InputError, match=re.escape(message)):
+            open_stack(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength", "BitsPerSample"])
+@pytest.mark.parametrize("entry", [True, False])
+@pytest.mark.parametrize("page", [0, 3])
+def test_a_directory_with_zeroed_bytes_is_called_damaged(tag: str, entry: bool, page: int, tmp_path: Path) -> None:
+    """The bytes of a whole entry of the directory, or of its value alone."""
+    path = write(tmp_path / "a.tif", DATA.astype(np.uint8), compression="jpeg", tile=(16, 16), metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[page].tags[tag].offset
+    content = bytearray(path.read_bytes())
+    content[at : at + 12] = bytes(12) if entry else content[at : at + 8] + bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.tif, page {page}: found a directory that lacks .* the file is damaged"):
+        open_stack(path)
 
 
 @pytest.mark.parametrize(

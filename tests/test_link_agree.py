@@ -157,7 +157,7 @@ def test_a_single_weight_is_given_only_where_more_would_change_nothing(sigma, th
 
 @pytest.mark.parametrize("sigma", [-1.0, -1e-9, math.nan, math.inf, -math.inf, 1001.0])
 def test_a_bad_sigma_is_named(sigma):
-    with pytest.raises(ConfigError, match=r"link\.agree\.sigma_nm: found .*, expected 0 … 1000 nm"):
+    with pytest.raises(ConfigError, match=r"^agree\.sigma_nm: found .*, expected 0 … 1000 nm"):
         AgreeParams(sigma)
 
 

@@ -125,5 +125,5 @@ def test_missing_column_is_named():
     [("tolerance", -0.1), ("layers", 0), ("gap_nm", -1.0), ("minimum_length_nm", np.inf), ("instance_score", 1.1)],
 )
 def test_parameter_out_of_range_is_named(knob, value):
-    with pytest.raises(ConfigError, match=f"link.{knob}"):
+    with pytest.raises(ConfigError, match=rf"^centre\.{knob}: found"):
         CentreParams(**{knob: value})

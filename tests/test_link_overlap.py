@@ -374,7 +374,7 @@ def test_box_id_that_occurs_twice_is_named():
     [("gap_nm", -1.0), ("cross_section_nm", np.nan), ("contact", 1.5), ("minimum_iou", -0.1), ("instance_score", 2.0)],
 )
 def test_parameter_out_of_range_is_named(knob, value):
-    with pytest.raises(ConfigError, match=f"link.{knob}"):
+    with pytest.raises(ConfigError, match=rf"^overlap\.{knob}: found"):
         OverlapParams(**{knob: value})
 
 

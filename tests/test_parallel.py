@@ -136,7 +136,10 @@ def test_a_dask_scheduler_without_dask_says_how_to_get_it():
     try:
         import distributed  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingError, match=r"famous\[cluster\]"), open_executor(scheduler="tcp://127.0.0.1:1"):
+        with (
+            pytest.raises(MissingError, match=r"pip install .*\[cluster\]"),
+            open_executor(scheduler="tcp://127.0.0.1:1"),
+        ):
             pass
     else:
         pytest.skip("Dask is here")

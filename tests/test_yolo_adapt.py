@@ -215,5 +215,5 @@ def test_fewer_looks_than_a_batch_are_all_taken():
     ],
 )
 def test_what_cannot_be_meant_is_refused(name, value):
-    with pytest.raises(ConfigError, match=rf"train\.masks\.{name}: found .*expected"):
+    with pytest.raises(ConfigError, match=rf"^masks\.{name}: found .*expected"):
         AdaptParams(**{name: value})

@@ -58,7 +58,10 @@ def _taking_back() -> Iterator[None]:
 
 StackArgument = Annotated[
     str,
-    typer.Argument(metavar="STACK", help="A folder of slices, TIFF, MRC, HDF5 (file.h5:/dataset) or Zarr."),
+    typer.Argument(
+        metavar="STACK",
+        help="A folder of slices, TIFF, MRC, HDF5 (file.h5:/dataset), Zarr, NIfTI, NRRD or Amira.",
+    ),
 ]
 VoxelSizeOption = Annotated[
     tuple[float, float, float] | None,

@@ -21,12 +21,13 @@ from typing import IO, Any
 
 from famous.errors import InputError, MissingError
 from famous.files import atomic_path
+from famous.install import install_line
 from famous.io.glb import GREY, MeshNode, plain_value, to_linear
 from famous.scratch import scratch_folder
 from famous.voxels import NM_PER_UM, zyx_to_xyz
 
 PROGRAM = "FAMOUS_BLENDER"
-INSTALL = "pip install 'famous[blender]' (Python 3.11), or put Blender 4.2 or later (blender.org) on the PATH"
+OTHERWISE = "(Python 3.11), or put Blender 4.2 or later (blender.org) on the PATH"
 BAR_SHARE = 0.3  # of the stack's longest side that the scale bar is at most
 STEPS = (5.0, 2.0, 1.0)  # round lengths, times a power of ten
 _SAMPLE = re.compile(r"Sample (\d+)/(\d+)")
@@ -165,7 +166,7 @@ def find_blender() -> list[str]:
     program = shutil.which(named or "blender")
     if program is None:
         found = f"{PROGRAM} names {named!r}, which is no program" if named else "there is no Blender here"
-        raise MissingError(f"{found}: {INSTALL}")
+        raise MissingError(f"{found}: {install_line('blender')} {OTHERWISE}")
     return [program, "--background", "--factory-startup", "--python-exit-code", "3", "--python", script]
 
 

@@ -1,5 +1,6 @@
 """PNG, JPEG and BMP pictures: the size from the header, the pixels from the whole, both without a sound."""
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".bm
 _MAGIC = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM"}
 _JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start of frame
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xfe])")  # among pixels, 255 is written as 0xFF 0x00
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def read_picture(path: Path, format_name: str) -> NDArray[Any]:
     if format_name == "PNG":
         return np.asarray(imagecodecs.png_decode(content))
     if format_name == "JPEG":
-        if content.rfind(b"\xff\xd9") < 0:  # the decoder would fill the rest with grey
+        if not _has_end(content):  # the decoder would fill the rest with grey
             raise InputError(f"{path}: found no end of the picture; the file is truncated, copy it again")
         return np.asarray(imagecodecs.jpeg8_decode(content))
     return np.asarray(imagecodecs.bmp_decode(content))
@@ -89,3 +92,17 @@ def _jpeg_header(content: bytes) -> tuple[Header, int]:
             return Header(height, width, bits), channels
         at += 2 + max(2, length)
     raise ValueError("no frame header")
+
+
+def _has_end(content: bytes) -> bool:
+    """Tell whether the picture's own end follows its pixels; a thumbnail's end lies in a segment, before them."""
+    at, in_pixels = 2, False
+    while (found := _JPEG_MARKER.search(content, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _JPEG_END and in_pixels:
+            return True
+        if marker in _JPEG_BARE or marker == _JPEG_END:
+            continue
+        in_pixels = in_pixels or marker == _JPEG_SCAN
+        at += int.from_bytes(content[at : at + 2], "big")
+    return False

@@ -82,6 +82,9 @@ def _channel_notes(channels: int) -> list[str]:
 def _open_tiffs(folder: Path, paths: Sequence[Path]) -> Source:
     """Open single-page TIFF files as slices; every file's directory is looked at, only the first is decoded."""
     first_pages, facts, notes = tiffs.look_into(paths[0])
+    first = first_pages[0]
+    sample = tiffs.read_page(paths[0], first.offset, str(paths[0]))
+    grey = without_channels(str(paths[0]), sample)
     files = []
     for path in paths:
         with naming(path, "a TIFF file"), path.open("rb") as file:
@@ -90,11 +93,8 @@ def _open_tiffs(folder: Path, paths: Sequence[Path]) -> Source:
             raise InputError(
                 f"{path}: found {len(pages)} pages, expected one, since the folder holds {len(paths)} files"
             )
-        if pages[0].kind != first_pages[0].kind:
-            _refuse(path, _size(pages[0]), _size(first_pages[0]), paths[0])
+        tiffs.require_alike(pages[0], first, path, str(path), paths[0].name)
         files.append((path, pages[0].offset))
-    sample = tiffs.read_page(*files[0], str(paths[0]))
-    grey = without_channels(str(paths[0]), sample)
     if grey.ndim < sample.ndim:
         notes.append("RGB slices with three equal channels are read as grey")
     volume = tiffs.TiffPages(files, (len(files), *grey.shape), grey.dtype, folder)
@@ -192,10 +192,6 @@ def _slices_in(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _is_hidden(entry: Path) -> bool:
     return entry.name.startswith(".") or entry.name.endswith(".famous")
-
-
-def _size(page: tiffs.Page) -> tuple[int, int, int]:
-    return page.height, page.width, page.bits
 
 
 def _refuse(path: Path, found: tuple[int, int, int], expected: tuple[int, int, int], first: Path) -> None:

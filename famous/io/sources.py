@@ -72,11 +72,11 @@ class FileVolume(ABC):
             raise InputError(
                 f"{name}: found {image.shape} pixels, expected {self.shape[1:]} (y, x) as in the first slice"
             )
-        if image.dtype.kind == "f" and (missing := int(np.isnan(image).sum())):
-            raise InputError(
-                f"{name}: found {counted(missing, 'pixel')} of {image.size:,} without a value (NaN), expected one in "
-                "each; write 0 where there is nothing"
-            )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            kinds = {"without a value (NaN)": np.isnan(image), "with infinity": np.isinf(image)}
+            counts = {kind: int(np.count_nonzero(lies)) for kind, lies in kinds.items() if lies.any()}
+            found = " and ".join(f"{counted(n, 'pixel')} of {image.size:,} {kind}" for kind, n in counts.items())
+            raise InputError(f"{name}: found {found}, expected a number in each; write 0 where there is nothing")
         return image.astype(self.dtype, copy=False)
 
     def name_of(self, z: int) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from famous.errors import InputError
 from famous.io.sources import FileVolume, RawVolume, Source, muting, naming, overhearing, without_channels
 from famous.io.tiff_metadata import TiffFacts, read_facts
+from famous.words import counted
 
 if TYPE_CHECKING:
     import tifffile
@@ -22,6 +23,7 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _FORMAT, _SUBFILE = 256, 257, 258, 277, 339, 254
 _MAX_TAGS = 4096  # more in one page means a damaged offset
+_FORMATS = {1: "unsigned", 2: "signed", 3: "floating point", 4: "unsigned"}
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -81,11 +83,7 @@ def open_tiff(path: Path) -> Source:
     pages, facts, notes = look_into(path)
     first = pages[0]
     for number, page in enumerate(pages):
-        if page.kind != first.kind:
-            raise InputError(
-                f"{path}, page {number}: found {_described(page)}, expected {_described(first)} as in the first page; "
-                "all slices of a stack have one size and type"
-            )
+        require_alike(page, first, path, f"{path}, page {number}", "the first page")
     volume: FileVolume
     if len(pages) == 1 and facts.planes is not None:
         shape, dtype, offset = facts.planes
@@ -109,6 +107,19 @@ def open_tiff(path: Path) -> Source:
         if last:  # a file that was cut short shows it at its end
             check_extent(path, pages[last].offset, f"{path}, page {last}")
     return Source("TIFF", volume, (path,), facts.voxel_size, notes=(*notes, *facts.notes))
+
+
+def require_alike(page: Page, first: Page, path: Path, name: str, first_name: str) -> None:
+    """Raise InputError where a page is of another size or type than the first one, or a colour picture among grey."""
+    if page.kind == first.kind:
+        return
+    if page.samples >= 3 > first.samples:
+        image = read_page(path, page.offset, name)
+        without_channels(name, image if image.shape[-1] == page.samples else np.moveaxis(image, 0, -1))
+    raise InputError(
+        f"{name}: found {_described(page)}, expected {_described(first)} as in {first_name}; "
+        "all slices of a stack have one size and type"
+    )
 
 
 def look_into(path: Path) -> tuple[list[Page], TiffFacts, list[str]]:
@@ -186,7 +197,14 @@ def walk_pages(path: Path, file: BinaryIO) -> list[Page]:
             raise InputError(
                 f"{path}, page {len(pages)}: found a broken directory, expected a page's tags; the file is damaged"
             )
-        pages.append(_page(offset, block, order, entry))
+        link_at = file.tell()
+        pages.append(page := _page(offset, block, order, entry, file))
+        if min(page.height, page.width, page.bits) < 1:
+            raise InputError(
+                f"{path}, page {len(pages) - 1}: found a directory that lacks the page's height, width or bits, "
+                "expected all three; the file is damaged, copy it again"
+            )
+        file.seek(link_at)
     if not pages:
         raise InputError(f"{path}: found no page, expected a TIFF stack")
     return pages
@@ -197,22 +215,27 @@ def _unpack(file: BinaryIO, layout: str) -> int:
     return int(value)
 
 
-def _page(offset: int, block: bytes, order: str, entry: int) -> Page:
-    """Read the tags that describe a page from its directory (values that fit into the directory only)."""
+def _page(offset: int, block: bytes, order: str, entry: int, file: BinaryIO) -> Page:
+    """Read the tags that describe a page from its directory; 0 where height, width or bits are lost."""
     found: dict[int, int] = {}
+    is_whole = True
     counter, room = ("Q", 8) if entry == 20 else ("I", 4)
     for at in range(0, len(block), entry):
         tag, kind, number = struct.unpack_from(f"{order}HH{counter}", block, at)
         layout = _TYPES.get(kind)
+        is_whole = is_whole and tag > 0 and kind > 0
         if tag > _FORMAT or layout is None:
             continue
         if number * struct.calcsize(layout) <= room and number:
             found[tag] = struct.unpack_from(order + layout, block, at + entry - room)[0]
+        elif tag == _BITS and number:  # of several channels: the directory says where they are
+            file.seek(struct.unpack_from(order + ("Q" if room == 8 else "I"), block, at + entry - room)[0])
+            found[tag] = _unpack(file, order + layout)
     return Page(
         offset=offset,
         height=found.get(_HEIGHT, 0),
         width=found.get(_WIDTH, 0),
-        bits=found.get(_BITS, 0),
+        bits=found.get(_BITS, 1 if is_whole else 0),  # 1 is what TIFF takes where nothing is said
         samples=found.get(_SAMPLES, 1),
         sample_format=found.get(_FORMAT, 1),
         is_reduced=bool(found.get(_SUBFILE, 0) & 1),
@@ -247,4 +270,5 @@ def _checked_page(path: Path, tiff: "tifffile.TiffFile", offset: int, name: str)
 
 
 def _described(page: Page) -> str:
-    return f"{page.height} × {page.width} pixels of {page.bits} bits, {page.samples} channel(s)"
+    kind = _FORMATS.get(page.sample_format, f"kind {page.sample_format}")
+    return f"{page.height} × {page.width} pixels of {page.bits} bits ({kind}, {counted(page.samples, 'channel')})"

@@ -29,7 +29,7 @@ class AgreeParams:
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma_nm <= LARGEST_NM:
-            raise ConfigError(f"link.agree.sigma_nm: found {self.sigma_nm}, expected 0 … {LARGEST_NM:g} nm")
+            raise ConfigError(f"agree.sigma_nm: found {self.sigma_nm}, expected 0 … {LARGEST_NM:g} nm")
 
     def weights(self, voxel_size: VoxelSize) -> NDArray[np.float64]:
         """Weights of a slice's own vote and of its 1st, 2nd … neighbours.

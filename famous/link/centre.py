@@ -27,15 +27,15 @@ class CentreParams:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
-            raise ConfigError(f"link.tolerance: found {self.tolerance}, expected a share of the box, 0 or more")
+            raise ConfigError(f"centre.tolerance: found {self.tolerance}, expected a share of the box, 0 or more")
         if self.layers < 1:
-            raise ConfigError(f"link.layers: found {self.layers}, expected 1 slice or more")
+            raise ConfigError(f"centre.layers: found {self.layers}, expected 1 slice or more")
         for name in ("gap_nm", "minimum_length_nm"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"link.{name}: found {value}, expected a length in nm, 0 or more")
+                raise ConfigError(f"centre.{name}: found {value}, expected a length in nm, 0 or more")
         if not 0 <= self.instance_score <= 1:
-            raise ConfigError(f"link.instance_score: found {self.instance_score}, expected a share from 0 to 1")
+            raise ConfigError(f"centre.instance_score: found {self.instance_score}, expected a share from 0 to 1")
 
     def reach(self, voxel_size: VoxelSize) -> int:
         """Largest distance, in slices, of two boxes that are joined."""

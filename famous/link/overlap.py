@@ -40,11 +40,11 @@ class OverlapParams:
         for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"link.{name}: found {value}, expected a length in nm, 0 or more")
+                raise ConfigError(f"overlap.{name}: found {value}, expected a length in nm, 0 or more")
         for name in ("minimum_iou", "fragment_inside", "contact", "renamed_iou", "instance_score"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise ConfigError(f"link.{name}: found {value}, expected a share from 0 to 1")
+                raise ConfigError(f"overlap.{name}: found {value}, expected a share from 0 to 1")
 
     def reach(self, voxel_size: VoxelSize) -> int:
         """Largest distance, in slices, of two boxes that are joined directly; what `slice_overlaps` wants."""

@@ -16,6 +16,7 @@ from famous.errors import InputError
 from famous.io.label_store import check_class_names
 from famous.io.tables import read_parquet, write_parquet
 from famous.memory import trim_heap
+from famous.pipeline.known_classes import check_classes
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.parts import blocks
 from famous.pipeline.project import Project
@@ -92,8 +93,13 @@ def stage_of(project: Project) -> Stage:
 
 
 def run_detect(project: Project, session: Session) -> pd.DataFrame:
-    """Detect, or read what was detected if nothing has changed since; returns the box table."""
+    """Detect, or read what was detected if nothing has changed since; returns the box table.
+
+    ConfigError where the configuration names a class that nobody knows.
+    """
     stage = stage_of(project)
+    for note in check_classes(project, weights_of(project)):
+        session.reporter.note(note)
     if stage.skip(session):
         table = read_parquet(project.detected)
         session.reporter.end("detect", f"{len(table):,} boxes, done before")

@@ -20,6 +20,7 @@ from famous.io.tables import read_parquet, write_parquet
 from famous.labels import count_areas
 from famous.parallel import in_turn
 from famous.pipeline import detect
+from famous.pipeline.known_classes import check_classes
 from famous.pipeline.parts import shares
 from famous.pipeline.project import Project
 from famous.pipeline.referee import asks_referee, recipes_of, run_referee
@@ -123,6 +124,7 @@ def run_extract(project: Project, session: Session) -> pd.DataFrame:
     Where `extract.recipes` is auto, the referee is asked first.
     """
     detect.stage_of(project).require()
+    check_classes(project, detect.weights_of(project))  # what it notes, detection said
     if asks_referee(project.config):
         run_referee(project, session)
     stage = stage_of(project)

@@ -20,6 +20,7 @@ from famous.measure.further import NESTING
 from famous.measure.nesting import Membrane, fenestrated_percent, inner_radius, membrane_proximity, outer_walls
 from famous.mesh import Mesh
 from famous.pipeline.crops import Extent, mesh_path, read_crops
+from famous.pipeline.known_classes import meant
 from famous.pipeline.outliers import leave_out
 from famous.voxels import NM_PER_UM, VoxelSize
 
@@ -70,10 +71,10 @@ class Nested:
         self._outer: tuple[int, Mesh, float] | None = None  # the last one's id, surface and largest inner radius
         classes = set(store.classes)
         for inner, outer in params.inside.items():
-            if missing := {inner, outer} - classes:
+            if missing := sorted({inner, outer} - classes):
                 raise ConfigError(
-                    f"measure.inside: found {inner}: {outer}, but no class {sorted(missing)[0]!r} in the labels, "
-                    f"expected two of {sorted(classes)}"
+                    f"measure.inside: found {inner}: {outer}, but no class {missing[0]!r} in the labels"
+                    f"{meant(missing[0], classes)}, expected two of {sorted(classes)}"
                 )
 
     def measure(self, extent: Extent, mesh: Mesh, config: MeshConfig | None = None) -> dict[str, float]:

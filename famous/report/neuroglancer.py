@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from famous.errors import MissingError
+from famous.install import install_line
 from famous.stack import Stack
 from famous.voxels import VoxelSize
 
@@ -128,7 +129,7 @@ def load() -> Any:
     try:
         import neuroglancer
     except ImportError as error:
-        raise MissingError("neuroglancer is not installed: pip install 'famous[view]'") from error
+        raise MissingError(f"neuroglancer is not installed: {install_line('view')}") from error
     return neuroglancer
 
 

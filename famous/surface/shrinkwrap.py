@@ -86,7 +86,8 @@ class ShrinkwrapParams:
                 raise ConfigError(f"shrinkwrap.{name}: found {value}, expected {room}")
         if not 0 < self.taubin_lambda < -self.taubin_mu < 1:
             raise ConfigError(
-                f"shrinkwrap.taubin: found λ {self.taubin_lambda} and µ {self.taubin_mu}, expected 0 < λ < −µ < 1"
+                f"shrinkwrap.taubin_mu: found {self.taubin_mu} beside taubin_lambda {self.taubin_lambda}, expected "
+                "0 < taubin_lambda < −taubin_mu < 1"
             )
 
 

@@ -52,13 +52,13 @@ class AdaptParams:
     def __post_init__(self) -> None:
         for name in ("boxes", "looks", "batch"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"train.masks.{name}: found {getattr(self, name)}, expected 1 or more")
+                raise ConfigError(f"masks.{name}: found {getattr(self, name)}, expected 1 or more")
         if self.steps < 0:
-            raise ConfigError(f"train.masks.steps: found {self.steps}, expected 0 or more")
+            raise ConfigError(f"masks.steps: found {self.steps}, expected 0 or more")
         for name, least in (("learning_rate", "more than 0"), ("keep", "0 or more")):
             value = getattr(self, name)
             if not 0 <= value < float("inf") or (name == "learning_rate" and value == 0):
-                raise ConfigError(f"train.masks.{name}: found {value}, expected {least}")
+                raise ConfigError(f"masks.{name}: found {value}, expected {least}")
 
 
 @dataclass(frozen=True, eq=False)
