@@ -10,9 +10,10 @@ from famous.pipeline.annotations import import_boxes
 from famous.pipeline.extract import network_of
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
-from famous.pipeline.stage import Session
+from famous.pipeline.stage import Session, Silent
 from famous.pipeline.train import run_train
 from famous.synthetic import Phantom
+from famous.yolo.card import Card
 from famous.yolo.masknet import masknet_digest
 from tests.cells import CELL, write_cell
 
@@ -51,6 +52,35 @@ def test_a_run_trains_on_the_labelled_slices_and_uses_that_detector(labelled):
     again = run(open_project(str(labelled.folder)))
     assert (labelled.model / "best.onnx").stat().st_mtime_ns == stamp
     assert again.boxes == outcome.boxes
+
+
+class Listening(Silent):
+    """Remembers what it was told, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def begin(self, stage, total):
+        self.told.append(("begin", stage, total))
+
+    def advance(self, units):
+        self.told.append(("advance", units))
+
+    def end(self, stage, note):
+        self.told.append(("end", stage, note))
+
+    def note(self, text):
+        self.told.append(("note", text))
+
+
+@pytest.mark.parametrize(("epochs", "slices", "said"), [(1, 1, "1 epoch on 1 slice"), (2, 3, "2 epochs on 3 slices")])
+def test_the_last_line_counts_as_people_do(labelled, monkeypatch, epochs, slices, said):
+    card = Card(("a",), 3, 8.0, 0.7, epochs=epochs, slices=tuple(range(slices)))
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+    monkeypatch.setattr("famous.pipeline.train.train", lambda *given, **named: card)
+    listening = Listening()
+    run_train(labelled, Session(listening))
+    assert listening.told[-1] == ("end", "train", said)
 
 
 def test_slices_that_nobody_declared_done_do_not_train(labelled):

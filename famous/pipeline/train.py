@@ -8,6 +8,7 @@ from famous.io.annotations import Annotations, read_boxes
 from famous.pipeline import manifest
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session, Stage
+from famous.words import counted
 from famous.yolo.card import Card, read_card
 from famous.yolo.train import Progress, find_weights, train
 
@@ -96,7 +97,7 @@ def run_train(project: Project, session: Session, on_epoch: Progress | None = No
             params=params,
             progress=advance,
         )
-    session.reporter.end("train", f"{card.epochs} epochs on {len(card.slices)} slices")
+    session.reporter.end("train", f"{counted(card.epochs, 'epoch')} on {counted(len(card.slices), 'slice')}")
     return card
 
 
