@@ -19,6 +19,7 @@ from famous.yolo.params import TrainParams
 from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
 from famous.yolo.train import detect_slices, find_weights, train, validation_block, why_unscored
+from famous.yolo.trainer import count_batch
 
 STILL = AdaptParams(steps=0)
 COCO = TrainParams(weights="yolo26n.pt")
@@ -229,14 +230,42 @@ def test_a_kill_between_training_and_export_costs_no_epoch(tmp_path, monkeypatch
 
 def test_minutes_end_a_training_and_its_estimate_may_grow(tmp_path, monkeypatch):
     """The clock is ours: 4 s, 1 s and 4 s for three epochs of a budget of 10 s."""
-    readings = iter([100.0, 104.0, 105.0, 109.0])
-    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: next(readings))
+    now, batches = [100.0], iter([4, 1, 4])  # an epoch has one batch
+
+    def take_time(loop):
+        count_batch(loop)
+        now[0] += next(batches)
+
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: now[0])
+    monkeypatch.setattr("famous.yolo.trainer.count_batch", take_time)
     stack, boxes = cells(2)
     params = TrainParams(**{**vars(TINY), "epochs": None, "minutes": 10 / 60, "validate": False})
     told = []
     card = train(stack, boxes, [0, 1], folder=tmp_path, params=params, progress=lambda *v: told.append(v))
     assert [(epoch, epochs, left) for epoch, epochs, _, left in told] == [(1, 2, 4.0), (2, 4, 5.0), (3, 3, 0.0)]
     assert (card.epochs, card.seconds) == (3, 9.0)
+
+
+def test_the_time_of_an_epoch_that_was_cut_off_counts(tmp_path, monkeypatch):
+    """The clock is ours: killed 7 s into the first epoch, then all in no time."""
+    now, batches = [100.0], []
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: now[0])
+    stack, boxes = cells()
+    params = replace(TINY, epochs=1, validate=False)
+
+    def mortal(loop):
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(count_batch(loop))
+        now[0] += 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr("famous.yolo.trainer.count_batch", mortal)
+        with pytest.raises(KeyboardInterrupt):
+            train(stack, boxes, range(4), folder=tmp_path, params=params)
+    assert load(tmp_path / "work") is None
+    now[0] = 5000.0
+    assert train(stack, boxes, range(4), folder=tmp_path, params=params).seconds == 7.0
 
 
 def test_half_written_tiles_are_cut_again(tmp_path):

@@ -29,7 +29,7 @@ class Card:
     unscored: str = ""  # why there are no metrics; empty where there are
     params: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
-    seconds: float = 0.0  # spent training
+    seconds: float = 0.0  # spent on epochs, over all starts, with those that a kill cut off
     finished: str = ""  # ISO 8601
     versions: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)  # file → digest
