@@ -83,6 +83,39 @@ def test_the_last_line_counts_as_people_do(labelled, monkeypatch, epochs, slices
     assert listening.told[-1] == ("end", "train", said)
 
 
+class Clock:
+    """A clock that is put forward by hand."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_the_time_left_counts_what_comes_after_the_epochs(labelled, monkeypatch):
+    """Two epochs of 10 s, then 20 s: the bar is at a quarter, then at half, and goes on as bars of what is done."""
+    clock, heard = Clock(), []
+    monkeypatch.setattr("famous.pipeline.train.time", clock)
+    monkeypatch.setattr("famous.pipeline.train.seconds_after_epochs", lambda *given: 20.0)
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+
+    def trains(*given, listener, **named):
+        for epoch, left in ((1, 10.0), (2, 0.0)):
+            clock.now += 10
+            listener.epoch(epoch, 2, 0.5, left)
+        listener.begin("exporting", 1)
+        listener.advance(1)
+        return Card(("a",), 3, 8.0, 0.7, epochs=2, slices=(1, 2))
+
+    monkeypatch.setattr("famous.pipeline.train.train", trains)
+    listening = Listening()
+    run_train(labelled, Session(listening), lambda *told: heard.append(told))
+    assert heard == [(1, 2, 0.5, 30.0), (2, 2, 0.5, 20.0)]
+    begun, *rest = listening.told
+    assert begun == ("begin", "train", 100)
+    assert rest[:4] == [("advance", 25), ("advance", 25), ("begin", "exporting", 1), ("advance", 1)]
+
+
 def test_slices_that_nobody_declared_done_do_not_train(labelled):
     for path in labelled.annotations.glob("slices.csv"):
         path.write_text("z,done\n")

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import famous.yolo.feed, famous.yolo.resume, famous.yolo.train, famous.yolo.trainer
+from famous.yolo.listener import Listener
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.train import train
 from tests.test_yolo_train import TINY, cells
@@ -59,7 +60,7 @@ def work(name, kill):
         shutil.copy(kept / "model" / "work" / "resume.pt", kept / f"{epoch}.resume")
         PROGRESS.told(epoch)
 
-    train(*cells(6), range(6), folder=kept / "model", params=PARAMS, progress=told)
+    train(*cells(6), range(6), folder=kept / "model", params=PARAMS, listener=Listener(told))
 
 
 class PROGRESS:

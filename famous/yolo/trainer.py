@@ -21,6 +21,7 @@ from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
 from famous.yolo.feed import make_dataset
 from famous.yolo.half import half_precision
+from famous.yolo.listener import Progress
 from famous.yolo.network import inherit_classes
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
@@ -28,7 +29,6 @@ from famous.yolo.resume import State, keep_seconds, kept_seconds, load, restore,
 from famous.yolo.thrift import thrifty_layers
 
 Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
-Progress = Callable[[int, int, float, float], None]
 
 #: gains and schedules that were measured on real data and are nobody's knob; the rest is ultralytics' default
 RECIPE: dict[str, Any] = {
