@@ -11,10 +11,11 @@ from famous.pipeline.extract import network_of
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session, Silent
-from famous.pipeline.train import run_train
+from famous.pipeline.train import run_train, training_notes
 from famous.synthetic import Phantom
 from famous.yolo.card import Card
 from famous.yolo.masknet import masknet_digest
+from famous.yolo.runtime import packaged_detector
 from tests.cells import CELL, write_cell
 
 CONFIG = """
@@ -81,6 +82,30 @@ def test_the_last_line_counts_as_people_do(labelled, monkeypatch, epochs, slices
     listening = Listening()
     run_train(labelled, Session(listening))
     assert listening.told[-1] == ("end", "train", said)
+
+
+@pytest.mark.parametrize(("new", "old", "told"), [(0.31, 0.8, 1), (0.79, 0.8, 0), (0.9, 0.8, 0), (None, 0.8, 0)])
+def test_a_training_that_made_the_detector_worse_is_told(labelled, new, old, told):
+    train = dataclasses.replace(labelled.config.train, weights="packaged")
+    project = dataclasses.replace(labelled, config=dataclasses.replace(labelled.config, train=train))
+    start = {"weights": "packaged", "map50": old}
+    card = Card(("a",), 3, 8.0, 0.7, metrics={"all": {"map50": new}}, start=start, validation_slices=(7, 8, 9))
+    notes = training_notes(project, card)
+    assert len(notes) == told
+    for note in notes:
+        assert "mAP50 0.31 against 0.80 on the 3 slices held out; train longer" in note
+        assert f"--weights {packaged_detector()}" in note
+    assert training_notes(project, dataclasses.replace(card, start={})) == []
+
+
+def test_a_note_on_a_worse_detector_ends_the_training(labelled, monkeypatch):
+    start = {"weights": "packaged", "map50": 0.8}
+    card = Card(("a",), 3, 8.0, 0.7, metrics={"all": {"map50": 0.3}}, start=start, validation_slices=(7,))
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+    monkeypatch.setattr("famous.pipeline.train.train", lambda *given, **named: card)
+    listening = Listening()
+    run_train(labelled, Session(listening))
+    assert listening.told[-1] == ("note", training_notes(labelled, card)[0])
 
 
 class Clock:

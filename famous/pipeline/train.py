@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from shlex import quote
 
 from famous.config import plain
 from famous.errors import InputError
@@ -15,7 +16,8 @@ from famous.yolo.cost import seconds_after_epochs, seconds_of_epochs, tiles_of_s
 from famous.yolo.dataset import choose_pixel_nm
 from famous.yolo.listener import Listener, Progress
 from famous.yolo.params import TrainParams
-from famous.yolo.train import find_weights, train, validation_block
+from famous.yolo.start import worse_than_start
+from famous.yolo.train import find_weights, train, validation_block, weights_here
 
 #: Knobs that say how to train, not what comes out of it.
 HOW = ("device", "workers", "download")
@@ -81,7 +83,10 @@ def run_train(project: Project, session: Session, on_epoch: Progress | None = No
         )
     if stage.skip(session):
         session.reporter.end("train", "done before")
-        return read_card(project.model)
+        card = read_card(project.model)
+        for note in training_notes(project, card):
+            session.reporter.note(note)
+        return card
     find_weights(params, project.model)  # before anything is undone
     session.reporter.begin("train", TICKS)
     listener = _listener(session, seconds_after(project, params, labelled), on_epoch)
@@ -95,7 +100,25 @@ def run_train(project: Project, session: Session, on_epoch: Progress | None = No
             listener=listener,
         )
     session.reporter.end("train", f"{counted(card.epochs, 'epoch')} on {counted(len(card.slices), 'slice')}")
+    for note in training_notes(project, card):
+        session.reporter.note(note)
     return card
+
+
+def training_notes(project: Project, card: Card) -> list[str]:
+    """Say that a training made the detector worse than it was, and what to do about it."""
+    worse = worse_than_start(card)
+    if worse is None:
+        return []
+    start = weights_here(project.config.train.weights, project.model)
+    folder = None if start is None else start.absolute().parent
+    other = folder is not None and folder != project.model.absolute()
+    instead = f", or run with the start: famous run {quote(str(project.folder))} --weights {quote(str(folder))}"
+    return [
+        f"the trained detector is worse than the one it started from: mAP50 {worse[0]:.2f} against {worse[1]:.2f} on "
+        f"the {counted(len(card.validation_slices), 'slice')} held out; train longer (--minutes, train.minutes or "
+        f"train.epochs){instead if other else ''}"
+    ]
 
 
 def _listener(session: Session, after: float, on_epoch: Progress | None) -> Listener:

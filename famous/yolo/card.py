@@ -26,6 +26,7 @@ class Card:
     validation_slices: tuple[int, ...] = ()  # scored on, never trained on
     boxes: dict[str, int] = field(default_factory=dict)  # class → boxes trained on
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)  # class → figure → value on validation
+    start: dict[str, Any] = field(default_factory=dict)  # "weights" and the figures of all classes, on the same slices
     unscored: str = ""  # why there are no metrics; empty where there are
     params: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0

@@ -28,10 +28,12 @@ from famous.yolo.params import PACKAGED, TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.runtime import SCORE_FLOOR, YoloDetector, load_detector, packaged_start, torch_infer
 from famous.yolo.score import score_boxes
+from famous.yolo.start import open_start
 from famous.yolo.trainer import Job, fit
 
 WORK = "work"
 EXPORTING, LEARNING, SCORING = "exporting", "masknet learns your boxes", "scoring"  # after the epochs
+START = "scoring the start"
 WEIGHTS_VARIABLE = "FAMOUS_WEIGHTS"
 
 
@@ -106,6 +108,7 @@ def train(
     tiles = TileFile(work)
     job = Job(tiles, class_names, weights, work, params, listener.epoch, score if held else None)
     checkpoint, state = fit(job)
+    start = _score_start(stack, boxes, held, job, listener)
     card = Card(
         class_names=class_names,
         channels=1 if params.channels == "gray" else 3,
@@ -121,6 +124,7 @@ def train(
         seconds=round(state.seconds, 1),
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("ultralytics", "torch", "numpy", "opencv-python")},
+        start=start,
         unscored="" if held else why_unscored(slices, params),
         notes="metrics are from slices that chose the epoch but were never trained on" if held else "",
     )
@@ -253,6 +257,20 @@ def _claim(work: Path, fingerprint: str) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     mark.write_text(fingerprint, encoding="ascii")
+
+
+def _score_start(
+    stack: Stack, boxes: pd.DataFrame, held: list[int], job: Job, listener: Listener
+) -> dict[str, str | float | None]:
+    """Score the detector that the training started from, where it knows the classes; else there are no figures."""
+    detector = open_start(job.weights, job.class_names) if held else None
+    if detector is None:
+        return {}
+    listener.begin(START, len(held))
+    pred = detect_slices(stack, held, detector, listener.advance)
+    pred = pred[pred["class_name"].isin(job.class_names)]
+    scores = score_boxes(boxes[boxes["z"].isin(held)], pred, score=job.params.card_score)
+    return {"weights": Path(job.params.weights).name, **scores["all"].as_dict()}
 
 
 def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, folder: Path, listener: Listener) -> Card:
