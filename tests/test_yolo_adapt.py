@@ -195,6 +195,14 @@ def test_of_many_boxes_a_choice_teaches(tmp_path):
     assert adapt(stack, boxes, packaged_file(), tmp_path / "few", params) == 4
 
 
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11])
+def test_any_number_of_steps_can_be_taken(tmp_path, steps):
+    stack, boxes, _ = rings()
+    params, taken = AdaptParams(steps=steps, looks=1, batch=1), []
+    assert adapt(stack, boxes, packaged_file(), tmp_path / "any", params, taken.append) == 9
+    assert taken == [1] * steps
+
+
 def test_fewer_looks_than_a_batch_are_all_taken():
     stack, boxes, _ = rings()
     rng = np.random.default_rng(0)

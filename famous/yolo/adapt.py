@@ -174,8 +174,9 @@ def learn(
         optimiser = torch.optim.AdamW(
             [one for pair in weights for one in pair], params.learning_rate, weight_decay=1e-2
         )
+        rise = 0.1 if params.steps != 10 else 0.11  # torch divides by the steps of the rise less one
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, params.learning_rate, total_steps=max(params.steps, 2), pct_start=0.1
+            optimiser, params.learning_rate, total_steps=max(params.steps, 2), pct_start=rise
         )
         crops = torch.from_numpy(looks.crops).permute(0, 3, 1, 2).contiguous()
         known = torch.from_numpy(np.stack([looks.first, looks.inside], axis=1))
