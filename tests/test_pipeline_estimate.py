@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from famous.boxes import from_columns
 from famous.errors import InputError
+from famous.io.annotations import Annotations, write_boxes
 from famous.io.tables import read_parquet, write_parquet
 from famous.pipeline import estimate as estimate_module
 from famous.pipeline.estimate import (
@@ -24,6 +26,7 @@ from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session
 from famous.voxels import VoxelSize
+from famous.yolo.adapt import AdaptParams
 from tests.test_pipeline_faults import changed
 
 SIZE = (16, 16, 16)
@@ -122,8 +125,31 @@ def test_training_comes_on_top_where_it_is_due(tmp_path, detector):
     plan = estimate(project, Session(), will_train=True)
     assert plan.minutes_training == 7.5
     assert plan.memory_mb >= estimate_module.TRAINING_MB > estimate(project, Session()).memory_mb
-    said = "estimate: training 7.5 min, then about 3 s (3 slices to detect, and all that follows), "
+    said = "estimate: training about 7.5 min with scores and masknet, then about 3 s (3 slices to detect, and all that "
     assert str(plan).startswith(said)
+
+
+def label(project, slices):
+    """Declare slices done, each with three boxes."""
+    rows = [(z, 8, 8 + 16 * i, 20, 20 + 16 * i, "a") for z in slices for i in range(3)]
+    columns = dict(zip(("z", "y0", "x0", "y1", "x1", "class_name"), zip(*rows, strict=True), strict=True))
+    labelled = Annotations(from_columns(columns), frozenset(slices), ("a",))
+    project.annotations.mkdir(parents=True)
+    write_boxes(project.annotations / "boxes.csv", "csv", labelled, shape=project.stack.shape)
+    return project
+
+
+def test_the_training_is_as_long_as_its_epochs_and_all_that_comes_after_them(tmp_path, detector):
+    project = label(stack_of(tmp_path, 24), range(20))
+
+    def minutes(**knobs):
+        return estimate(changed(project, train=knobs), Session(), will_train=True).minutes_training
+
+    still = {"masks": AdaptParams(steps=0), "validate": False}
+    assert minutes(minutes=0.5) - minutes(minutes=0.5, **still) > 0.3  # 120 steps of masknet and the scores
+    assert minutes(epochs=200, **still) > 1.9 * minutes(epochs=100, **still) > 3  # minutes are not asked
+    assert minutes(epochs=100, minutes=1.0) == minutes(epochs=100, minutes=99.0)
+    assert minutes(minutes=20) == pytest.approx(20 + minutes(minutes=10) - 10)
 
 
 @pytest.mark.usefixtures("know_all")
@@ -277,7 +303,7 @@ def test_the_free_disk_is_that_of_the_place_where_the_folder_will_be(tmp_path, m
         ),
         (
             Estimate(5, 0, 1, 2, 3, 10, stages=AFTER_TRAINING),
-            "estimate: training 10 min, then about 1 s (5 slices to detect, and all that follows), ",
+            "estimate: training about 10 min with scores and masknet, then about 1 s (5 slices to detect, ",
         ),
         (
             Estimate(1, 0, 1, 0.4, 3, stages=AFTER_TRAINING),

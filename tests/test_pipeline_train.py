@@ -10,10 +10,12 @@ from famous.pipeline.annotations import import_boxes
 from famous.pipeline.extract import network_of
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
-from famous.pipeline.stage import Session
-from famous.pipeline.train import run_train
+from famous.pipeline.stage import Session, Silent
+from famous.pipeline.train import run_train, training_notes
 from famous.synthetic import Phantom
+from famous.yolo.card import Card
 from famous.yolo.masknet import masknet_digest
+from famous.yolo.runtime import packaged_detector
 from tests.cells import CELL, write_cell
 
 CONFIG = """
@@ -51,6 +53,92 @@ def test_a_run_trains_on_the_labelled_slices_and_uses_that_detector(labelled):
     again = run(open_project(str(labelled.folder)))
     assert (labelled.model / "best.onnx").stat().st_mtime_ns == stamp
     assert again.boxes == outcome.boxes
+
+
+class Listening(Silent):
+    """Remembers what it was told, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def begin(self, stage, total):
+        self.told.append(("begin", stage, total))
+
+    def advance(self, units):
+        self.told.append(("advance", units))
+
+    def end(self, stage, note):
+        self.told.append(("end", stage, note))
+
+    def note(self, text):
+        self.told.append(("note", text))
+
+
+@pytest.mark.parametrize(("epochs", "slices", "said"), [(1, 1, "1 epoch on 1 slice"), (2, 3, "2 epochs on 3 slices")])
+def test_the_last_line_counts_as_people_do(labelled, monkeypatch, epochs, slices, said):
+    card = Card(("a",), 3, 8.0, 0.7, epochs=epochs, slices=tuple(range(slices)))
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+    monkeypatch.setattr("famous.pipeline.train.train", lambda *given, **named: card)
+    listening = Listening()
+    run_train(labelled, Session(listening))
+    assert listening.told[-1] == ("end", "train", said)
+
+
+@pytest.mark.parametrize(("new", "old", "told"), [(0.31, 0.8, 1), (0.79, 0.8, 0), (0.9, 0.8, 0), (None, 0.8, 0)])
+def test_a_training_that_made_the_detector_worse_is_told(labelled, new, old, told):
+    train = dataclasses.replace(labelled.config.train, weights="packaged")
+    project = dataclasses.replace(labelled, config=dataclasses.replace(labelled.config, train=train))
+    start = {"weights": "packaged", "map50": old}
+    card = Card(("a",), 3, 8.0, 0.7, metrics={"all": {"map50": new}}, start=start, validation_slices=(7, 8, 9))
+    notes = training_notes(project, card)
+    assert len(notes) == told
+    for note in notes:
+        assert "mAP50 0.31 against 0.80 on the 3 slices held out; train longer" in note
+        assert f"--weights {packaged_detector()}" in note
+    assert training_notes(project, dataclasses.replace(card, start={})) == []
+
+
+def test_a_note_on_a_worse_detector_ends_the_training(labelled, monkeypatch):
+    start = {"weights": "packaged", "map50": 0.8}
+    card = Card(("a",), 3, 8.0, 0.7, metrics={"all": {"map50": 0.3}}, start=start, validation_slices=(7,))
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+    monkeypatch.setattr("famous.pipeline.train.train", lambda *given, **named: card)
+    listening = Listening()
+    run_train(labelled, Session(listening))
+    assert listening.told[-1] == ("note", training_notes(labelled, card)[0])
+
+
+class Clock:
+    """A clock that is put forward by hand."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_the_time_left_counts_what_comes_after_the_epochs(labelled, monkeypatch):
+    """Two epochs of 10 s, then 20 s: the bar is at a quarter, then at half, and goes on as bars of what is done."""
+    clock, heard = Clock(), []
+    monkeypatch.setattr("famous.pipeline.train.time", clock)
+    monkeypatch.setattr("famous.pipeline.train.seconds_after_epochs", lambda *given: 20.0)
+    monkeypatch.setattr("famous.pipeline.train.find_weights", lambda params, folder: folder)
+
+    def trains(*given, listener, **named):
+        for epoch, left in ((1, 10.0), (2, 0.0)):
+            clock.now += 10
+            listener.epoch(epoch, 2, 0.5, left)
+        listener.begin("exporting", 1)
+        listener.advance(1)
+        return Card(("a",), 3, 8.0, 0.7, epochs=2, slices=(1, 2))
+
+    monkeypatch.setattr("famous.pipeline.train.train", trains)
+    listening = Listening()
+    run_train(labelled, Session(listening), lambda *told: heard.append(told))
+    assert heard == [(1, 2, 0.5, 30.0), (2, 2, 0.5, 20.0)]
+    begun, *rest = listening.told
+    assert begun == ("begin", "train", 100)
+    assert rest[:4] == [("advance", 25), ("advance", 25), ("begin", "exporting", 1), ("advance", 1)]
 
 
 def test_slices_that_nobody_declared_done_do_not_train(labelled):

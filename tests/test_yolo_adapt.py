@@ -162,7 +162,7 @@ def test_it_learns_what_belongs_to_the_organelles_of_a_stack(tmp_path):
     onnx.save(model, str(start))
     before = mean_iou(open_masknet(start), stack, boxes, masks)
     params = AdaptParams(steps=25, looks=8, batch=24)
-    assert adapt(stack, boxes, open_masknet(start), start, target, params) == 9
+    assert adapt(stack, boxes, start, target, params) == 9
     after = mean_iou(open_masknet(target), stack, boxes, masks)
     assert after > before + 0.02, (before, after)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapted.onnx", "start.onnx"]
@@ -172,7 +172,7 @@ def test_the_same_boxes_give_the_same_bytes_and_leave_the_dice_alone(tmp_path):
     stack, boxes, _ = rings()
     state = torch.random.get_rng_state()
     for name in ("one", "two"):
-        adapt(stack, boxes, packaged_masknet(), packaged_file(), tmp_path / name, TINY)
+        adapt(stack, boxes, packaged_file(), tmp_path / name, TINY)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != packaged_file().read_bytes()
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -185,14 +185,22 @@ def test_where_there_is_nothing_to_learn_nothing_is_written(case, tmp_path):
     if case == "too small":
         boxes = boxes.assign(y1=boxes["y0"] + 5)
     params = AdaptParams(steps=0 if case == "no step" else 2)
-    assert adapt(stack, boxes, packaged_masknet(), packaged_file(), tmp_path / "none", params) == 0
+    assert adapt(stack, boxes, packaged_file(), tmp_path / "none", params) == 0
     assert not list(tmp_path.iterdir())
 
 
 def test_of_many_boxes_a_choice_teaches(tmp_path):
     stack, boxes, _ = rings()
     params = AdaptParams(steps=1, looks=1, batch=2, boxes=4)
-    assert adapt(stack, boxes, packaged_masknet(), packaged_file(), tmp_path / "few", params) == 4
+    assert adapt(stack, boxes, packaged_file(), tmp_path / "few", params) == 4
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11])
+def test_any_number_of_steps_can_be_taken(tmp_path, steps):
+    stack, boxes, _ = rings()
+    params, taken = AdaptParams(steps=steps, looks=1, batch=1), []
+    assert adapt(stack, boxes, packaged_file(), tmp_path / "any", params, taken.append) == 9
+    assert taken == [1] * steps
 
 
 def test_fewer_looks_than_a_batch_are_all_taken():

@@ -11,7 +11,7 @@ import pytest
 
 from famous.errors import InputError
 from famous.yolo.card import read_card
-from famous.yolo.resume import FILE_NAME, State, load, restore
+from famous.yolo.resume import FILE_NAME, SECONDS, State, keep_seconds, kept_seconds, load, restore
 
 #: Forks of one process train, so that the libraries are imported once; each but the last kills itself.
 SCRIPT = """
@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import famous.yolo.feed, famous.yolo.resume, famous.yolo.train, famous.yolo.trainer
+from famous.yolo.listener import Listener
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.train import train
 from tests.test_yolo_train import TINY, cells
@@ -59,7 +60,7 @@ def work(name, kill):
         shutil.copy(kept / "model" / "work" / "resume.pt", kept / f"{epoch}.resume")
         PROGRESS.told(epoch)
 
-    train(*cells(6), range(6), folder=kept / "model", params=PARAMS, progress=told)
+    train(*cells(6), range(6), folder=kept / "model", params=PARAMS, listener=Listener(told))
 
 
 class PROGRESS:
@@ -163,6 +164,15 @@ def test_without_a_file_a_training_begins(tmp_path):
     loop = SimpleNamespace(start_epoch=0)
     restore(loop, None)
     assert loop.start_epoch == 0
+
+
+@pytest.mark.parametrize("found", [None, "", "half a"])
+def test_time_that_is_not_to_be_read_is_none(tmp_path, found):
+    if found is not None:
+        (tmp_path / SECONDS).write_text(found)
+    assert kept_seconds(tmp_path) == 0.0
+    keep_seconds(tmp_path, 12.5)
+    assert kept_seconds(tmp_path) == 12.5
 
 
 @pytest.mark.parametrize("content", [b"", b"poison", b"PK\x03\x04"])

@@ -14,11 +14,13 @@ from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams
 from famous.yolo.card import digest, read_card
+from famous.yolo.listener import Listener
 from famous.yolo.masknet import masknet_digest
 from famous.yolo.params import TrainParams
 from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
 from famous.yolo.train import detect_slices, find_weights, train, validation_block, why_unscored
+from famous.yolo.trainer import count_batch
 
 STILL = AdaptParams(steps=0)
 COCO = TrainParams(weights="yolo26n.pt")
@@ -46,7 +48,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "model"
     stack, boxes = cells()
     told: list[tuple] = []
-    card = train(stack, boxes, range(4), folder=folder, params=TINY, progress=lambda *values: told.append(values))
+    card = train(
+        stack, boxes, range(4), folder=folder, params=TINY, listener=Listener(lambda *values: told.append(values))
+    )
     return folder, card, told
 
 
@@ -76,6 +80,19 @@ def test_the_network_of_the_masks_learns_the_same_boxes(tmp_path):
     card = train(stack, boxes, [0, 1, 2, 3], folder=tmp_path, params=replace(params, masks=STILL))
     assert not (tmp_path / "masknet.onnx").exists()
     assert "masknet.onnx" not in card.sha256
+
+
+def test_after_the_epochs_each_piece_of_work_is_told_as_it_begins(tmp_path):
+    stack, boxes = cells()
+    told = []
+    listener = Listener(
+        lambda epoch, *rest: told.append(f"epoch {epoch}"),
+        lambda work, units: told.append(f"{work}, {units}"),
+        told.append,
+    )
+    params = replace(TINY, epochs=1, masks=AdaptParams(steps=2, looks=1, batch=2))
+    train(stack, boxes, range(4), folder=tmp_path, params=params, listener=listener)
+    assert told == ["epoch 1", "exporting, 1", 1, "masknet learns your boxes, 2", 1, 1, "scoring, 1", 1]
 
 
 def test_the_card_says_what_was_learnt_and_how_well(trained):
@@ -221,7 +238,7 @@ def test_a_kill_between_training_and_export_costs_no_epoch(tmp_path, monkeypatch
             train(stack, boxes, range(4), folder=tmp_path, params=params)
     assert load(tmp_path / "work")["state"].finished
     told = []
-    card = train(stack, boxes, range(4), folder=tmp_path, params=params, progress=lambda *v: told.append(v))
+    card = train(stack, boxes, range(4), folder=tmp_path, params=params, listener=Listener(lambda *v: told.append(v)))
     assert told == []
     assert card.sha256["best.onnx"] == digest(tmp_path / "best.onnx")
     assert not (tmp_path / "work").exists()
@@ -229,14 +246,42 @@ def test_a_kill_between_training_and_export_costs_no_epoch(tmp_path, monkeypatch
 
 def test_minutes_end_a_training_and_its_estimate_may_grow(tmp_path, monkeypatch):
     """The clock is ours: 4 s, 1 s and 4 s for three epochs of a budget of 10 s."""
-    readings = iter([100.0, 104.0, 105.0, 109.0])
-    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: next(readings))
+    now, batches = [100.0], iter([4, 1, 4])  # an epoch has one batch
+
+    def take_time(loop):
+        count_batch(loop)
+        now[0] += next(batches)
+
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: now[0])
+    monkeypatch.setattr("famous.yolo.trainer.count_batch", take_time)
     stack, boxes = cells(2)
     params = TrainParams(**{**vars(TINY), "epochs": None, "minutes": 10 / 60, "validate": False})
     told = []
-    card = train(stack, boxes, [0, 1], folder=tmp_path, params=params, progress=lambda *v: told.append(v))
+    card = train(stack, boxes, [0, 1], folder=tmp_path, params=params, listener=Listener(lambda *v: told.append(v)))
     assert [(epoch, epochs, left) for epoch, epochs, _, left in told] == [(1, 2, 4.0), (2, 4, 5.0), (3, 3, 0.0)]
     assert (card.epochs, card.seconds) == (3, 9.0)
+
+
+def test_the_time_of_an_epoch_that_was_cut_off_counts(tmp_path, monkeypatch):
+    """The clock is ours: killed 7 s into the first epoch, then all in no time."""
+    now, batches = [100.0], []
+    monkeypatch.setattr("famous.yolo.trainer.monotonic", lambda: now[0])
+    stack, boxes = cells()
+    params = replace(TINY, epochs=1, validate=False)
+
+    def mortal(loop):
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(count_batch(loop))
+        now[0] += 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr("famous.yolo.trainer.count_batch", mortal)
+        with pytest.raises(KeyboardInterrupt):
+            train(stack, boxes, range(4), folder=tmp_path, params=params)
+    assert load(tmp_path / "work") is None
+    now[0] = 5000.0
+    assert train(stack, boxes, range(4), folder=tmp_path, params=params).seconds == 7.0
 
 
 def test_half_written_tiles_are_cut_again(tmp_path):

@@ -19,6 +19,7 @@ import tifffile
 from famous.boxes import concat, from_columns, number
 from famous.stack import Stack
 from famous.voxels import VoxelSize
+from famous.yolo.listener import Listener
 from famous.yolo.params import TrainParams
 from famous.yolo.runtime import load_detector
 from famous.yolo.score import score_boxes
@@ -96,7 +97,7 @@ def main() -> None:
             def tell(epoch: int, epochs: int, loss: float, left: float) -> None:
                 print(f"epoch {epoch}/{epochs}  loss {loss:.2f}  {left:.0f} s left", flush=True)
 
-            card = train(stack, boxes, learnt, folder=folder, params=params, progress=tell)
+            card = train(stack, boxes, learnt, folder=folder, params=params, listener=Listener(tell))
             print(f"{card.epochs} epochs in {card.seconds:.0f} s on {sum(card.boxes.values())} boxes")
         detector = load_detector(folder, device="cpu", runtime=options.runtime)
         start = time.time()

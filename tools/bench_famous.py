@@ -37,7 +37,7 @@ from famous.progress import Bars
 from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams, adapt
 from famous.yolo.card import digest, read_card, write_card
-from famous.yolo.masknet import FILE_NAME, open_masknet
+from famous.yolo.masknet import FILE_NAME
 from famous.yolo.score import score_boxes
 
 CLASS = "mitochondrion"
@@ -142,7 +142,7 @@ def prepare(options: argparse.Namespace, setting: Setting, true_boxes: pd.DataFr
 
 def teach(project: Project, start: Path, boxes: pd.DataFrame) -> None:
     """Put a box → mask network that learnt the boxes into the model folder, as a training does with its own."""
-    adapt(project.stack, boxes, open_masknet(start), start, project.model / FILE_NAME, AdaptParams())
+    adapt(project.stack, boxes, start, project.model / FILE_NAME, AdaptParams())
     card = read_card(project.model)
     write_card(project.model, replace(card, sha256={**card.sha256, FILE_NAME: digest(project.model / FILE_NAME)}))
 

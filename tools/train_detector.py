@@ -33,6 +33,7 @@ from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams
 from famous.yolo.card import Card, read_card, write_card
 from famous.yolo.dataset import Tile, cut_slice
+from famous.yolo.listener import Listener
 from famous.yolo.params import TrainParams
 from famous.yolo.runtime import GREY, load_detector
 from famous.yolo.score import score_boxes
@@ -91,7 +92,7 @@ def main() -> None:
         def tell(epoch: int, epochs: int, loss: float, left: float) -> None:
             print(f"epoch {epoch}/{epochs} loss {loss:.2f} {time.time() - start:.0f} s, {left:.0f} s left", flush=True)
 
-        train(*learnt.labelled(), folder=folder, params=params, progress=tell)
+        train(*learnt.labelled(), folder=folder, params=params, listener=Listener(tell))
         scores = report("phantoms", folder, *unseen.labelled())
         ship(folder, options.target, names, learnt, scores)
     for name in options.leave_out:

@@ -47,7 +47,7 @@ class Estimate:
     memory_mb: float
     disk_mb: float
     free_disk_mb: float
-    minutes_training: float = 0.0
+    minutes_training: float = 0.0  # epochs, and the export, the scores and masknet after them
     boxes: int = 0  # in the whole stack: those detected, or those to be expected
     stages: tuple[str, ...] = ()  # stages still to do, in order, besides training
 
@@ -55,7 +55,8 @@ class Estimate:
         """One line for people."""
         if not self.stages:
             return "estimate: everything is done, nothing is left to do"
-        training = f"training {self.minutes_training:g} min, then " if self.minutes_training else ""
+        minutes = round(self.minutes_training, 1) if self.minutes_training < 10 else round(self.minutes_training)
+        training = f"training about {minutes:g} min with scores and masknet, then " if self.minutes_training else ""
         return (
             f"estimate: {training}about {max(1, round(self.seconds)):,} s {self._work}, "
             f"{_size(self.memory_mb)} of memory, {_size(self.disk_mb)} of disk ({_size(self.free_disk_mb)} free)"
@@ -100,10 +101,18 @@ def estimate(project: Project, session: Session, *, will_train: bool = False) ->
         memory_mb=max(memory, TRAINING_MB) if training else memory,
         disk_mb=disk / 2**20,
         free_disk_mb=_free_mb(project.folder),
-        minutes_training=project.config.train.minutes if training else 0.0,
+        minutes_training=_minutes_training(project) if training else 0.0,
         boxes=boxes,
         stages=stages,
     )
+
+
+def _minutes_training(project: Project) -> float:
+    """Tell about how long a training on what is labelled now takes, from the first to the last thing it does."""
+    labelled = train.read_annotations(project)
+    if labelled is None or not labelled.done:
+        return project.config.train.minutes
+    return train.seconds_training(project, project.config.train, labelled) / 60
 
 
 def stages_left(project: Project) -> tuple[str, ...]:

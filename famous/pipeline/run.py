@@ -14,7 +14,7 @@ from famous.pipeline.manifest import peak_memory_mb
 from famous.pipeline.mesh import run_measure, run_mesh
 from famous.pipeline.project import Project
 from famous.pipeline.stage import Session
-from famous.pipeline.train import labelling_notes, read_annotations, run_train
+from famous.pipeline.train import labelling_notes, read_annotations, run_train, training_notes
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run(project: Project, session: Session | None = None) -> Outcome:
     started = time.monotonic()
     notes: list[str] = []
     if will_train(project):
-        run_train(project, session)
+        notes = training_notes(project, run_train(project, session))  # which has told them
         give_memory_back()  # cycles of tensors; the stages leave out what was there before
     else:
         notes = labelling_notes(read_annotations(project))

@@ -8,6 +8,7 @@ the true one teaches it how the surroundings look in this stack. Inside the true
 The weights are read from the ONNX file that ships, learn in torch, and are written back into a copy of that file.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,6 +26,8 @@ from famous.stack import Stack, slabs
 from famous.voxels import VoxelSize
 from famous.yolo.disturb import disturbed
 from famous.yolo.half import multiplies_bfloat16
+from famous.yolo.listener import nobody
+from famous.yolo.masknet import open_masknet
 
 Tensor: TypeAlias = Any  # torch is not imported here
 Model: TypeAlias = Any  # of onnx
@@ -72,7 +75,12 @@ class Looks:
 
 
 def adapt(
-    stack: Stack, boxes: pd.DataFrame, network: MaskNetwork, start: Path, target: Path, params: AdaptParams
+    stack: Stack,
+    boxes: pd.DataFrame,
+    start: Path,
+    target: Path,
+    params: AdaptParams,
+    advance: Callable[[int], None] = nobody,
 ) -> int:
     """Teach the network of `start` the tight boxes of a stack, and write it to `target`, which appears whole.
 
@@ -82,8 +90,10 @@ def adapt(
         With voxel size and window; read at the slices of the boxes and their neighbours only.
     boxes
         Box table of labelled slices, all classes alike: the network does not know classes.
-    network
-        The network of `start`, opened: it gives the first answers.
+    start
+        ONNX file of the network as it is; it gives the first answers, too.
+    advance
+        Called with 1 after each step.
 
     Returns
     -------
@@ -94,11 +104,11 @@ def adapt(
     rows = _chosen(boxes, params, rng)
     if rows.empty or params.steps == 0:
         return 0
-    looks = gather(stack, rows, network, params, rng)
+    looks = gather(stack, rows, open_masknet(start), params, rng)
     import onnx
 
     model = onnx.load(str(start))
-    learn(model, looks, params, rng)
+    learn(model, looks, params, rng, advance)
     beside = target.with_name(f"{target.name}.part")
     onnx.save(model, str(beside))
     beside.replace(target)
@@ -148,7 +158,13 @@ def shifted(box: NDArray[np.integer], rng: np.random.Generator) -> tuple[NDArray
     return box + move * sides, error
 
 
-def learn(model: Model, looks: Looks, params: AdaptParams, rng: np.random.Generator) -> None:
+def learn(
+    model: Model,
+    looks: Looks,
+    params: AdaptParams,
+    rng: np.random.Generator,
+    advance: Callable[[int], None] = nobody,
+) -> None:
     """Take the steps, from and to the weights of an ONNX model; with one seed and one machine, the same to the bit."""
     import torch
 
@@ -158,8 +174,9 @@ def learn(model: Model, looks: Looks, params: AdaptParams, rng: np.random.Genera
         optimiser = torch.optim.AdamW(
             [one for pair in weights for one in pair], params.learning_rate, weight_decay=1e-2
         )
+        rise = 0.1 if params.steps != 10 else 0.11  # torch divides by the steps of the rise less one
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, params.learning_rate, total_steps=max(params.steps, 2), pct_start=0.1
+            optimiser, params.learning_rate, total_steps=max(params.steps, 2), pct_start=rise
         )
         crops = torch.from_numpy(looks.crops).permute(0, 3, 1, 2).contiguous()
         known = torch.from_numpy(np.stack([looks.first, looks.inside], axis=1))
@@ -174,6 +191,7 @@ def learn(model: Model, looks: Looks, params: AdaptParams, rng: np.random.Genera
             loss.backward()
             optimiser.step()
             schedule.step()
+            advance(1)
     write_weights(model, weights)
 
 

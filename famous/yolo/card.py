@@ -26,10 +26,11 @@ class Card:
     validation_slices: tuple[int, ...] = ()  # scored on, never trained on
     boxes: dict[str, int] = field(default_factory=dict)  # class → boxes trained on
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)  # class → figure → value on validation
+    start: dict[str, Any] = field(default_factory=dict)  # "weights" and the figures of all classes, on the same slices
     unscored: str = ""  # why there are no metrics; empty where there are
     params: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
-    seconds: float = 0.0  # spent training
+    seconds: float = 0.0  # spent on epochs, over all starts, with those that a kill cut off
     finished: str = ""  # ISO 8601
     versions: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)  # file → digest

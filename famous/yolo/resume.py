@@ -14,6 +14,7 @@ from famous.errors import InputError
 
 Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
 FILE_NAME = "resume.pt"
+SECONDS = "seconds"  # the file of the time spent, written between the epochs as well
 CRITERION = ("updates", "o2m", "o2o")  # what changes in a loss with two heads
 
 
@@ -21,7 +22,7 @@ CRITERION = ("updates", "o2m", "o2o")  # what changes in a loss with two heads
 class State:
     """How far a training has come, after a whole number of epochs."""
 
-    seconds: float = 0.0  # spent so far
+    seconds: float = 0.0  # spent so far, over all starts, with the epochs that a kill cut off
     epoch: int = 0  # epochs finished
     epochs: int = 0  # expected in all
     best: float = -1.0  # best validation score
@@ -74,6 +75,21 @@ def load(work: Path) -> dict[str, Any] | None:
             f"epoch; remove {work} to train from the start"
         ) from problem
     return content
+
+
+def keep_seconds(work: Path, seconds: float) -> None:
+    """Write what a training has spent so far, so that a kill in the middle of an epoch does not lose its time."""
+    beside = work / f"{SECONDS}.part"
+    beside.write_text(repr(seconds), encoding="ascii")
+    beside.replace(work / SECONDS)
+
+
+def kept_seconds(work: Path) -> float:
+    """Read what the starts before this one have spent; 0 where there was none, or nothing that could be read."""
+    try:
+        return float((work / SECONDS).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):  # a crash of the whole machine may leave an empty file
+        return 0.0
 
 
 def restore(loop: Ultralytics, content: dict[str, Any] | None) -> None:

@@ -20,17 +20,20 @@ from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams, adapt
 from famous.yolo.card import Card, digest, write_card
 from famous.yolo.dataset import TileFile, annotated_tiles, choose_pixel_nm, write_tiles
+from famous.yolo.listener import Listener, nobody
 from famous.yolo.masknet import FILE_NAME as MASKNET
-from famous.yolo.masknet import packaged_file, packaged_masknet
+from famous.yolo.masknet import packaged_file
 from famous.yolo.network import NMS_IOU, Network, export_onnx, has_end_to_end, load_network, raw_network
 from famous.yolo.params import PACKAGED, TrainParams
 from famous.yolo.quiet import import_ultralytics
 from famous.yolo.runtime import SCORE_FLOOR, YoloDetector, load_detector, packaged_start, torch_infer
 from famous.yolo.score import score_boxes
+from famous.yolo.start import open_start
 from famous.yolo.trainer import Job, fit
 
-Progress = Callable[[int, int, float, float], None]
 WORK = "work"
+EXPORTING, LEARNING, SCORING = "exporting", "masknet learns your boxes", "scoring"  # after the epochs
+START = "scoring the start"
 WEIGHTS_VARIABLE = "FAMOUS_WEIGHTS"
 
 
@@ -41,7 +44,7 @@ def train(
     *,
     folder: Path,
     params: TrainParams,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
 ) -> Card:
     """Fine-tune a detector and write `best.onnx`, `best.pt` and `card.json` into a model folder.
 
@@ -60,8 +63,8 @@ def train(
         Box table; rows on slices that are not done are left out.
     done
         Slices on which every organelle of the classes has its box. Other slices are never taken as negatives.
-    progress
-        Called after each epoch with epoch (from 1), epochs, loss, seconds left.
+    listener
+        Is told of each epoch and of each piece of work after them.
 
     Raises
     ------
@@ -70,6 +73,7 @@ def train(
     MissingError
         If the weights to start from are not here.
     """
+    listener = listener or Listener()
     voxel_size, slices = _check(stack, boxes, done)
     learnt, held = validation_block(slices, params)
     rows = boxes[boxes["z"].isin(learnt)]
@@ -102,8 +106,9 @@ def train(
         return score_boxes(boxes[boxes["z"].isin(held)], pred)["all"].map50_95
 
     tiles = TileFile(work)
-    job = Job(tiles, class_names, weights, work, params, progress, score if held else None)
+    job = Job(tiles, class_names, weights, work, params, listener.epoch, score if held else None)
     checkpoint, state = fit(job)
+    start = _score_start(stack, boxes, held, job, listener)
     card = Card(
         class_names=class_names,
         channels=1 if params.channels == "gray" else 3,
@@ -119,20 +124,24 @@ def train(
         seconds=round(state.seconds, 1),
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("ultralytics", "torch", "numpy", "opencv-python")},
+        start=start,
         unscored="" if held else why_unscored(slices, params),
         notes="metrics are from slices that chose the epoch but were never trained on" if held else "",
     )
-    return _finish(stack, boxes, checkpoint, card, folder)
+    return _finish(stack, boxes, checkpoint, card, folder, listener)
 
 
-def detect_slices(stack: Stack, slices: Collection[int], detector: Detector) -> pd.DataFrame:
-    """Detect on some slices, down to the lowest score that a detector gives, for scoring."""
+def detect_slices(
+    stack: Stack, slices: Collection[int], detector: Detector, advance: Callable[[int], None] = nobody
+) -> pd.DataFrame:
+    """Detect on some slices, down to the lowest score that a detector gives, for scoring; `advance` hears of each."""
     if stack.voxel_size is None:
         raise InputError(f"{stack.name}: the stack has no voxel size; give it with --voxel-size Z Y X")
     params = DetectParams(score=SCORE_FLOOR)
-    found = [
-        detect_slice(stack.slab(z), z, detector, voxel_size=stack.voxel_size, params=params) for z in sorted(slices)
-    ]
+    found = []
+    for z in sorted(slices):
+        found.append(detect_slice(stack.slab(z), z, detector, voxel_size=stack.voxel_size, params=params))
+        advance(1)
     return concat(found)
 
 
@@ -250,25 +259,44 @@ def _claim(work: Path, fingerprint: str) -> None:
     mark.write_text(fingerprint, encoding="ascii")
 
 
-def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, folder: Path) -> Card:
+def _score_start(
+    stack: Stack, boxes: pd.DataFrame, held: list[int], job: Job, listener: Listener
+) -> dict[str, str | float | None]:
+    """Score the detector that the training started from, where it knows the classes; else there are no figures."""
+    detector = open_start(job.weights, job.class_names) if held else None
+    if detector is None:
+        return {}
+    listener.begin(START, len(held))
+    pred = detect_slices(stack, held, detector, listener.advance)
+    pred = pred[pred["class_name"].isin(job.class_names)]
+    scores = score_boxes(boxes[boxes["z"].isin(held)], pred, score=job.params.card_score)
+    return {"weights": Path(job.params.weights).name, **scores["all"].as_dict()}
+
+
+def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, folder: Path, listener: Listener) -> Card:
     """Strip, export, score what will really run, and put the files in place, the card last."""
     import_ultralytics()
     from ultralytics.utils.torch_utils import strip_optimizer
 
+    listener.begin(EXPORTING, 1)
     ready = folder / WORK / "ready"
     ready.mkdir(exist_ok=True)
     strip_optimizer(str(checkpoint), str(ready / "best.pt"), {"date": None, "git": None})  # bytes tell no place or time
     network, end_to_end = load_network(ready / "best.pt", end_to_end=bool(card.params["end_to_end"]))
     export_onnx(network, ready / "best.onnx")
+    listener.advance(1)
     names = ["best.pt", "best.onnx"]
     learnt = boxes[boxes["z"].isin(card.slices)]
     masks = AdaptParams(**card.params["masks"])
-    if masks.steps and adapt(stack, learnt, packaged_masknet(), packaged_file(), ready / MASKNET, masks):
-        names.append(MASKNET)
+    if masks.steps:
+        listener.begin(LEARNING, masks.steps)
+        if adapt(stack, learnt, packaged_file(), ready / MASKNET, masks, listener.advance):
+            names.append(MASKNET)
     card = replace(card, nms_iou=0.0 if end_to_end else NMS_IOU, sha256={name: digest(ready / name) for name in names})
     write_card(ready, card)
     if card.validation_slices:
-        pred = detect_slices(stack, card.validation_slices, load_detector(ready, device="cpu"))
+        listener.begin(SCORING, len(card.validation_slices))
+        pred = detect_slices(stack, card.validation_slices, load_detector(ready, device="cpu"), listener.advance)
         true = boxes[boxes["z"].isin(card.validation_slices)]
         scores = score_boxes(true, pred, score=card.params["card_score"])
         card = replace(card, metrics={name: one.as_dict() for name, one in scores.items()})

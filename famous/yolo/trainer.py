@@ -21,14 +21,14 @@ from famous.yolo.dataset import TileFile
 from famous.yolo.device import check_device
 from famous.yolo.feed import make_dataset
 from famous.yolo.half import half_precision
+from famous.yolo.listener import Progress
 from famous.yolo.network import inherit_classes
 from famous.yolo.params import TrainParams
 from famous.yolo.quiet import import_ultralytics
-from famous.yolo.resume import State, load, restore, restore_gradients, save
+from famous.yolo.resume import State, keep_seconds, kept_seconds, load, restore, restore_gradients, save
 from famous.yolo.thrift import thrifty_layers
 
 Ultralytics: TypeAlias = Any  # one of its objects; it is not typed, and not imported here
-Progress = Callable[[int, int, float, float], None]
 
 #: gains and schedules that were measured on real data and are nobody's knob; the rest is ultralytics' default
 RECIPE: dict[str, Any] = {
@@ -75,8 +75,8 @@ def fit(job: Job) -> tuple[Path, State]:
 
     With `epochs` given, on the CPU, a training that was killed and called again ends with the weights of one that was
     left alone on that machine. With `minutes` the weights also depend on how many epochs the clock allows, which sets
-    the learning rate of each; the time before a kill counts, and of the epochs none is lost but the one that was cut
-    off. On a GPU, whose sums have no fixed order, two trainings are never the same.
+    the learning rate of each; the time before a kill counts, that of the epoch which was cut off too, and of the epochs
+    none but that one is lost. On a GPU, whose sums have no fixed order, two trainings are never the same.
     """
     import_ultralytics()
     saved = load(job.work)
@@ -190,7 +190,7 @@ def _loop_class(job: Job, state: State, saved: dict[str, Any] | None) -> Ultraly
 
         def get_validator(self) -> Ultralytics:
             self.waiting = 0  # batches whose gradients wait for a step
-            self.session = monotonic(), state.seconds
+            self.session = monotonic(), max(state.seconds, kept_seconds(job.work))
             hook(self, job, state, saved)
             return SimpleNamespace(metrics=SimpleNamespace(keys=[]), args=self.args)
 
@@ -250,6 +250,10 @@ def hook(loop: Ultralytics, job: Job, state: State, saved: dict[str, Any] | None
             restore_gradients(loop, saved)
             saved.clear()
 
+    def start_batch(loop: Ultralytics) -> None:
+        count_batch(loop)
+        keep_seconds(job.work, spent(loop))
+
     def close(loop: Ultralytics) -> None:
         give_memory_back()  # tensors of many sizes leave holes that grow epoch by epoch
         word = end_epoch(job, state, loop)
@@ -257,7 +261,7 @@ def hook(loop: Ultralytics, job: Job, state: State, saved: dict[str, Any] | None
         if job.progress is not None:
             job.progress(*word)
 
-    events = {"train_start": begin, "train_epoch_start": start_epoch, "train_batch_start": count_batch}
+    events = {"train_start": begin, "train_epoch_start": start_epoch, "train_batch_start": start_batch}
     for event, act in {**events, "fit_epoch_end": close}.items():
         loop.add_callback(f"on_{event}", act)
 
@@ -278,6 +282,12 @@ def prepare_epoch(loop: Ultralytics, params: TrainParams) -> None:
         loader.reset()
 
 
+def spent(loop: Ultralytics) -> float:
+    """Seconds of a training until now, with all starts before this one."""
+    started, before = loop.session
+    return float(before + monotonic() - started)
+
+
 def count_batch(loop: Ultralytics) -> None:
     """Count a batch that is about to add its gradients."""
     loop.waiting += 1
@@ -296,10 +306,8 @@ def batches_a_step(loop: Ultralytics, params: TrainParams) -> int:
 def end_epoch(job: Job, state: State, loop: Ultralytics) -> tuple[int, int, float, float]:
     """Close an epoch: time, schedule, score and state; returns the word to the caller."""
     params, done = job.params, int(loop.epoch) + 1
-    started, before = loop.session
-    spent = monotonic() - started
-    state.seconds, state.epoch = before + spent, done
-    seconds_an_epoch = spent / (done - loop.start_epoch)
+    state.seconds, state.epoch = spent(loop), done
+    seconds_an_epoch = (state.seconds - loop.session[1]) / (done - loop.start_epoch)
     if params.epochs is None:
         left = max(0, math.floor((params.minutes * 60 - state.seconds) / seconds_an_epoch))
         loop.epochs = loop.args.epochs = max(done + left, 1)

@@ -212,7 +212,7 @@ def taught(start: Path, bench: Bench, project: Project, train: tuple[int, ...]) 
     target = bench.work / f"{bench.name}_{len(train)}.onnx"
     boxes = bench.true_boxes[bench.true_boxes["z"].isin(train)]
     started = time.monotonic()
-    number = adapt(project.stack, boxes, open_masknet(start), start, target, AdaptParams())
+    number = adapt(project.stack, boxes, start, target, AdaptParams())
     sys.stderr.write(f"masknet learnt {number} boxes in {time.monotonic() - started:.0f} s\n")
     return MaskNetExtractor(open_masknet(target), MaskNetParams(), LEARNT_BOX_ERROR)
 
