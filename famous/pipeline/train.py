@@ -60,8 +60,7 @@ def run_train(project: Project, session: Session, on_epoch: Progress | None = No
     """Train on the slices that are declared done, or read the card if nothing has changed since.
 
     `on_epoch` is told of each epoch: its number from 1, how many there will be, loss, seconds left until all is done.
-    What is labelled
-    while this works counts for the next training.
+    What is labelled while this works counts for the next training.
 
     Raises
     ------
