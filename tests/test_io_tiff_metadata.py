@@ -106,6 +106,7 @@ def test_a_size_that_no_pixel_has_is_not_taken(tmp_path: Path, per_cm: float, ta
         resolutionunit="NONE",
     )
     assert (found.voxel_size is not None) == taken
+    assert any("no pixel is" in note for note in found.notes) == (not taken)
 
 
 @settings(max_examples=20)

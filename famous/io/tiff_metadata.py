@@ -117,6 +117,8 @@ def _imagej_pixel_nm(
     if tagged is not None and _is_pixel(tagged) and y_nm is not None:
         notes.append(f"{path.name}: its resolution is taken per {_RESOLUTION_UNITS[_resolution_unit(page)][0]}")
         return tagged
+    if y is not None and x is not None and y_nm is not None and x_nm is not None:
+        notes.append(f"{path.name}: no pixel is {y * y_nm:g} × {x * x_nm:g} nm (y, x), as it says; that is left out")
     return None
 
 
