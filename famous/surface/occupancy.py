@@ -232,7 +232,7 @@ def _blur_rows(planes: NDArray[np.float32], kernel: NDArray[np.float64]) -> NDAr
 def _kernel(sigma: float) -> NDArray[np.float64]:
     """Weights of a Gaussian of fourth order (Wand and Schucany 1990), which ends at `TRUNCATE` σ.
 
-    It takes as much noise away as a Gaussian of two thirds of its width. But its second moment is 0, so that the edge
+    It takes as much noise away as a Gaussian of three fifths of its width. But its second moment is 0, so that the edge
     of a thin plate and the end of a tube stay where they are.
     """
     reach = int(TRUNCATE * sigma + 0.5)
