@@ -37,11 +37,13 @@ TOGETHER = {
     "both for a while": [("a", stretch(0, 8)), ("b", stretch(5, 12))],
     "another name in between": [("a", stretch(0, 12)), ("b", stretch(4, 7))],
     "another name in a gap": [("a", stretch(0, 4) | stretch(7, 12)), ("b", stretch(4, 7))],
-    "both from end to end": [("a", stretch(0, 6)), ("b", stretch(0, 6))],
+    "both for half of the way": [("a", stretch(0, 12)), ("b", stretch(3, 9))],
     "three names": [("a", stretch(0, 4)), ("b", stretch(4, 7)), ("c", stretch(7, 12))],
     "a little off": [("a", stretch(0, 6)), ("b", stretch(6, 12, (3, 3, 23, 23)))],
 }
 APART = {
+    "a nucleus and its envelope": [("a", stretch(0, 12)), ("b", stretch(0, 12, (1, 1, 19, 19)))],
+    "both for most of the way": [("a", stretch(0, 12)), ("b", stretch(3, 10))],
     "one inside the other": [("a", stretch(0, 12)), ("b", stretch(3, 8, SMALL))],
     "side by side": [("a", stretch(0, 6)), ("b", stretch(6, 12, BESIDE))],
     "too far": [("a", stretch(0, 6)), ("b", stretch(9, 12))],
@@ -101,7 +103,9 @@ def naive(z, boxes, track, group, reach, iou):
             continue
         begins = any(meets(x, low[x], y, -1) for x, y in ((a, b), (b, a)) if low[y] <= low[x])
         ends = any(meets(x, high[x], y, 1) for x, y in ((a, b), (b, a)) if high[y] >= high[x])
-        if begins and ends:
+        slices = [set(z[track == t]) for t in (a, b)]
+        seldom = len(slices[0] & slices[1]) <= 0.5 * max(map(len, slices))
+        if begins and ends and seldom:
             links.append((a, b))
     return links
 

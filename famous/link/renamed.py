@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from famous.boxes import CORNERS
 from famous.link.matching import components
 
+SHARED = 0.5  # share of the slices of the one that has more in which both names may be found
+
 
 def join_renamed(
     table: pd.DataFrame, track: NDArray[np.int32], group: NDArray[np.intp], *, reach: int, iou: float
@@ -16,7 +18,8 @@ def join_renamed(
     """Make one body of two of different classes that run together where the later begins and where the earlier ends.
 
     So a body that is called otherwise from some slice on, or for a few slices, is one again, also where both names
-    were found for a while. What lies inside another organelle has a box of its own size, and stays apart.
+    were found for a while. What lies inside another organelle has a box of its own size, and stays apart; so do two
+    that are found together in most slices, such as a nucleus and its envelope.
 
     Parameters
     ----------
@@ -51,8 +54,24 @@ def join_renamed(
         _pairs(later, before, size)[low[before] <= low[later]],
         _pairs(earlier, after, size)[high[after] >= high[earlier]],
     )
+    together = together[_are_seldom_together(together // size, together % size, track, z)]
     joined: NDArray[np.int32] = components(size, together // size, together % size)[track]
     return joined
+
+
+def _are_seldom_together(
+    a: NDArray[np.int64], b: NDArray[np.int64], track: NDArray[np.int32], z: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell of which pairs of bodies both have boxes in at most `SHARED` of the slices of the one that has more."""
+    order = np.lexsort((z, track))
+    start = np.searchsorted(track[order], np.arange(int(track.max()) + 2))
+    slices = z[order]
+    seldom = np.zeros(len(a), dtype=np.bool_)
+    for i, (one, other) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+        in_one, in_other = (np.unique(slices[start[body] : start[body + 1]]) for body in (one, other))
+        both = len(np.intersect1d(in_one, in_other, assume_unique=True))
+        seldom[i] = both <= SHARED * max(len(in_one), len(in_other))
+    return seldom
 
 
 def _pairs(a: NDArray[Any], b: NDArray[Any], size: int) -> NDArray[np.int64]:
