@@ -2,6 +2,9 @@
 
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 SHIFTS = [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) != (0, 0, 0)]
 FACES = [k for k, shift in enumerate(SHIFTS) if sum(map(abs, shift)) == 1]
 NEAR = [k for k, shift in enumerate(SHIFTS) if sum(map(abs, shift)) <= 2]  # the 18 that share a face or an edge
@@ -21,6 +24,20 @@ _TOUCHING = [_reached(k, list(range(26)), 3) for k in range(26)]
 _BESIDE = [_reached(k, NEAR, 1) if k in NEAR else 0 for k in range(26)]
 _NEAR_BITS = sum(1 << k for k in NEAR)
 FACE_BITS = sum(1 << k for k in FACES)
+
+
+def flat_steps(shape: tuple[int, ...]) -> list[int]:
+    """How far each of `SHIFTS` is in a flattened (z, y, x) array."""
+    _, height, width = shape
+    return [(z * height + y) * width + x for z, y, x in SHIFTS]
+
+
+def neighbour_bits(inside: NDArray[np.bool_], flat: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which neighbours of voxels (n,), flat indices of none at the border, are inside: a bit for each of `SHIFTS`."""
+    bits = np.zeros(len(flat), dtype=np.int64)
+    for k, step in enumerate(flat_steps(inside.shape)):
+        bits |= inside.reshape(-1)[flat + step].astype(np.int64) << k
+    return bits
 
 
 @lru_cache(maxsize=1 << 18)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from famous.neighbours import FACE_BITS, SHIFTS, is_simple
+from famous.neighbours import FACE_BITS, SHIFTS, flat_steps, is_simple, neighbour_bits
 
 
 def thin(inside: NDArray[np.bool_], apart: float) -> NDArray[np.int64]:
@@ -29,16 +29,11 @@ def thin(inside: NDArray[np.bool_], apart: float) -> NDArray[np.int64]:
     if not inside.any():
         return np.zeros((0, 3), dtype=np.int64)
     distance = ndimage.distance_transform_edt(inside)
-    _, height, width = inside.shape
-    steps = [z * height * width + y * width + x for z, y, x in SHIFTS]
     flat = np.flatnonzero(inside)
-    codes = np.zeros(len(flat), dtype=np.int64)
-    for k, step in enumerate(steps):
-        codes |= inside.ravel()[flat + step].astype(np.int64) << k
-    left = dict(zip(flat.tolist(), codes.tolist(), strict=True))
+    left = dict(zip(flat.tolist(), neighbour_bits(inside, flat).tolist(), strict=True))
     kept = {int(voxel) for voxel in _tips(inside, flat, apart)}
     depth = dict(zip(flat.tolist(), distance.ravel()[flat].tolist(), strict=True))
-    _erode(left, kept, depth, steps)
+    _erode(left, kept, depth, flat_steps(inside.shape))
     return np.stack(np.unravel_index(sorted(left), inside.shape), axis=1).astype(np.int64)
 
 

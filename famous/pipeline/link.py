@@ -95,7 +95,7 @@ class BlockPainter:
             yield from group_images(store, group, slices, self.present)
             return
         for z in slices:
-            image = next((image for _, image in group_images(store, group, range(z, z + 1), self.present)), None)
+            image = group_image(store, group, z, self.present)
             for name in self.moved.names.get((number, z), []):
                 other = store.read_boxes(name, z)
                 given = np.where(self.moved.group[other] == number, other, np.uint32(0))
@@ -130,14 +130,22 @@ class Moved:
         return cls(group, names)
 
 
+def group_image(
+    store: LabelStore, group: list[str], z: int, present: frozenset[tuple[str, int]]
+) -> NDArray[np.uint32] | None:
+    """Read the box ids of classes that exclude each other as one image of a slice; none where they have no box."""
+    images = [store.read_boxes(name, z) for name in group if (name, z) in present]
+    return np.maximum.reduce(images) if len(images) > 1 else next(iter(images), None)
+
+
 def group_images(
     store: LabelStore, group: list[str], slices: range, present: frozenset[tuple[str, int]]
 ) -> Iterator[tuple[int, NDArray[np.uint32]]]:
-    """Yield (z, box ids of classes that exclude each other as one image) for the slices where they have boxes."""
+    """Yield (z, image) as `group_image` reads it for the slices where the classes have boxes."""
     for z in slices:
-        images = [store.read_boxes(name, z) for name in group if (name, z) in present]
-        if images:
-            yield z, images[0] if len(images) == 1 else np.maximum.reduce(images)
+        image = group_image(store, group, z, present)
+        if image is not None:
+            yield z, image
 
 
 def stage_of(project: Project) -> Stage:

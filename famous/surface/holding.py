@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from famous.neighbours import SHIFTS, is_simple
+from famous.neighbours import flat_steps, is_simple, neighbour_bits
 from famous.surface.marching import Slab
 
 MOST = 500_000  # points that change sides; with more of them nothing is looked for
@@ -36,16 +36,17 @@ def held(slabs: Iterable[Slab], level: float) -> NDArray[np.int64]:
     """
     codes: dict[int, int] = {}
     away: dict[int, float] = {}
-    shape = (0, 0)
+    shape = (0, 0, 0)
     for first, solid, field in _with_neighbours(slabs):
-        shape = (solid.shape[1], solid.shape[2])
+        shape = solid.shape
         found, code, height = _changing(solid, field - np.float32(level))
-        codes.update(zip((found + first * shape[0] * shape[1]).tolist(), code.tolist(), strict=True))
-        away.update(zip((found + first * shape[0] * shape[1]).tolist(), height.tolist(), strict=True))
+        points = (found + first * shape[1] * shape[2]).tolist()
+        codes.update(zip(points, code.tolist(), strict=True))
+        away.update(zip(points, height.tolist(), strict=True))
         if len(codes) > MOST:
             return np.zeros(0, dtype=np.int64)
     changing = np.array(sorted(codes), dtype=np.int64)
-    _let_go(codes, away, [(z * shape[0] + y) * shape[1] + x for z, y, x in SHIFTS])
+    _let_go(codes, away, flat_steps(shape))
     if not codes:
         return np.zeros(0, dtype=np.int64)
     staying = np.array(sorted(codes), dtype=np.int64)
@@ -77,12 +78,7 @@ def _changing(
     changes = solid != (away > 0)
     changes[[0, -1]] = False
     found = np.flatnonzero(changes)
-    height, width = solid.shape[1:]
-    flat = solid.reshape(-1)
-    code = np.zeros(len(found), dtype=np.int64)
-    for k, (z, y, x) in enumerate(SHIFTS):
-        code |= flat[found + (z * height + y) * width + x].astype(np.int64) << k
-    return found, code, np.abs(away.reshape(-1)[found])
+    return found, neighbour_bits(solid, found), np.abs(away.reshape(-1)[found])
 
 
 def _let_go(codes: dict[int, int], away: dict[int, float], steps: list[int]) -> None:
@@ -105,7 +101,7 @@ def _let_go(codes: dict[int, int], away: dict[int, float], steps: list[int]) -> 
                     heapq.heappush(queue, (-away[other], other))
 
 
-def _places(points: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
+def _places(points: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
     """(n, 3) indices of flat ones."""
-    plane, rest = np.divmod(points, shape[0] * shape[1])
-    return np.stack([plane, *np.divmod(rest, shape[1])], axis=1).astype(np.float64)
+    plane, rest = np.divmod(points, shape[1] * shape[2])
+    return np.stack([plane, *np.divmod(rest, shape[2])], axis=1).astype(np.float64)
