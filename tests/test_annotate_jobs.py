@@ -72,6 +72,7 @@ def test_before_the_first_start_it_is_idle():
         "loss": None,
         "seconds_left": None,
         "map50": None,
+        "map50_before": None,
         "message": "",
         "log": [],
         "elsewhere": False,
@@ -233,7 +234,7 @@ def test_a_file_that_nobody_offers_is_not_said_to_be_downloadable():
     assert "Download and train" not in str(told.value)
 
 
-def test_what_takes_its_time_before_the_first_epoch_is_told(begin):
+def test_what_takes_its_time_before_the_first_epoch_and_after_the_last_is_told(begin):
     job = begin("print(json.dumps({'doing': 'Downloading yolo26n.pt'}), flush=True); sys.stdin.read()")
     training = job._training
     for _ in range(WAIT * 100):
@@ -245,6 +246,8 @@ def test_what_takes_its_time_before_the_first_epoch_is_told(begin):
     assert job.state()["message"] == "getting ready"
     training._hear('{"epoch": 1}')
     assert job.state()["message"] == ""
+    training._hear('{"doing": "Scoring"}')
+    assert job.state()["message"] == "Scoring"
 
 
 def test_another_program_at_work_is_shown_and_waited_for():

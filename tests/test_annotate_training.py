@@ -21,6 +21,14 @@ import json
 print(json.dumps({"error": "yolo26n.pt could not be downloaded"}), flush=True)
 raise SystemExit(1)
 """
+SCORING = """
+import json, pathlib, sys, time
+print(json.dumps({"epoch": 8, "epochs": 8, "loss": 1.5, "seconds_left": 40}), flush=True)
+print(json.dumps({"doing": "Scoring"}), flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.05)
+print(json.dumps({"note": "8 epochs on 2 slices", "map50": 0.42, "map50_before": 0.71}), flush=True)
+"""
 
 
 class Asked:
@@ -28,11 +36,12 @@ class Asked:
 
     def __init__(self, script: str, folder: Path) -> None:
         self.script, self.file, self.how = script, folder / "yolo26n.pt", list[tuple[float, bool]]()
+        self.go_on = folder / "go on"  # a script that waits for it is told where it will be
         self.job = TrainingJob(self._command, missing=self._missing)
 
     def _command(self, minutes: float, download: bool) -> list[str]:
         self.how.append((minutes, download))
-        return [sys.executable, "-c", self.script]
+        return [sys.executable, "-c", self.script, str(self.go_on)]
 
     def _missing(self) -> MissingWeights | None:
         if self.file.is_file():
@@ -125,3 +134,23 @@ def test_a_server_that_cannot_say_leaves_the_start_open(page: Any, tmp_path: Pat
         page.click("#start-training")
         page.wait_for_selector(".toast")
         assert "it is broken" in page.inner_text(".toast")
+
+
+def test_what_comes_after_the_epochs_has_its_name_and_a_detector_that_got_worse_its_word(
+    page: Any, tmp_path: Path
+) -> None:
+    asked = Asked(SCORING, tmp_path)
+    asked.file.write_bytes(b"weights")
+    with opened(page, tmp_path, asked):
+        page.click("#open-train")
+        page.click("#start-training")
+        page.wait_for_function(
+            "() => document.querySelector('#training-word').textContent.startsWith('Scoring … · 0:')"
+        )
+        assert page.get_attribute("#training-progress", "value") is None
+        asked.go_on.touch()
+        page.wait_for_function(
+            "() => document.querySelector('#training-word').textContent"
+            " === 'Trained · mAP50 0.42, worse than the 0.71 it started from: train longer'"
+        )
+        assert "worse than the 0.71" in page.inner_text(".toast")

@@ -94,6 +94,25 @@ def test_the_outcome_of_a_training_that_had_nothing_new():
     assert voice.outcome == "3 epochs on 2 slices"
 
 
+def test_what_is_done_after_the_epochs_is_reported():
+    voice = Quiet()
+    voice.begin("train", 100)
+    voice.begin("scoring", 3)
+    assert voice.said == [{"doing": "Scoring"}]
+
+
+@pytest.mark.parametrize(("old", "told"), [(0.71, 0.71), (0.3, None), (None, None)])
+def test_a_training_that_made_the_detector_worse_is_reported_with_what_it_was(project, monkeypatch, old, told):
+    card = Card(("mitochondrion",), 1, 16.0, 0.7, metrics={"all": {"map50": 0.42}}, start={"map50": old} if old else {})
+    voices = [Quiet()]
+    monkeypatch.setattr(background, "run_train", lambda *asked: card)
+    monkeypatch.setattr(background, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(background, "_Voice", lambda: voices[0])
+    assert background.main([str(project.folder), "1.0"]) == 0
+    assert voices[0].said == [{"note": "", "map50": 0.42, "map50_before": told}]
+
+
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """A project that trains from yolo26n.pt, on a machine where it is nowhere."""

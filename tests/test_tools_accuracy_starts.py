@@ -2,7 +2,7 @@
 
 import bench_famous
 import pytest
-from accuracy.starts import COLUMNS, bench_starts, line
+from accuracy.starts import COLUMNS, Budget, bench_starts, line
 
 from famous.yolo.score import BoxScores
 from tests.accuracy_phantoms import SETTING, write_data
@@ -17,7 +17,10 @@ def test_a_row_holds_what_its_columns_say():
     scores = BoxScores(
         10, 9, 0.25, precision=0.5, recall=0.6, precision75=0.3, recall75=0.4, map50=0.7, map75=0.2, map50_95=0.1
     )
-    assert line(5, "COCO", 12, scores) == "| 5 | COCO | 12 | 0.600 | 0.500 | 0.400 | 0.300 | 0.700 | 0.200 | 0.100 |"
+    assert (
+        line(Budget(5), "COCO", 12, scores)
+        == "| 5 | COCO | 12 | 0.600 | 0.500 | 0.400 | 0.300 | 0.700 | 0.200 | 0.100 |"
+    )
 
 
 @pytest.mark.slow
@@ -26,7 +29,7 @@ def test_every_start_is_trained_for_every_budget_and_kept(tmp_path, monkeypatch,
     monkeypatch.setattr(bench_famous, "CONFIG", TINY)
     data, work = write_data(tmp_path), tmp_path / "work"
     starts = {"nothing": "yolo26n.yaml", "again": "yolo26n.yaml"}
-    bench_starts(data, "phantom", work, 3, [0.02, 0.03], starts)
+    bench_starts(data, "phantom", work, 3, [Budget(0.02), Budget(0.03)], starts)
     rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines() if "| 1 |" in row]
     assert [(row[0], row[1]) for row in rows] == [
         ("| 0.02", "nothing"), ("| 0.02", "again"), ("| 0.03", "nothing"), ("| 0.03", "again"),

@@ -41,10 +41,12 @@ def main() -> None:
             options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
         return
     if options.mode == "starts":
-        from accuracy.starts import bench_starts
+        from accuracy.starts import Budget, bench_starts
 
         starts = dict(start.split("=", 1) for start in options.starts)
-        bench_starts(options.data, options.set, options.work, options.slices, options.minutes, starts)
+        by_epochs = [Budget(epochs=epochs) for epochs in options.epochs or ()]
+        budgets = by_epochs or [Budget(minutes) for minutes in options.minutes]
+        bench_starts(options.data, options.set, options.work, options.slices, budgets, starts)
         return
     from accuracy.detected import Bench, bench_detected
 
@@ -75,6 +77,7 @@ def parse() -> argparse.Namespace:
         mode.add_argument("--work", type=Path, required=True)
     starts.add_argument("--slices", type=int, default=20)
     starts.add_argument("--minutes", type=float, nargs="+", default=[5, 15, 30, 60])
+    starts.add_argument("--epochs", type=int, nargs="+", help="in place of minutes: the same work on a busy machine")
     starts.add_argument("--starts", nargs="+", required=True, metavar="NAME=WEIGHTS")
     known = ["lucchi", "vnc", "cdeep3m", "isbi2012", "hela"]
     truth.add_argument("--sets", nargs="+", choices=known, default=known)

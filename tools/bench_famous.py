@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from scipy import ndimage
@@ -118,14 +119,23 @@ def components(labels: Volume, slices: range) -> tuple[pd.DataFrame, Volume]:
     return table, ids
 
 
-def prepare(options: argparse.Namespace, setting: Setting, true_boxes: pd.DataFrame, shape: tuple[int, ...]) -> Project:
-    """Open the stack in the work folder, with the labelled slices as its annotations."""
+def prepare(
+    options: argparse.Namespace,
+    setting: Setting,
+    true_boxes: pd.DataFrame,
+    shape: tuple[int, ...],
+    epochs: int | None = None,
+) -> Project:
+    """Open the stack in the work folder, with the labelled slices as its annotations; epochs go before minutes."""
     choices = Choices(
         voxel_size=setting.voxel_size, folder=options.work, minutes=options.minutes, start=options.weights
     )
     config = options.work / "bench.yaml"
     options.work.mkdir(parents=True, exist_ok=True)
-    config.write_text(CONFIG)
+    settings = yaml.safe_load(CONFIG)
+    if epochs is not None:
+        settings["train"]["epochs"] = epochs
+    config.write_text(yaml.safe_dump(settings))
     project = open_project(str(options.data / setting.raw), Choices(**{**choices.__dict__, "config": config}))
     project.annotations.mkdir(parents=True, exist_ok=True)
     if not (project.annotations / "boxes.csv").exists():

@@ -95,7 +95,7 @@ class Training(Protocol):
         """Stop it, if it runs."""
 
     def state(self) -> dict[str, Any]:
-        """Tell how far it is: state, epoch, epochs, loss, seconds_left, message, map50."""
+        """Tell how far it is: state, epoch, epochs, loss, seconds_left, message, map50, map50_before."""
 
 
 @dataclass(frozen=True)

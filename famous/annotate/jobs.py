@@ -1,9 +1,10 @@
 """A training in the background: a process of its own, low in priority, that ends with the server.
 
 The process is told nothing but its command line. It reports on stdout, one JSON object a line: {"epoch", "epochs",
-"loss", "seconds_left"} after each epoch, {"doing"} before the first one where that takes its time, {"note", "map50"} at
-the end, {"error"} where a user can mend something; what it says on stderr is its log. Its stdin is a pipe that nobody
-writes to: it closes when the server ends, however that happens, and then the process ends too.
+"loss", "seconds_left"} after each epoch, {"doing"} before the first one and after the last, where that takes its time,
+{"note", "map50", "map50_before"} at the end, {"error"} where a user can mend something; what it says on stderr is its
+log. Its stdin is a pipe that nobody writes to: it closes when the server ends, however that happens, and then the
+process ends too.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ SHOWN_LINES = 20
 LOOK_EVERY = 5.0  # seconds between two looks whether another program works in the folder
 GRACE = 5.0  # seconds from the request to end to the end by force
 LONGEST = 7 * 24 * 60.0  # minutes of one training
-NUMBERS = ("epoch", "epochs", "loss", "seconds_left", "map50")
+NUMBERS = ("epoch", "epochs", "loss", "seconds_left", "map50", "map50_before")
 READY = "getting ready"
 ELSEWHERE = "another famous is at work in this stack's folder"
 
@@ -107,7 +108,8 @@ class TrainingJob:
         -------
         dict
             `state` (idle, running, failed, done), `epoch`, `epochs`, `loss`, `seconds_left`, `map50` (None where
-            unknown), `message` (for people), `log` (last lines), `elsewhere` (it is another program that runs).
+            unknown), `map50_before` (of the weights that it started from, where they were better), `message` (for
+            people), `log` (last lines), `elsewhere` (it is another program that runs).
         """
         with self._lock:
             training = self._training
@@ -171,7 +173,7 @@ class _Training:
             gone = self._clock() - self._heard
         if code is None:
             said |= {"seconds_left": max(0.0, said["seconds_left"] - gone)} if "seconds_left" in said else {}
-            return _told("running", "" if said else words.get("doing") or READY, said, log)
+            return _told("running", words.get("doing") or ("" if said else READY), said, log)
         said["seconds_left"] = 0.0
         if code == 0 and not words.get("error"):
             return _told("done", words.get("note", ""), said, log)

@@ -19,6 +19,7 @@ from famous.pipeline.project import Choices, Project, open_project
 from famous.pipeline.stage import Session
 from famous.pipeline.train import run_train
 from famous.scratch import LOCK
+from famous.yolo.start import worse_than_start
 from famous.yolo.train import WEIGHTS_VARIABLE, find_weights, weights_here
 
 #: What the process is started with: the modules it finds are those that its parent finds, and none beside the stack.
@@ -86,7 +87,8 @@ def main(arguments: Sequence[str]) -> int:
         traceback.print_exc()  # for the log; the page shows the message
         say({"error": str(error) or type(error).__name__})
         return 1
-    say({"note": say.outcome, "map50": card.metrics.get("all", {}).get("map50")})
+    map50, before = worse_than_start(card) or (card.metrics.get("all", {}).get("map50"), None)
+    say({"note": say.outcome, "map50": map50, "map50_before": before})
     return 0
 
 
@@ -123,10 +125,12 @@ class _Voice:
         self({"epoch": epoch, "epochs": epochs, "loss": loss, "seconds_left": seconds_left})
 
     def begin(self, stage: str, total: int) -> None:
-        """Epochs are reported by `epoch`."""
+        """Report what is done after the epochs; those are reported by `epoch`."""
+        if stage != "train":
+            self({"doing": stage[:1].upper() + stage[1:]})
 
     def advance(self, units: int) -> None:
-        """Epochs are reported by `epoch`."""
+        """Epochs are reported by `epoch`, and the seconds left by the last of them."""
 
     def end(self, stage: str, note: str) -> None:
         """Keep the outcome."""

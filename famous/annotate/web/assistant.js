@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { recall, remember } from "./memory.js";
 import { Proposals } from "./proposals.js";
+import { scoreWords } from "./words.js";
 
 const SETTLE_MS = 350; // on a slice, before proposals come by themselves
 const NONE = "There is no model yet: label some slices, then train one.";
@@ -65,10 +66,11 @@ export class Assistant {
     if (isNew && this.store.ready) this.propose({ quiet: true });
   }
 
-  tellEnd({ state, message, map50 }) {
-    const result = typeof map50 === "number" ? ` mAP50 ${map50.toFixed(2)} on its own check slices.` : "";
+  tellEnd({ state, message, map50, map50_before: before }) {
+    const score = scoreWords(map50, before);
     this.awaited = state === "done";
-    if (state === "done") this.store.say(`The model is trained.${result}`);
+    const isWorse = typeof before === "number";
+    if (state === "done") this.store.say(`The model is trained.${score ? ` On its own check slices: ${score}.` : ""}`, isWorse ? "warn" : undefined);
     if (state === "failed") this.store.say(`Training failed: ${message ?? "no reason given"}`, "error");
   }
 

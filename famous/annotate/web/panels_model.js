@@ -2,7 +2,7 @@
 
 import { freeColour } from "./classes.js";
 import { $, el, oncePerFrame, set, write } from "./dom.js";
-import { duration, plural } from "./words.js";
+import { duration, plural, scoreWords } from "./words.js";
 
 /** @param {import("./store.js").Store} store */
 export function attachModel(store) {
@@ -67,24 +67,26 @@ function offer(store, name, count) {
   return el("div", { class: "row" }, el("span", { class: "name", text: `${name} (${count})`, title: name }), add);
 }
 
-function showTraining({ state, epoch, epochs, loss, seconds_left: left, message, map50, elsewhere }) {
+function showTraining({ state, epoch, epochs, loss, seconds_left: left, message, map50, map50_before: before, elsewhere }) {
   $("training").hidden = !["running", "failed", "done"].includes(state);
   $("stop-training").hidden = state !== "running" || Boolean(elsewhere);
   $("training-progress").hidden = state !== "running";
   const progress = $("training-progress");
-  if (epochs) Object.assign(progress, { max: epochs, value: epoch ?? 0 });
+  const isLearning = Boolean(epochs) && !message;
+  if (isLearning) Object.assign(progress, { max: epochs, value: epoch ?? 0 });
   else progress.removeAttribute("value");
+  const remaining = Number.isFinite(left) && left !== null ? `${duration(left)} left` : null;
   const words = {
-    running: elsewhere ? [message] : [epochs ? `Epoch ${epoch ?? 0} of ${epochs}` : beginning(message), Number.isFinite(left) && left !== null ? `${duration(left)} left` : null],
-    done: ["Trained", typeof map50 === "number" ? `mAP50 ${map50.toFixed(2)}` : null],
+    running: elsewhere ? [message] : [isLearning ? `Epoch ${epoch ?? 0} of ${epochs}` : aside(message), remaining],
+    done: ["Trained", scoreWords(map50, before)],
     failed: ["Training failed", message],
   };
   write($("training-word"), (words[state] ?? []).filter(Boolean).join(" · "));
   set($("training-word"), "title", Number.isFinite(loss) && loss !== null ? `loss ${loss.toFixed(3)}` : null);
 }
 
-/** @param {string} [message] what is done before the first epoch, where that takes its time */
-const beginning = (message) => (message && message !== "getting ready" ? `${message} …` : "Training begins …");
+/** @param {string} [message] what is done before the first epoch or after the last, where that takes its time */
+const aside = (message) => (message && message !== "getting ready" ? `${message} …` : "Training begins …");
 
 /** How much there is to learn from. @param {import("./store.js").Store} store */
 export function learnable(store) {

@@ -24,6 +24,17 @@ export function voxels(sizes) {
 }
 
 /**
+ * What a training came to.
+ * @param {number|null|undefined} map50 @param {number|null|undefined} before of what it started from, where that was better
+ * @returns {string|null}
+ */
+export function scoreWords(map50, before) {
+  if (typeof map50 !== "number") return null;
+  const score = `mAP50 ${map50.toFixed(2)}`;
+  return typeof before === "number" ? `${score}, worse than the ${before.toFixed(2)} it started from: train longer` : score;
+}
+
+/**
  * What became of the unsent edits when the server's state was newer.
  * @param {number} kept @param {{edit: {label: string}, reason: string}[]} lost
  */
