@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -20,6 +20,7 @@ from famous.synthetic.warp import Warp
 BLOCK_NM = 2600.0
 REACH_NM = 0.47 * BLOCK_NM  # of an object from its centre: objects of blocks of one colour never meet
 TRIES = 6
+KEPT_NUCLEI = 1000  # of those drawn last
 
 Block = tuple[int, int, int]
 
@@ -31,6 +32,11 @@ class Organelle:
     instance: int
     class_name: str
     shape: Shape
+
+    @cached_property
+    def body(self) -> Body:
+        """What covers it."""
+        return Body.of(self.shape)
 
 
 def mitochondrion(rng: np.random.Generator) -> Tube:
@@ -116,6 +122,7 @@ class Placement:
             raise InputError(f"phantom: shape {params.shape} holds more objects than 32 bits can number")
         per_layer = self._blocks[1] * self._blocks[2]
         self.block = lru_cache(maxsize=8 * per_layer)(self._block)
+        self._nucleus = lru_cache(maxsize=KEPT_NUCLEI)(self._draw_nucleus)
 
     def near(self, low_nm: Vector, high_nm: Vector) -> list[Organelle]:
         """Organelles whose bounding box meets a box of the stack, both corners (z, y, x) in nm, sorted by id."""
@@ -142,7 +149,10 @@ class Placement:
             k = i - self._nuclei_low
             if ((k >= 0) & (k < size)).all():
                 instance = 1 + int((k[0] * size[1] + k[1]) * size[2] + k[2])
-                yield Organelle(instance, "nucleus", self.cells.nucleus((i[0], i[1], i[2]), centre))
+                yield self._nucleus(instance, tuple(i.tolist()), tuple(centre.tolist()))
+
+    def _draw_nucleus(self, instance: int, index: Block, centre: tuple[float, float, float]) -> Organelle:
+        return Organelle(instance, "nucleus", self.cells.nucleus(index, np.array(centre)))
 
     def _block(self, block: Block) -> tuple[Organelle, ...]:
         position = np.array(block)
@@ -155,7 +165,7 @@ class Placement:
             exists = (other >= -1).all() and (other <= np.array(self._blocks) - 2).all()
             if exists and _colour(other) < _colour(position):
                 for organelle in self.block((int(other[0]), int(other[1]), int(other[2]))):
-                    taken.add(Body.of(organelle.shape))
+                    taken.add(organelle.body)
         span = low - REACH_NM, low + BLOCK_NM + REACH_NM
         nuclei = [nucleus.shape for nucleus in self.nuclei(*span) if _meets(nucleus.shape.bounds, *span)]
         room = Room(self.cells.around(*span), [shape for shape in nuclei if isinstance(shape, Ellipsoid)], taken)
@@ -164,7 +174,7 @@ class Placement:
 
         def put(class_name: str, shape: Tube | Ellipsoid) -> None:
             placed.append(Organelle(next_id + len(placed), class_name, shape))
-            taken.add(Body.of(shape))
+            taken.add(placed[-1].body)
 
         for class_name, mean in self._counts.items():
             for _ in range(int(mean + rng.random())):

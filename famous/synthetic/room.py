@@ -1,6 +1,6 @@
 """Where there is room for one more object: inside a cell, outside the nuclei, away from what is there already."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +71,7 @@ class Room:
     cells: NDArray[np.float64]
     nuclei: list[Ellipsoid]
     taken: Taken
+    _walls: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict, init=False)
 
     def fits(self, body: Body, gap_nm: float = GAP_NM, except_for: int | None = None) -> bool:
         """Tell whether there is room for a body; the taken one with the index `except_for` may be nearer."""
@@ -88,9 +89,12 @@ class Room:
         """Least distance of points (n, 3) to the walls of the cell in which a place lies, negative outside it."""
         squared = ((self.cells - place) ** 2).sum(axis=1)
         own = int(squared.argmin())
-        toward = np.delete(self.cells, own, axis=0) - self.cells[own]
-        apart = np.sqrt((toward**2).sum(axis=1))
-        return float((apart / 2 - (points - self.cells[own]) @ (toward / apart[:, None]).T).min())
+        if own not in self._walls:
+            toward = np.delete(self.cells, own, axis=0) - self.cells[own]
+            apart = np.sqrt((toward**2).sum(axis=1))
+            self._walls[own] = apart / 2, (toward / apart[:, None]).T
+        half, directions = self._walls[own]
+        return float((half - (points - self.cells[own]) @ directions).min())
 
 
 def _may_meet(nucleus: Ellipsoid, body: Body, gap_nm: float) -> bool:

@@ -68,7 +68,7 @@ class Ellipsoid:
         """4/3 π abc."""
         return float(4 / 3 * np.pi * self.radii.prod())
 
-    @property
+    @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """Bounding box (2, 3), tight."""
         half = np.sqrt(((self.axes * self.radii[:, None]) ** 2).sum(axis=0))
