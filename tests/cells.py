@@ -21,9 +21,15 @@ CELL = PhantomParams(shape=(24, 160, 160), voxel_size=VoxelSize(16, 16, 16), see
 
 
 @cache
+def cell() -> Phantom:
+    """Open the cell once for all tests: what lies in it takes half a second to place."""
+    return Phantom(CELL)
+
+
+@cache
 def render_cell() -> NDArray[np.uint8]:
     """Render the cell once for all tests; (z, y, x)."""
-    phantom = Phantom(CELL)
+    phantom = cell()
     image = np.stack([phantom[z] for z in range(len(phantom))])
     image.setflags(write=False)
     return image
@@ -58,7 +64,7 @@ class Oracle:
     pixel_nm = 16.0
 
     def __init__(self) -> None:
-        phantom = Phantom(CELL)
+        phantom = cell()
         table = phantom.boxes()
         self.class_names = tuple(sorted(table["class_name"].unique()))
         self._boxes = {}

@@ -22,8 +22,7 @@ from famous.io.annotations import Annotations, write_boxes
 from famous.pipeline.labelling import import_upload
 from famous.pipeline.manifest import file_hash
 from famous.pipeline.project import open_project
-from famous.synthetic import Phantom
-from tests.cells import CELL, render_cell, write_cell
+from tests.cells import CELL, cell, render_cell, write_cell
 from tests.commands import call, call_json
 from tests.hands import PATIENCE_S, Command, Hands
 
@@ -559,7 +558,7 @@ LABELLED = (2, 6, 10, 14, 18, 22)
 def test_boxes_drawn_in_the_page_train_a_detector_that_a_run_then_uses(tmp_path, watch):
     """Six slices of the phantom, each organelle drawn by hand and each slice marked done; then the two commands."""
     stack = write_cell(tmp_path)
-    table = Phantom(CELL).boxes(LABELLED)
+    table = cell().boxes(LABELLED)
     table = table[(table[["y1", "x1"]].to_numpy() - table[["y0", "x0"]].to_numpy()).min(axis=1) >= 4]
     kinds = sorted(table["class_name"].unique())
     with Command(stack) as command:
@@ -603,7 +602,7 @@ DASHED = "famous.store.assistant.good.length"
 
 def label_phantom(stack: Path) -> None:
     """Put the phantom's own boxes on six slices, as an import would, and declare them done."""
-    table = Phantom(CELL).boxes(LABELLED)
+    table = cell().boxes(LABELLED)
     folder = annotations(stack)
     folder.mkdir(parents=True)
     names = tuple(sorted(table["class_name"].unique()))
@@ -614,7 +613,7 @@ def hits(hands: Hands, z: int) -> int:
     """Count the true boxes of a slice that some dashed box meets with an IoU of 0.5."""
     drawn = hands.ask("() => famous.store.proposals.map((b) => [b.y0, b.x0, b.y1, b.x1, b.score])")
     boxes = np.array([row[:4] for row in drawn if row[4] >= 0.25]).reshape(-1, 4)
-    truth = Phantom(CELL).boxes([z])[["y0", "x0", "y1", "x1"]].to_numpy()
+    truth = cell().boxes([z])[["y0", "x0", "y1", "x1"]].to_numpy()
     return int((iou(truth, boxes) >= 0.5).any(axis=1).sum()) if len(boxes) else 0
 
 
@@ -635,7 +634,7 @@ def test_a_new_models_proposals_come_without_a_click(tmp_path, watch):
         (tmp_path / "new").rename(model)
         hands.until("famous.store.model?.kind ?? null", "trained")
         hands.until(f"{DASHED} > 0")
-        assert hits(hands, 12) >= 0.5 * len(Phantom(CELL).boxes([12]))
+        assert hits(hands, 12) >= 0.5 * len(cell().boxes([12]))
         command.end()
     watch.check(command.url)
 

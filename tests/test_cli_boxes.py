@@ -8,11 +8,10 @@ import pytest
 
 from famous.cli import boxes
 from famous.io.annotations import FORMATS
-from famous.synthetic import Phantom
-from tests.cells import CELL, write_cell
+from tests.cells import cell, write_cell
 from tests.commands import call, call_json
 
-TABLE = Phantom(CELL).boxes([3, 9])
+TABLE = cell().boxes([3, 9])
 TARGET = {"csv": "out", "yolo": "out", "yolo_mark": "out", "coco": "out.json", "cvat": "out.xml"}
 
 

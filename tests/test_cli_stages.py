@@ -11,9 +11,8 @@ from PIL import Image
 from famous.cli import stages
 from famous.io.tables import read_csv, read_parquet
 from famous.pipeline.export import FORMATS
-from famous.synthetic import Phantom
 from tests.blender import needs_blender
-from tests.cells import CELL, write_cell
+from tests.cells import cell, write_cell
 from tests.commands import call, call_json, famous
 
 CONFIG = """
@@ -77,7 +76,7 @@ def test_stdout_holds_nothing_but_json_also_where_libraries_talk(tmp_path):
 def test_training_answers_with_the_card_and_the_folder(tmp_path):
     path = write_cell(tmp_path)
     (tmp_path / "train.yaml").write_text(CONFIG)
-    Phantom(CELL).boxes([2, 10, 18]).drop(columns=["box", "score"]).to_csv(tmp_path / "boxes.csv", index=False)
+    cell().boxes([2, 10, 18]).drop(columns=["box", "score"]).to_csv(tmp_path / "boxes.csv", index=False)
     (tmp_path / "slices.csv").write_text("z,done\n2,1\n10,1\n18,1\n")
     call("boxes", "import", path, tmp_path / "boxes.csv")
     made = famous("train", path, "--config", tmp_path / "train.yaml", "--json")

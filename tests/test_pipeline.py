@@ -32,8 +32,7 @@ from famous.pipeline.parts import Parts, blocks
 from famous.pipeline.project import Choices, open_project, project_folder
 from famous.pipeline.run import run, will_train
 from famous.pipeline.stage import Session
-from famous.synthetic import Phantom
-from tests.cells import CELL, Oracle, know, write_cell
+from tests.cells import Oracle, cell, know, write_cell
 
 pytestmark = pytest.mark.usefixtures("know_all")
 
@@ -85,7 +84,7 @@ def test_a_run_makes_the_folder_of_the_design(finished):
 
 def test_the_instances_are_the_phantoms_objects(finished):
     """Where the boxes are perfect, ninety per cent of the objects come out one to one."""
-    phantom = Phantom(CELL)
+    phantom = cell()
     store = LabelStore.open(finished.labels)
     found, missed = 0, 0
     for name in store.classes:
@@ -296,7 +295,7 @@ def test_boxes_go_in_and_out(tmp_path):
     project = open_project(str(write_cell(tmp_path)))
     with pytest.raises(InputError, match="nothing is labelled"):
         export_boxes(project, tmp_path / "a.json", "coco")
-    table = Phantom(CELL).boxes([0, 12])
+    table = cell().boxes([0, 12])
     source = tmp_path / "drawn.csv"
     table.drop(columns=["box", "score"]).to_csv(source, index=False)
     _, taken = import_boxes(project, source)

@@ -16,9 +16,8 @@ from famous.pipeline import background, train
 from famous.pipeline.labelling import training_job
 from famous.pipeline.project import Choices, open_project
 from famous.pipeline.stage import Session
-from famous.synthetic import Phantom
 from famous.yolo.card import Card, read_card, write_card
-from tests.cells import CELL, write_cell
+from tests.cells import cell, write_cell
 
 CONFIG = """
 train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
@@ -43,7 +42,7 @@ class Quiet(background._Voice):
 
 
 def label(project, slices):
-    table = Phantom(CELL).boxes(slices)
+    table = cell().boxes(slices)
     labelled = Annotations(table, frozenset(slices), tuple(sorted(table["class_name"].unique())))
     write_boxes(project.annotations / "boxes.csv", "csv", labelled, shape=project.stack.shape)
 

@@ -19,8 +19,7 @@ from famous.pipeline import detect
 from famous.pipeline.labelling import LOWEST, Proposer, _Line, export_download, import_upload, rename
 from famous.pipeline.project import open_project
 from famous.stack import Window
-from famous.synthetic import Phantom
-from tests.cells import CELL, write_cell
+from tests.cells import cell, write_cell
 
 CLASSES = ("mitochondrion", "early endosome", "late endosome", "lysosome")
 WAIT = 60
@@ -33,7 +32,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def labelled():
-    table = Phantom(CELL).boxes([2, 10])
+    table = cell().boxes([2, 10])
     table = table[(table["y1"] - table["y0"] >= 3) & (table["x1"] - table["x0"] >= 3)].reset_index(drop=True)
     return Annotations(table, frozenset([2, 10, 20]), (*CLASSES, "golgi"))
 
@@ -53,7 +52,7 @@ def model_folder(folder, version, patch):
 @pytest.mark.usefixtures("know_all")
 def test_a_slice_is_filled_with_what_the_model_finds(project):
     found = Proposer(lambda: project).propose(10, CLASSES)
-    assert corners(found.boxes) == corners(Phantom(CELL).boxes([10]))
+    assert corners(found.boxes) == corners(cell().boxes([10]))
     assert found.unknown == {}
     assert found.model.kind == "packaged"
     assert len(found.model.version) == 12
@@ -62,7 +61,7 @@ def test_a_slice_is_filled_with_what_the_model_finds(project):
 
 @pytest.mark.usefixtures("know_all")
 def test_classes_that_the_stack_lacks_are_counted_not_proposed(project):
-    everything = Phantom(CELL).boxes([10])["class_name"].value_counts()
+    everything = cell().boxes([10])["class_name"].value_counts()
     found = Proposer(lambda: project).propose(10, ("Mitochondria",))
     assert set(found.boxes["class_name"]) == {"Mitochondria"}
     assert len(found.boxes) == everything["mitochondrion"]
@@ -249,7 +248,7 @@ def test_what_is_exported_comes_back_and_the_bytes_stay(project, labelled, kind)
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_nothing_labelled_is_exported_and_comes_back(project, kind):
-    nothing = Annotations(Phantom(CELL).boxes([]), frozenset(), ())
+    nothing = Annotations(cell().boxes([]), frozenset(), ())
     name, content, _ = export_download(project, kind, nothing)
     assert content
     if kind not in ("yolo", "yolo_mark"):  # without a label file there is nothing to be read as YOLO

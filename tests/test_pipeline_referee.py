@@ -20,9 +20,8 @@ from famous.pipeline.extract import run_extract, stage_of
 from famous.pipeline.link import run_link
 from famous.pipeline.referee import asks_referee, describe, read_verdicts, reason, recipes_of, run_referee, tried
 from famous.pipeline.stage import Session, alone
-from famous.synthetic import Phantom
 from famous.yolo.masknet import open_extractor
-from tests.cells import CELL
+from tests.cells import CELL, cell
 from tests.test_pipeline import Log, tree_hash
 from tests.test_pipeline_faults import KilledError, changed, kill_in
 
@@ -33,7 +32,7 @@ CLASSES = ("early endosome", "late endosome", "lysosome", "mitochondrion")
 
 def label(project, slices=DONE, *, done=DONE, names=CLASSES):
     """Draw the true boxes of these slices, and declare some of them done."""
-    table = Phantom(CELL).boxes(slices).drop(columns="truth_instance")
+    table = cell().boxes(slices).drop(columns="truth_instance")
     table = table[table["class_name"].isin(names)]
     project.annotations.mkdir(parents=True, exist_ok=True)
     labelled = Annotations(table, frozenset(done), names)
@@ -75,7 +74,7 @@ def test_every_class_with_boxes_is_judged_on_slices_that_are_done(labelled):
 
 def test_mitochondria_are_not_bright_and_the_pick_is_near_the_best(labelled):
     pick = next(v.pick for v in run_referee(labelled, Session()) if v.class_name == "mitochondrion")
-    phantom = Phantom(CELL)
+    phantom = cell()
     truth = phantom.boxes([5, 10, 15])
     truth = truth[(truth["class_name"] == "mitochondrion") & (truth["y1"] - truth["y0"] > 5)]
     means = {}

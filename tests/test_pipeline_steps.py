@@ -8,7 +8,8 @@ from PIL import Image
 
 from famous.errors import InputError
 from famous.io.meshes import read_mesh
-from famous.pipeline.mesh import mesh_stage, run_mesh
+from famous.pipeline.crops import mesh_path
+from famous.pipeline.mesh import mesh_stage
 from famous.pipeline.stage import Session
 from famous.pipeline.steps import keep_steps, show_steps, steps_folder, trace_instance, write_steps
 from famous.surface.shrinkwrap import STEPS
@@ -32,15 +33,17 @@ def test_every_step_of_an_instance_is_written(done, tmp_path):
     assert read_mesh(files[-1]).is_watertight
 
 
-def test_the_last_step_is_the_mesh_of_the_run(done):
-    project = wrapped(done)
-    session = Session()
-    meshes = run_mesh(project, session)
-    files = keep_steps(project, session)
-    assert len(files) == 8 * len(meshes)
-    assert all(steps_folder(project) in path.parents for path in files)
-    for mesh, last in zip(meshes, files[7::8], strict=True):
-        assert last.parent.name == mesh.stem
+def test_steps_are_kept_on_the_command_line_and_the_last_is_the_mesh_of_the_run(done, tmp_path):
+    config = tmp_path / "paper.yaml"
+    config.write_text("mesh: {method: shrinkwrap}\n", encoding="utf-8")
+    said = call("mesh", done.folder, "--keep-steps", "--config", config).stdout
+    assert "meshes in" in said
+    assert "steps in" in said
+    meshes = [mesh_path(done.meshes, extent) for extent in mesh_stage(done)[1]]
+    assert meshes
+    assert len(list(steps_folder(done).rglob("*.ply"))) == 8 * len(meshes)
+    for mesh in meshes:
+        (last,) = steps_folder(done).rglob(f"{mesh.stem}/8_*.ply")
         assert np.array_equal(read_mesh(last).vertices, read_mesh(mesh).vertices)
 
 
@@ -59,11 +62,3 @@ def test_an_instance_is_shown(done):
 def test_an_instance_that_is_not_there_is_named(done):
     with pytest.raises(InputError, match="no instance 999999, expected one of"):
         show_steps(done, 999_999)
-
-
-def test_steps_are_kept_on_the_command_line(done, tmp_path):
-    config = tmp_path / "paper.yaml"
-    config.write_text("mesh: {method: shrinkwrap}\n", encoding="utf-8")
-    said = call("mesh", done.folder, "--keep-steps", "--config", config).stdout
-    assert "meshes in" in said
-    assert "steps in" in said

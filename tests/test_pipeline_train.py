@@ -12,11 +12,10 @@ from famous.pipeline.project import Choices, open_project
 from famous.pipeline.run import run
 from famous.pipeline.stage import Session, Silent
 from famous.pipeline.train import run_train, training_notes
-from famous.synthetic import Phantom
 from famous.yolo.card import Card
 from famous.yolo.masknet import masknet_digest
 from famous.yolo.runtime import packaged_detector
-from tests.cells import CELL, write_cell
+from tests.cells import cell, write_cell
 
 CONFIG = """
 train: {weights: yolo26n.yaml, epochs: 1, input_px: 64, batch: 2, epoch_tiles: 4, validate: false, device: cpu,
@@ -32,7 +31,7 @@ def labelled(tmp_path):
     (tmp_path / "train.yaml").write_text(CONFIG)
     project = open_project(str(path), Choices(config=tmp_path / "train.yaml"))
     drawn = tmp_path / "boxes.csv"
-    Phantom(CELL).boxes([2, 10, 18]).drop(columns=["box", "score"]).to_csv(drawn, index=False)
+    cell().boxes([2, 10, 18]).drop(columns=["box", "score"]).to_csv(drawn, index=False)
     (tmp_path / "boxes_slices.csv").write_text("z,done\n2,1\n10,1\n18,1\n")
     (tmp_path / "slices.csv").write_text("z,done\n2,1\n10,1\n18,1\n")
     import_boxes(project, drawn)
