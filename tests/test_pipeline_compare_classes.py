@@ -52,6 +52,27 @@ def test_a_file_that_is_called_as_the_only_class_is_not_worth_a_word():
     assert named(pred, truth("M1", "mitochondrion")) == ([["mitochondrion"]] * 2, [])
 
 
+@pytest.mark.parametrize(
+    ("stems", "told"),
+    [
+        (("mito", "mito", "mito"), "mito"),
+        (("mito_inst", "Mitochondria", "mito 2"), "mito_inst, Mitochondria and mito 2"),
+    ],
+)
+def test_files_that_are_all_called_by_one_organelle_are_of_it(stems, told):
+    found, notes = named(*(truth(name, "object", stem=stem) for name, stem in zip("ABC", stems, strict=True)))
+    assert found == [["mitochondrion"]] * 3
+    assert notes == [f"labels that name no class are called {told}; they are taken as mitochondrion"]
+
+
+@pytest.mark.parametrize("stems", [("labels", "labels"), ("mito", "lysosome"), ("mito", None), ("mito", "labels")])
+def test_files_that_are_called_otherwise_hold_objects(stems):
+    assert named(*(truth(name, "object", stem=stem) for name, stem in zip("AB", stems, strict=True)))[0] == [
+        ["object"],
+        ["object"],
+    ]
+
+
 def test_datasets_are_of_the_class_that_they_are_called_by_or_of_one():
     one, other = truth("a", "lysosome", stem="lysosome"), truth("b", "predictions", stem="predictions")
     assert named(one, truth("c", "object", stem="m1"))[0] == [["lysosome"]] * 2

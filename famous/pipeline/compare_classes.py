@@ -6,13 +6,15 @@ from dataclasses import replace
 from famous.io.grids import OBJECT
 from famous.io.truth_classes import match_class, without_number
 from famous.io.truths import Truth
+from famous.report.colours import ALIASES, FIXED
 
 
 def name_alike(truths: Sequence[Truth]) -> tuple[list[Truth], list[str]]:
     """Give labels and boxes that name no class the class that is meant, and say what was done.
 
     It is the one that the file is called by, where another source has it; else the one that all others have, where
-    each of them has one. Datasets that are called each as no other source's class are of one class, too.
+    each of them has one. Datasets that are called each as no other source's class are of one class, too: where all are
+    called by the same common organelle (`mito.tif` in a folder for each expert) it is that.
     """
     notes: list[str] = []
     named = []
@@ -31,6 +33,10 @@ def name_alike(truths: Sequence[Truth]) -> tuple[list[Truth], list[str]]:
         return named, notes
     if len(names) > 1 and all(truth.stem is not None for truth in named):
         return [_renamed(truth, OBJECT) for truth in named], notes
+    if not names and (organelle := _organelle(truths)) is not None:
+        stems = dict.fromkeys(truth.stem for truth in truths if truth.stem is not None)
+        notes.append(f"labels that name no class are called {_listed(list(stems))}; they are taken as {organelle}")
+        return [_renamed(truth, organelle) for truth in named], notes
     if len(names) == 1:
         (name,) = names
         for k, truth in enumerate(named):
@@ -38,6 +44,16 @@ def name_alike(truths: Sequence[Truth]) -> tuple[list[Truth], list[str]]:
                 named[k] = _renamed(truth, name)
                 notes.append(f"{truth.name}: its labels name no class; they are taken as {name}")
     return named, notes
+
+
+def _organelle(truths: Sequence[Truth]) -> str | None:
+    """Return the common organelle that the files of all sources are called by, if it is one."""
+    meant = set()
+    for truth in truths:
+        name, _ = without_number(truth.stem or "")
+        meant.add(ALIASES.get(name.casefold()) or match_class(name, list(FIXED), []))
+    organelle = meant.pop()
+    return organelle if not meant and organelle in FIXED else None
 
 
 def names_of(truth: Truth) -> list[str]:
