@@ -44,6 +44,32 @@ def test_import_as_json(drawn, tmp_path):
     assert data["files"] == [str(annotations / f"{name}.csv") for name in ("boxes", "slices", "classes")]
 
 
+@pytest.mark.parametrize(("said", "done"), [("9", [3, 9]), ("all", [3, 9]), ("0,10-12", [0, 3, 10, 11, 12])])
+def test_slices_are_declared_done_where_the_file_does_not(drawn, said, done):
+    cell, path = drawn
+    assert call_json("boxes", "import", cell, path, "--done", said)["slices_done"] == done
+
+
+def test_a_table_without_a_slice_that_is_done_says_how_to_declare_one(drawn):
+    cell, path = drawn
+    path.with_name("slices.csv").unlink()
+    told = call_json("boxes", "import", cell, path)["notes"][-1]
+    assert "no slice is declared done" in told
+    assert "--done" in told
+    notes = call_json("boxes", "import", cell, path, "--done", "3", "--overwrite")["notes"]
+    assert not any("declared" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("24", "found slice 24, expected 0 … 23"), ("x", "such as"), ("9-3", "3-9")]
+)
+def test_slices_that_are_none_are_named_and_nothing_is_taken(drawn, tmp_path, said, told):
+    cell, path = drawn
+    result = call("boxes", "import", cell, path, "--done", said, code=1 if said == "24" else 2)
+    assert told in (str(result.exception) if said == "24" else result.output)
+    assert not (tmp_path / "cell.famous").exists()
+
+
 def test_boxes_that_the_page_would_not_draw_are_taken_and_told(drawn):
     cell, path = drawn
     path.write_text("z,y0,x0,y1,x1,class_name\n3,0,0,1,1,a\n3,0,0,3,2,a\n3,0,0,3,3,a\n")

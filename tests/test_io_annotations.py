@@ -136,7 +136,7 @@ def test_csv_as_people_and_spreadsheets_leave_it(tmp_path, text):
     assert corners(imported) == [[3, 5, 6, 20, 30]]
     assert imported.annotations.classes == ("early endosome",)
     assert imported.annotations.done == frozenset()
-    assert imported.notes == ["there is no slices.csv: no slice counts as done"]
+    assert imported.notes == ["there is no slices.csv, which would say what slices are done"]
 
 
 def test_csv_says_which_columns_it_did_not_read(tmp_path):

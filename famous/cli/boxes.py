@@ -33,6 +33,14 @@ def boxes_import(
         int | None,
         typer.Option("--first", min=0, help="Number of the stack's first slice in the images' names: 0, 1 …"),
     ] = None,
+    done: Annotated[
+        str | None,
+        typer.Option(
+            "--done",
+            metavar="LIST",
+            help="Slices whose boxes are complete, besides those that the file says: 0,10,20-30, or all with boxes.",
+        ),
+    ] = None,
     overwrite: options.OverwriteOption = False,
     folder: options.FolderOption = None,
     as_json: options.JsonOption = False,
@@ -41,11 +49,12 @@ def boxes_import(
 
     Example: famous boxes import cell.tif labels/ --format yolo
     """
+    complete = "all" if done == "all" else options.slice_list(done, "--done") or ()
     from famous.io.annotations import files_of
     from famous.pipeline.annotations import import_boxes
 
     project = options.Common(folder=folder).open(stack)
-    notes, taken = import_boxes(project, source, kind, first=first, overwrite=overwrite)
+    notes, taken = import_boxes(project, source, kind, first=first, done=complete, overwrite=overwrite)
     note(notes)
     data = _tell(project, taken, notes, files_of(project.annotations, "csv"))
     told = f"{counted(len(taken.boxes), 'box', 'boxes')}, {counted(len(taken.done), 'slice')} done"

@@ -39,26 +39,6 @@ def _region(text: str | None) -> "Region | None":
     return (first[0], first[1]), (second[0], second[1]), (third[0], third[1])
 
 
-def _slices(text: str | None) -> tuple[int, ...] | None:
-    """Read `0,10,20-30`."""
-    if text is None:
-        return None
-    chosen: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        if found is None:
-            raise typer.BadParameter(
-                f"found {part!r}, expected slices by number, such as 0,10,20-30", param_hint="--slices"
-            )
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last < first:
-            raise typer.BadParameter(
-                f"{part.strip()} is backwards, expected the lower number first: {last}-{first}", param_hint="--slices"
-            )
-        chosen += range(first, last + 1)
-    return tuple(sorted(set(chosen)))
-
-
 def _threshold(value: float) -> float:
     if not 0 < value <= 1:
         raise typer.BadParameter(f"found {value:g}, expected an intersection over union above 0, 1 at most")
@@ -146,7 +126,7 @@ def compare(
 
     Example: famous compare cell.tif --truth expert1.tif --truth expert2.tif
     """
-    known, part = _slices(slices), _region(region)
+    known, part = options.slice_list(slices, "--slices"), _region(region)
     from famous.cores import usable_threads
     from famous.io.truths import Placing
     from famous.pipeline.compare import Output, run_compare

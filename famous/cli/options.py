@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,6 +29,26 @@ def _length(text: object) -> float:
         return float(str(text))
     except ValueError:
         raise typer.BadParameter(f"found {str(text)!r}, expected three lengths in nm, Z Y X") from None
+
+
+def slice_list(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read the slices that an option names, `0,10,20-30`; None where it is not given."""
+    if text is None:
+        return None
+    chosen: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if found is None:
+            raise typer.BadParameter(
+                f"found {part!r}, expected slices by number, such as 0,10,20-30", param_hint=option
+            )
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise typer.BadParameter(
+                f"{part.strip()} is backwards, expected the lower number first: {last}-{first}", param_hint=option
+            )
+        chosen += range(first, last + 1)
+    return tuple(sorted(set(chosen)))
 
 
 def _check_size(size: tuple[float, float, float] | None) -> tuple[float, float, float] | None:

@@ -1,7 +1,9 @@
 """`famous boxes import | export`: annotations in, annotations out."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -9,7 +11,7 @@ from famous.annotate.state import SMALLEST
 from famous.errors import InputError
 from famous.io.annotations import Annotations, files_of, read_boxes, write_boxes
 from famous.pipeline.project import Project
-from famous.pipeline.train import read_annotations
+from famous.pipeline.train import labelling_notes, read_annotations
 from famous.words import counted
 
 
@@ -23,25 +25,54 @@ class Exported:
 
 
 def import_boxes(
-    project: Project, source: Path, kind: str | None = None, *, first: int | None = None, overwrite: bool = False
+    project: Project,
+    source: Path,
+    kind: str | None = None,
+    *,
+    first: int | None = None,
+    done: Collection[int] | Literal["all"] = (),
+    overwrite: bool = False,
 ) -> tuple[list[str], Annotations]:
-    """Take boxes from a file or folder as the annotations of a project; returns notes and what was taken.
+    """Take boxes from a file or folder as the annotations of a project.
 
-    `first` is the number of the stack's first slice in the names of the labelled images; if given, images are found by
-    their numbers alone.
+    Parameters
+    ----------
+    first
+        Number of the stack's first slice in the names of the labelled images; if given, images are found by their
+        numbers alone.
+    done
+        Slices whose boxes are complete, besides those that the file says; "all": all with boxes.
+
+    Returns
+    -------
+    tuple
+        Notes, and what was taken.
 
     Raises
     ------
     InputError
-        If a row is broken, or annotations are there and `overwrite` is off.
+        If a row is broken, a slice that is done lies outside of the stack, or annotations are there and `overwrite` is
+        off.
     """
     target = project.annotations / "boxes.csv"
     if target.exists() and not overwrite:
         raise InputError(f"{target} is there already; --overwrite replaces it")
     found = read_boxes(source, kind, shape=project.stack.shape, names=project.opened.slice_names, first=first)
+    taken = found.annotations
+    more = taken.boxes["z"].tolist() if done == "all" else done
+    outside = [z for z in more if not 0 <= z < len(project.stack)]
+    if outside:
+        raise InputError(f"--done: found slice {outside[0]}, expected 0 … {len(project.stack) - 1}")
+    taken = replace(taken, done=taken.done | frozenset(more))
     project.annotations.mkdir(parents=True, exist_ok=True)
-    write_boxes(target, "csv", found.annotations, shape=project.stack.shape)
-    return [*found.notes, *_small_notes(found.annotations.boxes)], found.annotations
+    write_boxes(target, "csv", taken, shape=project.stack.shape)
+    return [*found.notes, *_small_notes(taken.boxes), *_done_notes(taken)], taken
+
+
+def _done_notes(taken: Annotations) -> list[str]:
+    """Say how slices are declared done, where none is."""
+    how = "say which are complete with --done, or mark them on the labelling page"
+    return [f"{note}; {how}" for note in labelling_notes(taken)]
 
 
 def _small_notes(boxes: pd.DataFrame) -> list[str]:

@@ -55,7 +55,7 @@ def read(path: Path, rows: Rows) -> None:
     if slices.exists():
         rows.done |= {z for z, done in read_done(slices, rows).items() if done}
     else:
-        rows.notes.append(f"there is no {slices.name}: no slice counts as done")
+        rows.notes.append(f"there is no {slices.name}, which would say what slices are done")
 
 
 def read_done(path: Path, rows: Rows) -> dict[int, bool]:
