@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from famous.boxes import COLUMNS
-from famous.config import plain
+from famous.config import method_of, plain
 from famous.extract import Extractor, MaskNetParams, RecipeParams, extract_slice
 from famous.io.label_store import LabelStore
 from famous.io.tables import read_parquet, write_parquet
@@ -103,7 +103,7 @@ def stage_of(project: Project) -> Stage:
         "extract",
         project,
         parameters={
-            "recipes": {name: {"method": type(recipe).__name__, **plain(recipe)} for name, recipe in recipes.items()},
+            "recipes": {name: {"method": method_of(recipe), **plain(recipe)} for name, recipe in recipes.items()},
             "exclusive": plain(project.config.extract.exclusive),
             **network_of(recipes, project.model),
         },
