@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import pytest
 
-from famous.errors import InputError
+from famous.errors import InputError, MissingError
 from famous.yolo.network import SMALLEST_HALVED, export_onnx, has_end_to_end, inherit_classes, load_network, raw_network
 from famous.yolo.quiet import import_onnxruntime, import_ultralytics
 from famous.yolo.runtime import torch_infer
@@ -102,18 +102,43 @@ def test_onnx_computes_the_same_with_half_the_bytes(tmp_path):
 
 def test_weights_cannot_run_code(tmp_path):
     """A pickle that would make a file is refused unopened."""
-    import torch
+    with pytest.raises(InputError, match="evil"):
+        load_network(evil(tmp_path))
+    assert not (tmp_path / "was-here").exists()
 
-    marker = tmp_path / "was-here"
+
+def evil(folder):
+    """Weights that make a file when they are run."""
+    import torch
 
     class Evil:
         def __reduce__(self):
-            return open, (str(marker), "w")
+            return open, (str(folder / "was-here"), "w")
 
-    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    torch.save({"model": Evil()}, folder / "evil.pt")
+    return folder / "evil.pt"
+
+
+def test_weights_cannot_run_code_where_somebody_else_imported_ultralytics(tmp_path, monkeypatch):
+    import_ultralytics()
+    from ultralytics.nn import tasks
+
+    monkeypatch.setattr(tasks, "SAFE_LOAD", False)
     with pytest.raises(InputError, match="evil"):
-        load_network(tmp_path / "evil.pt")
-    assert not marker.exists()
+        load_network(evil(tmp_path))
+    assert not (tmp_path / "was-here").exists()
+    assert tasks.SAFE_LOAD is False  # what else the program loads is its own affair
+
+
+@pytest.mark.parametrize(
+    "lacking", ["ultralytics.nn.tasks.SAFE_LOAD", "torch.serialization.get_unsafe_globals_in_checkpoint"]
+)
+def test_libraries_that_would_run_code_are_refused(tmp_path, monkeypatch, lacking):
+    import_ultralytics()
+    monkeypatch.delattr(lacking)
+    with pytest.raises(MissingError, match=r"torch>=2\.6"):
+        load_network(evil(tmp_path))
+    assert not (tmp_path / "was-here").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a network" * 100])

@@ -58,6 +58,8 @@ def test_a_training_scores_its_start_on_the_same_slices_and_gives_the_same_bytes
     assert scored.start["n_true"] == scored.metrics["all"]["n_true"] == 2
     assert set(scored.start) == {"weights", *scored.metrics["all"]}
     assert read_card(tmp_path / "one").start == scored.start
+    assert scored.terms == f"best.pt, which it started from: {read_card(packaged_detector()).terms}"
+    assert "non-commercial" in scored.terms
     assert ("scoring the start", 1) in told
     monkeypatch.setattr("famous.yolo.train.open_start", lambda weights, class_names: None)
     bare = train(stack, boxes, range(4), folder=tmp_path / "two", params=params)

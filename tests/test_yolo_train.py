@@ -13,9 +13,9 @@ from famous.errors import InputError, MissingError
 from famous.stack import Stack, Window
 from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams
-from famous.yolo.card import digest, read_card
+from famous.yolo.card import Card, digest, read_card, write_card
 from famous.yolo.listener import Listener
-from famous.yolo.masknet import masknet_digest
+from famous.yolo.masknet import masknet_digest, packaged_terms
 from famous.yolo.params import TrainParams
 from famous.yolo.resume import load
 from famous.yolo.runtime import load_detector
@@ -77,9 +77,12 @@ def test_the_network_of_the_masks_learns_the_same_boxes(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"best.onnx", "best.pt", "card.json", "masknet.onnx"}
     assert card.sha256["masknet.onnx"] == digest(tmp_path / "masknet.onnx") != masknet_digest()
     assert card.params["masks"]["steps"] == 1
+    assert card.terms == read_card(tmp_path).terms == f"masknet.onnx: {packaged_terms()}"
+    assert "CC BY-NC-SA 3.0" in card.terms
     card = train(stack, boxes, [0, 1, 2, 3], folder=tmp_path, params=replace(params, masks=STILL))
     assert not (tmp_path / "masknet.onnx").exists()
     assert "masknet.onnx" not in card.sha256
+    assert card.terms == ""
 
 
 def test_after_the_epochs_each_piece_of_work_is_told_as_it_begins(tmp_path):
@@ -201,6 +204,22 @@ def test_weights_are_found_by_path_folder_and_name(tmp_path, monkeypatch):
     assert find_weights(COCO, tmp_path) == file  # where a download would have put it
     with pytest.raises(MissingError, match=r"yolo26n\.pt"):
         find_weights(COCO, tmp_path / "other")
+
+
+def test_a_start_that_is_not_what_the_card_beside_it_describes_is_refused(tmp_path):
+    start = tmp_path / "theirs" / "best.pt"
+    start.parent.mkdir()
+    start.write_bytes(b"weights")
+    write_card(start.parent, Card(("a",), 3, 8.0, 0.7, sha256={"best.pt": digest(start)}))
+    params = TrainParams(weights=str(start))
+    assert find_weights(params, tmp_path / "model") == start
+    start.write_bytes(b"wEights")
+    with pytest.raises(InputError, match=r"best\.pt: found SHA-256"):
+        find_weights(params, tmp_path / "model")
+    (start.parent / "work").mkdir()  # its own training was killed while it put them in place: that goes on
+    assert find_weights(params, start.parent) == start
+    write_card(start.parent, Card(("a",), 3, 8.0, 0.7, sha256={"other.pt": "0"}))
+    assert find_weights(params, tmp_path / "model") == start
 
 
 def test_a_download_happens_only_when_asked_and_says_when_it_fails(tmp_path, monkeypatch):

@@ -35,6 +35,7 @@ class Card:
     versions: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)  # file → digest
     notes: str = ""
+    terms: str = ""  # of the data that the weights, and those they were made from, have seen; empty: nobody wrote them
 
     def check(self, folder: Path, name: str) -> Path:
         """Return the path of one weights file, or raise if it is missing or not the one this card was written for."""
@@ -50,6 +51,15 @@ class Card:
                 "the weights and the card are not from the same training"
             )
         return file
+
+
+def card_beside(weights: Path) -> Card | None:
+    """Return the card that lies beside weights and names them; None where there is none, or one of other weights."""
+    try:
+        card = read_card(weights.parent)
+    except (InputError, MissingError):
+        return None
+    return card if weights.name in card.sha256 else None
 
 
 def metric_lines(card: Card) -> list[str]:

@@ -75,6 +75,12 @@ def masknet_digest(model: Path | None = None) -> str:
     return _stated(folder / CARD_NAME)
 
 
+def packaged_terms() -> str:
+    """Return under which terms the data stands that masknet learnt from."""
+    card = json.loads((packaged_file().parent / CARD_NAME).read_text(encoding="utf-8"))
+    return f"{card['terms']}: " + "; ".join(f"{name} ({one['terms']})" for name, one in card["data"].items())
+
+
 def check_masknet(folder: Path) -> Path:
     """Return the network of a folder if it is the one that its card describes, else raise."""
     file = folder / FILE_NAME

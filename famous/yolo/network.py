@@ -2,12 +2,14 @@
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from famous.errors import InputError
+from famous.errors import InputError, MissingError
 from famous.yolo.quiet import import_ultralytics
 
 Network: TypeAlias = Any  # a torch module, or what goes into or comes out of one; torch is not imported here
@@ -18,18 +20,48 @@ NMS_IOU = 0.7
 
 
 def load_network(file: Path, *, end_to_end: bool = False) -> tuple[Network, bool]:
-    """Read a checkpoint without running code from it; returns a raw network and whether it needs no suppression."""
+    """Read a checkpoint without running code from it; returns a raw network and whether it needs no suppression.
+
+    Raises
+    ------
+    InputError
+        If it is no detection checkpoint, or holds more than the weights of one.
+    MissingError
+        If the libraries that are installed could read it only by running what is in it.
+    """
     import_ultralytics()
     from ultralytics.nn.tasks import load_checkpoint
 
     try:
-        model, _ = load_checkpoint(file)
+        with _nothing_run():
+            model, _ = load_checkpoint(file)
     except (TypeError, RuntimeError, KeyError, EOFError) as problem:
         raise InputError(
             f"{file}: found no weights ({problem}), expected an ultralytics detection checkpoint"
         ) from problem
     end_to_end = end_to_end and has_end_to_end(model)
     return raw_network(model, end_to_end=end_to_end), end_to_end
+
+
+@contextmanager
+def _nothing_run() -> Iterator[None]:
+    """Let ultralytics read checkpoints by torch's `weights_only`, also where somebody else imported it first.
+
+    Where it or torch is too old for that it would say nothing, and run what a file holds.
+    """
+    import torch
+    from ultralytics.nn import tasks
+
+    if not (hasattr(tasks, "SAFE_LOAD") and hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint")):
+        raise MissingError(
+            "the ultralytics or torch that is installed reads weights by running what is in them; famous needs "
+            "newer ones: pip install 'ultralytics>=8.4.70' 'torch>=2.6'"
+        )
+    before, tasks.SAFE_LOAD = tasks.SAFE_LOAD, True
+    try:
+        yield
+    finally:
+        tasks.SAFE_LOAD = before
 
 
 def has_end_to_end(model: Network) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from famous.errors import InputError, MissingError
-from famous.yolo.card import Card, read_card
+from famous.yolo.card import Card, card_beside
 from famous.yolo.runtime import YoloDetector, load_detector
 
 WORSE = 0.02  # mAP50 below that of the start from which on a training is called worse
@@ -16,12 +16,11 @@ def open_start(weights: Path, class_names: tuple[str, ...]) -> YoloDetector | No
     None where that cannot be compared: no card lies beside the weights, or it is of others, or a class that was trained
     is not among its classes (case does not count).
     """
+    card = card_beside(weights)
+    if card is None or not {n.casefold() for n in class_names} <= {n.casefold() for n in card.class_names}:
+        return None
     try:
-        card = read_card(weights.parent)
         card.check(weights.parent, weights.name)
-        known = {name.casefold() for name in card.class_names}
-        if not {name.casefold() for name in class_names} <= known:
-            return None
         detector = load_detector(weights.parent, device="cpu")
     except (InputError, MissingError):
         return None

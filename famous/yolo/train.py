@@ -18,11 +18,11 @@ from famous.errors import InputError, MissingError
 from famous.stack import Stack
 from famous.voxels import VoxelSize
 from famous.yolo.adapt import AdaptParams, adapt
-from famous.yolo.card import Card, digest, write_card
+from famous.yolo.card import Card, card_beside, digest, write_card
 from famous.yolo.dataset import TileFile, annotated_tiles, choose_pixel_nm, write_tiles
 from famous.yolo.listener import Listener, nobody
 from famous.yolo.masknet import FILE_NAME as MASKNET
-from famous.yolo.masknet import packaged_file
+from famous.yolo.masknet import packaged_file, packaged_terms
 from famous.yolo.network import NMS_IOU, Network, export_onnx, has_end_to_end, load_network, raw_network
 from famous.yolo.params import PACKAGED, TrainParams
 from famous.yolo.quiet import import_ultralytics
@@ -109,6 +109,7 @@ def train(
     job = Job(tiles, class_names, weights, work, params, listener.epoch, score if held else None)
     checkpoint, state = fit(job)
     start = _score_start(stack, boxes, held, job, listener)
+    below = card_beside(weights)
     card = Card(
         class_names=class_names,
         channels=1 if params.channels == "gray" else 3,
@@ -127,6 +128,7 @@ def train(
         start=start,
         unscored="" if held else why_unscored(slices, params),
         notes="metrics are from slices that chose the epoch but were never trained on" if held else "",
+        terms=f"{weights.name}, which it started from: {below.terms}" if below is not None and below.terms else "",
     )
     return _finish(stack, boxes, checkpoint, card, folder, listener)
 
@@ -189,11 +191,13 @@ def find_weights(params: TrainParams, folder: Path) -> Path:
     MissingError
         If they are nowhere and may not be downloaded.
     InputError
-        If those that ship are not what their card describes.
+        If a card lies beside them, as beside those that ship, and they are not what it describes.
     """
     name = params.weights
     if (here := weights_here(name, folder)) is not None:
-        return here
+        half_replaced = (folder / WORK).exists() and here.parent.absolute() == folder.absolute()  # by a kill
+        card = None if half_replaced else card_beside(here)
+        return here if card is None else card.check(here.parent, here.name)
     if name.endswith((".yaml", ".yml")):
         ultralytics = import_ultralytics()
         known = list(Path(str(ultralytics.__file__)).parent.glob(f"cfg/models/**/{Path(name).name}"))
@@ -279,6 +283,7 @@ def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, fol
     from ultralytics.utils.torch_utils import strip_optimizer
 
     listener.begin(EXPORTING, 1)
+    terms = [card.terms] if card.terms else []
     ready = folder / WORK / "ready"
     ready.mkdir(exist_ok=True)
     strip_optimizer(str(checkpoint), str(ready / "best.pt"), {"date": None, "git": None})  # bytes tell no place or time
@@ -292,7 +297,9 @@ def _finish(stack: Stack, boxes: pd.DataFrame, checkpoint: Path, card: Card, fol
         listener.begin(LEARNING, masks.steps)
         if adapt(stack, learnt, packaged_file(), ready / MASKNET, masks, listener.advance):
             names.append(MASKNET)
-    card = replace(card, nms_iou=0.0 if end_to_end else NMS_IOU, sha256={name: digest(ready / name) for name in names})
+            terms.append(f"{MASKNET}: {packaged_terms()}")
+    sha256 = {name: digest(ready / name) for name in names}
+    card = replace(card, nms_iou=0.0 if end_to_end else NMS_IOU, sha256=sha256, terms=". ".join(terms))
     write_card(ready, card)
     if card.validation_slices:
         listener.begin(SCORING, len(card.validation_slices))
