@@ -72,7 +72,6 @@ def area_of_slice(
     after: NDArray[np.unsignedinteger] | None,
     directions: Directions,
     *,
-    is_first: bool = False,
     unknown: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None] = (None, None),
 ) -> Areas:
     """Measure the surface in one slice and between it and the next.
@@ -80,27 +79,20 @@ def area_of_slice(
     Parameters
     ----------
     image, after
-        (y, x) ids of the slice and of the next one, None after the last; 0 is background, as is everything outside.
-    is_first
-        Whether nothing comes before the slice.
+        (y, x) ids of the slice and of the next one, None after the last; 0 is background.
     unknown
         (y, x) True where nobody knows what lies in `image` and in `after`; None where all is known. A line that leads
-        there crosses no surface.
+        there crosses no surface, nor does one that leads out of the volume, where an object is cut, not ended.
 
     Returns
     -------
     Areas
         Objects on either side of a crossing have it, those of `after` too.
     """
-    width = image.shape[1] + 2
-    here = np.pad(image, 1).ravel()  # so that a step over the end of a line leads to background
-    below = np.zeros_like(here) if after is None else np.pad(after, 1).ravel()
-    dark, darker = (None if side is None else np.pad(side, 1).ravel() for side in unknown)
-    found = [_cross((here, here), (dark, dark), step, width, directions) for step in WITHIN]
-    found += [_cross((here, below), (dark, darker), step, width, directions) for step in ACROSS]
-    if is_first:
-        sides = (np.zeros_like(here), here)
-        found += [_cross(sides, (None, dark), step, width, directions) for step in ACROSS]
+    dark, darker = unknown
+    found = [_cross((image, image), (dark, dark), step, directions) for step in WITHIN]
+    if after is not None:
+        found += [_cross((image, after), (dark, darker), step, directions) for step in ACROSS]
     return Areas.joined(found)
 
 
@@ -108,21 +100,19 @@ def _cross(
     slices: tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger]],
     unknown: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
     step: tuple[int, int, int],
-    width: int,
     directions: Directions,
 ) -> Areas:
-    """Count the crossings from padded slice to padded slice, both flat, along one step, but for the unknown."""
+    """Count the crossings from slice to slice along one step, but for the unknown."""
     one, other = slices
-    shift = step[1] * width + step[2]
-    first = slice(max(0, -shift), len(one) - max(0, shift))
-    second = slice(max(0, shift), len(other) - max(0, -shift))
+    along = list(zip(step[1:], one.shape, strict=True))
+    first = tuple(slice(max(0, -by), max(0, length - max(0, by))) for by, length in along)
+    second = tuple(slice(max(0, by), max(0, length - max(0, -by))) for by, length in along)
     start, end = one[first], other[second]
     differs = start != end
-    for dark, part in zip(unknown, (first, second), strict=True):
-        if dark is not None:
-            differs &= ~dark[part]
-    crossed = np.flatnonzero(differs)
-    sides = np.concatenate([start[crossed], end[crossed]])
+    for hidden, part in zip(unknown, (first, second), strict=True):
+        if hidden is not None:
+            differs &= ~hidden[part]
+    sides = np.concatenate([start[differs], end[differs]])
     ids, counts = _count(sides[sides > 0])
     return Areas(ids, counts.astype(np.float64) * directions.nm2[step])
 
@@ -144,5 +134,5 @@ def measure_areas(volume: LazyVolume, voxel_size: VoxelSize) -> Areas:
     for z in range(depth):
         image, after = after, np.asarray(volume[z + 1]) if z + 1 < depth else None
         if image is not None:
-            total = Areas.joined([total, area_of_slice(image, after, directions, is_first=z == 0)])
+            total = Areas.joined([total, area_of_slice(image, after, directions)])
     return total

@@ -2,7 +2,8 @@
 
 A voxel belongs to the surface of its object if one of its six neighbours does not belong to the object. From each such
 voxel of either object the distance to the nearest one of the other is taken, centre to centre, and counts as much as
-the area of the voxel's faces that look out. What nobody knows has no surface: a face towards it does not look out.
+the area of the voxel's faces that look out. What nobody knows has no surface: a face towards it does not look out, nor
+one towards what lies outside of the volume, where an object is cut, not ended.
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,8 +54,7 @@ def surfaces_of_slice(
     Parameters
     ----------
     slices
-        (y, x) ids of the slice before, of the slice, and of the one after; None where there is none. Outside is
-        background.
+        (y, x) ids of the slice before, of the slice, and of the one after; None where there is none.
     z
         Index of the slice.
     wanted
@@ -70,27 +70,26 @@ def surfaces_of_slice(
     before, image, after = slices
     if len(wanted) == 0:
         return
-    width = image.shape[1] + 2
-    here = np.pad(image, 1).ravel()  # outside of the slice is background
-    rest = slice(width, len(here) - width)  # without the first and the last line
-    inner = here[rest]
     z_nm2, y_nm2, x_nm2 = (voxel_size.volume_nm3 / side for side in voxel_size.zyx)
-    dark_before, dark, dark_after = (None if side is None else np.pad(side, 1).ravel() for side in unknown)
+    dark_before, dark, dark_after = unknown
     faces = []
     for side, hidden in ((before, dark_before), (after, dark_after)):
-        face = inner != (0 if side is None else np.pad(side, 1).ravel()[rest])
-        faces.append((z_nm2, face if hidden is None else face & ~hidden[rest]))
-    for shift, nm2 in ((-width, y_nm2), (width, y_nm2), (-1, x_nm2), (1, x_nm2)):
-        beside = slice(width + shift, len(here) - width + shift)
-        face = inner != here[beside]
-        faces.append((nm2, face if dark is None else face & ~dark[beside]))
-    found = np.flatnonzero(np.logical_or.reduce([face for _, face in faces]) & (inner > 0))
+        if side is not None:
+            face = image != side
+            faces.append((z_nm2, face if hidden is None else face & ~hidden))
+    for axis, nm2 in ((0, y_nm2), (1, x_nm2)):
+        front, back = ((slice(None),) * axis + (half,) for half in (slice(1, None), slice(-1)))
+        differs = image[front] != image[back]
+        for own, other in ((front, back), (back, front)):
+            face = np.zeros(image.shape, dtype=np.bool_)
+            face[own] = differs if dark is None else differs & ~dark[other]
+            faces.append((nm2, face))
+    found = np.flatnonzero(np.logical_or.reduce([face for _, face in faces]) & (image > 0))
     out = np.zeros(len(found), dtype=np.float32)
     for nm2, face in faces:
-        out += np.float32(nm2) * face[found]
-    y, x = np.divmod(found, width)
-    x -= 1
-    ids = inner[found].astype(np.uint64)
+        out += np.float32(nm2) * face.ravel()[found]
+    y, x = np.divmod(found, max(1, image.shape[1]))
+    ids = image.ravel()[found].astype(np.uint64)
     place = np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)
     kept = np.flatnonzero(wanted[place] == ids)
     order = kept[np.argsort(ids[kept], kind="stable")]

@@ -164,7 +164,7 @@ class SliceCounter:
             ignore = self.scene.ignore_of(key[0])
             made.ignored[key] = 0 if ignore is None else int(np.count_nonzero(images[key] == ignore))
         if self.scene.is_whole:
-            made.areas = self._areas(z, (own, unknown), after)
+            made.areas = self._areas((own, unknown), after)
         for pair in self.scene.pairs:
             for name in self.scene.classes_of(pair):
                 known = self._known(pair, name, z, images)
@@ -173,7 +173,7 @@ class SliceCounter:
                 self._count_class((pair, name, z), own, lines, known, made)
         return made
 
-    def _areas(self, z: int, here: tuple[Images, Unknown], after: Images | None) -> dict[Key, Areas]:
+    def _areas(self, here: tuple[Images, Unknown], after: Images | None) -> dict[Key, Areas]:
         """Measure the surface in one slice and towards the next one; none of it is where it borders on the unknown."""
         own, unknown = here
         next_unknown = {} if after is None else self.scene.unknown(after)
@@ -183,7 +183,6 @@ class SliceCounter:
                 image,
                 None if following is None else following[key],
                 self.directions,
-                is_first=z == 0,
                 unknown=(unknown.get(key[1]), next_unknown.get(key[1])),
             )
             for key, image in own.items()

@@ -80,7 +80,9 @@ class Tabulator:
         high = found.high + self.placement.low
         centroid = (found.centroids + 0.5 + self.placement.low) * sizes / NM_PER_UM
         own = self.scores.get(key, {})
-        area = self.counts.areas[key].of(found.ids) if key in self.counts.areas else np.full(len(found), np.nan)
+        area = np.full(len(found), np.nan)
+        if key in self.counts.areas:  # an object that has none fills all that is compared
+            area = np.nan_to_num(self.counts.areas[key].of(found.ids))
         columns: dict[str, Any] = {"source": key[0], "class": key[1], "id": found.ids, "voxels": found.voxels}
         columns |= {"volume_um3": found.voxels * self.um3, "area_um2": area / NM_PER_UM**2}
         columns |= {f"centroid_{axis}_um": centroid[:, k] for k, axis in enumerate("zyx")}
