@@ -36,6 +36,34 @@ def test_its_slices_are_those_that_are_named(sparse):
     assert not any("neighbours" in note for note in truth.notes)
 
 
+def drawn(path, z):
+    """Two rods through 20 slices, drawn as a mask in some of them only."""
+    import tifffile
+
+    volume = np.zeros((20, 12, 16), np.uint8)
+    volume[list(z), 2:6, 2:6] = volume[list(z), 7:11, 8:14] = 255
+    tifffile.imwrite(path, volume)
+    return path
+
+
+@pytest.mark.parametrize("z", [(0, 10, 19), (3,), range(4, 9)])
+def test_what_is_drawn_in_some_slices_of_a_whole_mask_is_one_object_in_all_of_them(tmp_path, z):
+    truth = open_truth(drawn(tmp_path / "m.tif", z), name="M1", like=LIKE, placing=Placing(SIZE, slices=tuple(z)))
+    volume = every_slice(truth.classes["object"])
+    assert truth.is_semantic == {"object"}
+    assert np.unique(volume).tolist() == [0, 1, 2]
+    assert [np.unique(volume[k]).size for k in range(20)] == [3 if k in z else 1 for k in range(20)]
+    whole = open_truth(tmp_path / "m.tif", name="M1", like=LIKE, placing=Placing(SIZE)).classes["object"]
+    assert every_slice(whole).max() == (2 if len(z) != 3 else 6)
+
+
+def test_on_another_grid_no_slice_is_left_out(tmp_path):
+    """There the slices that are named are others."""
+    placing = Placing(SIZE, offset_nm=(40.0, 0.0, 0.0), slices=(0, 10, 19))
+    truth = open_truth(drawn(tmp_path / "m.tif", (1, 11, 18)), name="M1", like=LIKE, placing=placing)
+    assert every_slice(truth.classes["object"]).max() == 6
+
+
 def test_a_voxel_size_that_is_given_changes_nothing(sparse):
     truth = open_truth(sparse, name="M1", like=LIKE, placing=Placing(SIZE, slices=(0, 10, 19)))
     assert truth.grid == LIKE

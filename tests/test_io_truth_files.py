@@ -242,6 +242,9 @@ def test_materials_of_amira(tmp_path):
     opened = open_labels(path, Reading(unit="nm", classes=["mitochondrion", "ER"]))
     assert opened.classes.is_semantic == {"mitochondrion", "ER"}
     assert np.array_equal(labels_of(opened, "ER"), LABELS == 300)
+    opened = open_labels(path, Reading(unit="nm", table={1: "lysosome", 7: "nucleus"}))
+    assert list(opened.classes.volumes) == ["Mito", "ER"]  # a table is for labels that name no class themselves
+    assert opened.notes == ("a.am names its classes itself (Mito, ER); --class-table is for labels that do not",)
     write_amira(path, labels, materials=("Mito1", "Mito2"))
     opened = open_labels(path, Reading(unit="nm"))
     assert opened.classes.is_semantic == frozenset()

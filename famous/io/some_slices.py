@@ -2,35 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
 
 from famous.io.grids import SAME_SIZE, Grid
 from famous.io.slices import AS_NEIGHBOURS
-from famous.io.truth_classes import Classes
+from famous.io.truth_classes import Classes, SpreadVolume
 from famous.io.truth_files import Labels
-from famous.stack import LazyVolume
 
 _MOST_SHOWN = 10  # slices in a note
-
-
-class SpreadVolume:
-    """A volume whose slices lie at `slices` (z, rising) of one of `depth` slices; 0 in all others."""
-
-    def __init__(self, volume: LazyVolume, slices: Sequence[int], depth: int) -> None:
-        self.volume = volume
-        self.places = {z: k for k, z in enumerate(slices)}
-        self.shape: tuple[int, ...] = (depth, *volume.shape[1:])
-        self.dtype: np.dtype[Any] = volume.dtype
-
-    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
-        z = int(key)
-        if not 0 <= z < self.shape[0]:
-            raise IndexError(f"slice {z} does not exist, there are 0 … {self.shape[0] - 1}")
-        place = self.places.get(z)
-        return np.zeros(self.shape[1:], dtype=self.dtype) if place is None else np.asarray(self.volume[place])
 
 
 def has_some_slices(labels: Labels, like: Grid) -> bool:

@@ -79,6 +79,36 @@ class MarkedVolume:
         return objects
 
 
+class ChosenVolume:
+    """Some slices (z, rising) of a volume, as neighbours."""
+
+    def __init__(self, volume: LazyVolume, slices: Sequence[int]) -> None:
+        self.volume = volume
+        self.slices = list(slices)
+        self.shape: tuple[int, ...] = (len(self.slices), *volume.shape[1:])
+        self.dtype: np.dtype[Any] = volume.dtype
+
+    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
+        return np.asarray(self.volume[self.slices[int(key)]])
+
+
+class SpreadVolume:
+    """A volume whose slices lie at `slices` (z, rising) of one of `depth` slices; 0 in all others."""
+
+    def __init__(self, volume: LazyVolume, slices: Sequence[int], depth: int) -> None:
+        self.volume = volume
+        self.places = {z: k for k, z in enumerate(slices)}
+        self.shape: tuple[int, ...] = (depth, *volume.shape[1:])
+        self.dtype: np.dtype[Any] = volume.dtype
+
+    def __getitem__(self, key: SupportsIndex) -> NDArray[Any]:
+        z = int(key)
+        if not 0 <= z < self.shape[0]:
+            raise IndexError(f"slice {z} does not exist, there are 0 … {self.shape[0] - 1}")
+        place = self.places.get(z)
+        return np.zeros(self.shape[1:], dtype=self.dtype) if place is None else np.asarray(self.volume[place])
+
+
 @dataclass(frozen=True, eq=False)
 class Classes:
     """Volumes by class, which of them were masks, and what the user should know."""
@@ -89,12 +119,17 @@ class Classes:
 
 
 def by_names(
-    volume: LazyVolume, names: Mapping[int, str], known: Sequence[str] | None, ignore: int | None = None
+    volume: LazyVolume,
+    names: Mapping[int, str],
+    known: Sequence[str] | None,
+    ignore: int | None = None,
+    slices: Sequence[int] | None = None,
 ) -> Classes:
     """Take a volume apart by the class of each of its values.
 
     Values whose names differ but in a number at their end ("mito 1", "mito 2") are objects of one class. Where every
-    value has a class of its own the volume is semantic, and each class becomes objects by its connected pieces.
+    value has a class of its own the volume is semantic, and each class becomes objects by its connected pieces. Where
+    it speaks of some `slices` (z, rising) only, those are neighbours then: what is drawn in each of them is one object.
     """
     plain = {value: without_number(name) for value, name in names.items() if value not in (0, ignore)}
     groups: dict[str, list[int]] = {}
@@ -106,7 +141,7 @@ def by_names(
     volumes: dict[str, LazyVolume] = {}
     for name, values in groups.items():
         if is_semantic:
-            volumes[name] = _pieces(name, kept, values[0], ignore, notes)
+            volumes[name] = _pieces(name, kept, values[0], ignore, notes, slices)
         else:
             volumes[name] = PickedVolume(kept, [*values, *([] if ignore is None else [ignore])])
     unnamed = sorted(_ids_of(kept) - {*names, ignore})
@@ -117,21 +152,30 @@ def by_names(
     return Classes(volumes, frozenset(volumes) if is_semantic else frozenset(), tuple(notes))
 
 
-def as_one(volume: LazyVolume, name: str, ignore: int | None = None) -> Classes:
+def as_one(volume: LazyVolume, name: str, ignore: int | None = None, slices: Sequence[int] | None = None) -> Classes:
     """Take a volume of ids as one class; a mask (0 and 1, or 0 and 255) becomes objects by its connected pieces.
 
-    Where `ignore` is in the volume it stays as it is.
+    Where `ignore` is in the volume it stays as it is. For `slices` see `by_names`.
     """
     notes: list[str] = []
     value = _only_value(volume, ignore)
     if value is None:
         return Classes({name: volume}, frozenset())
-    pieces = _pieces(name, KeptVolume(volume), value, ignore, notes)
+    pieces = _pieces(name, KeptVolume(volume), value, ignore, notes, slices)
     return Classes({name: pieces}, frozenset({name}), tuple(notes))
 
 
-def _pieces(name: str, volume: LazyVolume, value: int, ignore: int | None, notes: list[str]) -> LazyVolume:
-    pieces, origins = find_pieces(PickedVolume(volume, [value], as_mask=True))
+def _pieces(
+    name: str,
+    volume: LazyVolume,
+    value: int,
+    ignore: int | None,
+    notes: list[str],
+    slices: Sequence[int] | None,
+) -> LazyVolume:
+    mask = PickedVolume(volume, [value], as_mask=True)
+    found, origins = find_pieces(mask if slices is None else ChosenVolume(mask, slices))
+    pieces: LazyVolume = found if slices is None else SpreadVolume(found, slices, volume.shape[0])
     notes.append(f"{name}: a mask, not ids; its {len(origins) - 1:,} connected pieces are taken as objects")
     return pieces if ignore is None else MarkedVolume(pieces, volume, ignore)
 

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from famous.errors import InputError
 from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, tiffs, zarrs
+from famous.io.grids import Grid
 from famous.io.label_store import LabelStore, StoreVolume
 from famous.io.slices import natural_key
 from famous.io.sources import Source
@@ -43,6 +46,18 @@ class Reading:
     table: Mapping[int, str] | None = None  # class of each id
     ignore: int | None = None  # id of what nobody is judged by
     spare_unit: str | None = None  # of the numbers in a file that names no unit that can be used
+    slices: Sequence[int] | None = None  # z, rising, that labels on the grid `like` speak of; None: of all
+    like: Grid | None = None
+
+    def slices_of(
+        self, shape: tuple[int, ...], voxel_size: VoxelSize | None, origin: Sequence[float]
+    ) -> list[int] | None:
+        """Return the slices that a volume speaks of; None where it is of all, or lies on another grid."""
+        if self.slices is None or self.like is None or shape != self.like.shape:
+            return None
+        is_there = not any(origin) or np.allclose(origin, self.like.origin_nm)
+        is_sized = voxel_size is None or voxel_size.is_close(self.like.voxel_size)
+        return [z for z in self.slices if z < shape[0]] if is_there and is_sized else None
 
 
 def open_labels(path: str | Path, reading: Reading) -> Labels:
@@ -85,15 +100,20 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
         if "JPEG" in kind:
             raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF or another")
     volume: LazyVolume = LabelVolume(opened, str(path), wide=opened.dtype.kind in "iu" and opened.dtype.itemsize > 4)
+    z, y, x = (int(length) for length in volume.shape)
+    slices = reading.slices_of((z, y, x), voxel_size, origin)
     given = reading.table if name is None else None  # a file a class: the file is the class
+    if given and names:
+        own = ", ".join(dict.fromkeys(names.values()))
+        notes.append(f"{base.name} names its classes itself ({own}); --class-table is for labels that do not")
+        given = None
     table = given or find_table(base) or names
     stem = None
     if table:
-        classes = by_names(volume, table, reading.classes, reading.ignore)
+        classes = by_names(volume, table, reading.classes, reading.ignore, slices)
     else:
         stem = (inside or "").strip("/").split("/")[-1] or _stem(base)
-        classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore)
-    z, y, x = (int(length) for length in volume.shape)
+        classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore, slices)
     return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind, stem if name is None else None)
 
 

@@ -129,7 +129,9 @@ def open_truth(
         return _open_boxes(base, name, like, classes)
     if kind == "meshes":
         return _open_meshes(base, name, like, placing, classes)
-    labels = open_labels(path, Reading(placing.unit, classes, table, placing.ignore, placing.spare_unit))
+    slices = placing.slices if placing.offset_nm is None else None
+    reading = Reading(placing.unit, classes, table, placing.ignore, placing.spare_unit, slices, like)
+    labels = open_labels(path, reading)
     return _place(labels, str(path), name, like, placing)
 
 
