@@ -109,10 +109,22 @@ def write_run(folder: Path):
             for number in np.unique(volume[z])[1:].tolist():
                 y, x = np.nonzero(volume[z] == number)
                 corners = {"y0": y.min(), "x0": x.min(), "y1": y.max() + 1, "x1": x.max() + 1}
-                found.append({"z": z, **corners, "class_name": name, "score": 0.9})
+                found.append({"z": z, **corners, "class_name": name, "score": 0.9, "instance": number})
         rows += [{"id": n, "class": name, "mean_score": 0.5 + n / 100} for n in np.unique(volume)[1:].tolist()]
     write_csv(project.instances, pd.DataFrame(rows))
-    write_parquet(project.boxes, boxes.from_columns(pd.DataFrame(found).to_dict("list")))
+    dropped = {
+        "z": 5,
+        "y0": 1,
+        "x0": 1,
+        "y1": 4,
+        "x1": 4,
+        "class_name": "mito",
+        "score": 0.9,
+        "instance": 0,
+    }  # by linking
+    table = pd.DataFrame([*found, dropped])
+    linked = boxes.from_columns(table.drop(columns="instance").to_dict("list")).assign(instance=table["instance"])
+    write_parquet(project.boxes, linked)
     return stack
 
 

@@ -50,6 +50,23 @@ def test_an_interval_of_95_percent_holds_the_truth_about_95_times_in_a_hundred(n
     assert 0.90 <= held / 200 <= 0.99
 
 
+def test_slices_of_one_body_are_one_witness():
+    """Forty boxes of four bodies, three of them found throughout, say what four objects say."""
+    four, forty = found(3, of=4, invented=1), found(30, of=40, invented=10)
+    bodies = np.repeat(np.arange(4), 10), np.full(10, 7)
+    told = Found(forty.truth_ids, forty.iou, forty.invented, bodies)
+    for name, interval in intervals(told, QUICK).items():
+        expected = intervals(four, QUICK)[name]
+        assert (interval.value, interval.low, interval.high) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        ), name
+        assert interval.n == expected.n
+    worse = Found(told.truth_ids, np.zeros(40), 10, bodies)
+    apart, alone = difference(told, worse, QUICK), difference(four, found(0, of=4, invented=1), QUICK)
+    assert (apart.f1.low, apart.f1.high) == pytest.approx((alone.f1.low, alone.f1.high))
+    assert apart.objects == alone.objects == 4
+
+
 def test_the_same_seed_gives_the_same_interval():
     one = found(30, of=40, invented=3)
     assert intervals(one, QUICK) == intervals(one, QUICK)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -285,6 +286,17 @@ def test_slices_and_region_are_those_of_the_stack_where_the_truth_is_a_part(run,
     region = ((4, 9), (30, 50), (0, None))
     made = run_compare(replace(asked, region=region), Output(tmp_path / "b"), Session()).comparison
     assert made.region == ((4, 9), (30, 50), (2, 40))
+
+
+def test_a_class_that_a_truth_alone_has_may_be_asked_for(run, tmp_path, quick):
+    drawn, pred = run[1], tmp_path / "pred"
+    pred.mkdir()
+    shutil.copy2(drawn["M1"] / "mito.tif", pred)
+    asked = Asked((str(pred), str(drawn["M2"])), classes=("vesicle",))
+    detection = run_compare(asked, Output(tmp_path / "out"), Session()).comparison.detection
+    assert set(detection["class"]) == {"vesicle"}
+    assert (detection["tp"] == 0).all()
+    assert (detection["fn"] > 0).all()
 
 
 def test_some_slices_only_leave_out_what_needs_all(run, tmp_path, quick):

@@ -8,10 +8,15 @@ import pytest
 
 from famous import boxes
 from famous.compare.matching import match
+from famous.compare.uncertainty import BootstrapParams
 from famous.errors import InputError
-from famous.pipeline.compare_boxes import BoxVolume, box_scene, boxes_of, overlaps_of
+from famous.pipeline.compare import Output, run_compare
+from famous.pipeline.compare_boxes import BoxVolume, bodies_of, box_scene, boxes_of, overlaps_of
 from famous.pipeline.compare_sources import Asked, open_sources
+from famous.pipeline.stage import Session
 from tests.compare_scenes import CLASSES, SHAPE, sources, write_coco, write_labels, write_run, write_sources
+
+QUICK = BootstrapParams(rounds=400)
 
 
 def table(*rows):
@@ -34,6 +39,37 @@ def test_boxes_share_what_they_share():
     assert found.pred_voxels.tolist() == [100, 100]
     assert found.shared.tolist() == [50]
     assert found.iou().tolist() == [50 / 150]
+
+
+def test_boxes_that_follow_each_other_are_one_body():
+    """A rod in slices 0 to 3 and one beside it in 1 and 2; one more where the first was, 150 nm after it."""
+    rod, beside = [(z, 0, z, 10, 10 + z) for z in range(4)], [(z, 0, 30, 10, 40) for z in (1, 2)]
+    boxed = table(*rod, *beside, (8, 0, 4, 10, 14))
+    bodies = bodies_of(boxed, 30.0)
+    assert len(bodies) == len(boxed) + 1
+    assert len(set(bodies[[1, 2, 3, 4]])) == 1
+    assert bodies[5] == bodies[6]
+    assert len({bodies[1], bodies[5], bodies[7]}) == 3
+    assert len(set(bodies_of(boxed, 101.0)[1:])) == len(boxed)  # slices that far apart show other bodies
+    assert bodies_of(table(), 30.0).tolist() == [0]
+
+
+def test_of_another_class_is_another_body():
+    boxed = table((0, 0, 0, 10, 10), (1, 0, 0, 10, 10)).assign(class_name=["mito", "vesicle"])
+    assert len(set(bodies_of(boxed, 30.0)[1:])) == 2
+
+
+def test_how_sure_a_score_is_goes_by_bodies(run, tmp_path):
+    """The same labels as volumes and as boxes: as many witnesses, and about as much doubt."""
+    stack, drawn, folder = run
+    truth = write_coco(folder / "sure.json")
+    flat = run_compare(Asked((str(stack),), (str(truth),), bootstrap=QUICK), Output(tmp_path / "2d"), Session())
+    solid = run_compare(Asked((str(stack),), (str(drawn["M1"]),), bootstrap=QUICK), Output(tmp_path / "3d"), Session())
+    for name in CLASSES:
+        tables = (made.comparison.intervals for made in (flat, solid))
+        rows = [one[(one["class"] == name) & (one["metric"] == "recall")].iloc[0] for one in tables]
+        assert rows[0]["n"] <= rows[1]["n"] + 3
+        assert rows[0]["high"] - rows[0]["low"] > 0.6 * (rows[1]["high"] - rows[1]["low"])
 
 
 def test_boxes_of_other_slices_and_boxes_that_touch_share_nothing():
@@ -184,5 +220,6 @@ def test_what_becomes_of_ids_and_of_classes_is_told(run):
     assert boxed.notes[1:] == (
         "automatic has vesicle, which M1 does not have: it is left out",
         "spindle is in M1 only, so that all of its objects count as missed by automatic",
+        "automatic: compared are the detected boxes that its organelles are made of, not their pixels",
     )
     assert not any("--" in note for note in opened.facts[1].notes)

@@ -4,6 +4,9 @@ A score of 5 of 5 says less than one of 500 of 500. The Bayesian bootstrap (Rubi
 of Statistics 9, 130–134) gives each object a random weight, thousands of times, and so tells what a score could as well
 have been. Of outcomes that never occurred it would know nothing, and 5 of 5 would be certain; so half an object of each
 outcome is added, as Jeffreys' prior does.
+
+Boxes that follow each other through the slices are one body seen many times, not as many witnesses: where it is told
+which objects belong to one body, bodies are weighted, and the half that is added is half a body.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +41,7 @@ class BootstrapParams:
 
 @dataclass(frozen=True)
 class Interval:
-    """A score, and between what it may be; NaN where it is undefined. `n` is the number of objects behind it."""
+    """A score, and between what it may be; NaN where it is undefined. `n` is the number of bodies behind it."""
 
     value: float
     low: float
@@ -58,11 +61,14 @@ class Found:
         (t,) intersection over union with the partner; 0 where the object was missed.
     invented
         Objects of pred without a partner.
+    bodies
+        (t,) and (invented,) the body that each object of truth and each invented one belongs to; None: one of its own.
     """
 
     truth_ids: NDArray[np.uint64]
     iou: NDArray[np.float64]
     invented: int
+    bodies: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     @classmethod
     def of(
@@ -70,11 +76,12 @@ class Found:
         truth_ids: NDArray[np.uint64],
         matched: tuple[NDArray[np.uint64], NDArray[np.float64]],
         invented: int,
+        bodies: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> "Found":
         """Take the ids of truth, rising, those that were matched with their intersections over unions, and the rest."""
         iou = np.zeros(len(truth_ids))
         iou[np.searchsorted(truth_ids, matched[0])] = matched[1]
-        return cls(truth_ids, iou, invented)
+        return cls(truth_ids, iou, invented, bodies)
 
     @property
     def is_found(self) -> NDArray[np.bool_]:
@@ -98,9 +105,11 @@ def intervals(found: Found, params: BootstrapParams | None = None) -> dict[str, 
     """Return the interval of each of `SCORES`."""
     params = params or BootstrapParams()
     units = np.concatenate([_of_truth(found), np.tile([0.0, 1, 0, 0], (found.invented, 1))])
-    whole, drawn = units.sum(axis=0), _resample(units, _doubts(_typical(found)), params)
+    units, size = _by_body(units, found)
+    whole, drawn = units.sum(axis=0), _resample(units, size * _doubts(_typical(found)), params)
+    hits = int(np.count_nonzero(units[:, 0]))
     return {
-        name: _interval(float(score(whole)), score(drawn), int(whole[0]) if name == OUTLINES else len(units), params)
+        name: _interval(float(score(whole)), score(drawn), hits if name == OUTLINES else len(units), params)
         for name, score in SCORES.items()
     }
 
@@ -113,7 +122,7 @@ class Difference:
     outlines: Interval  # in mean IoU, over the objects of truth that both found
     score: Interval  # F1 of the first
     other: Interval  # F1 of the second
-    objects: int  # of truth
+    objects: int  # of truth; bodies, where objects belong to some
 
 
 def difference(one: Found, other: Found, params: BootstrapParams | None = None) -> Difference:
@@ -131,7 +140,8 @@ def difference(one: Found, other: Found, params: BootstrapParams | None = None) 
     first, second = _of_truth(one), _of_truth(other)
     units = np.concatenate([first, second, both, both * first[:, 3:], both * second[:, 3:]], axis=1)
     units = np.concatenate([units, _invented(one.invented, 1), _invented(other.invented, 5)])
-    drawn = _resample(units, _joint_doubts(_typical(one), _typical(other)), params)
+    units, size = _by_body(units, one, other)
+    drawn = _resample(units, size * _joint_doubts(_typical(one), _typical(other)), params)
     whole = units.sum(axis=0)
 
     def gap(sums: Sums) -> Sums:
@@ -140,14 +150,33 @@ def difference(one: Found, other: Found, params: BootstrapParams | None = None) 
     def outlines(sums: Sums) -> Sums:
         return _ratio(sums[..., 9] - sums[..., 10], sums[..., 8])
 
-    n = len(one.truth_ids)
+    n = len(one.truth_ids) if one.bodies is None else len(np.unique(one.bodies[0]))
     return Difference(
         _interval(float(gap(whole)), gap(drawn), n, params),
-        _interval(float(outlines(whole)), outlines(drawn), int(whole[8]), params),
+        _interval(float(outlines(whole)), outlines(drawn), int(np.count_nonzero(units[:, 8])), params),
         _interval(float(SCORES[F1](whole[:4])), SCORES[F1](drawn[:, :4]), n, params),
         _interval(float(SCORES[F1](whole[4:8])), SCORES[F1](drawn[:, 4:8]), n, params),
         n,
     )
+
+
+def _by_body(units: NDArray[np.float64], one: Found, other: Found | None = None) -> tuple[NDArray[np.float64], float]:
+    """Add up the objects of each body; returns a row a body, and how many objects one has on average.
+
+    `units` are the objects of truth, what the first invented, and what the second did; nobody shares a body with those.
+    """
+    if one.bodies is None:
+        return units, 1.0
+    parts = [*one.bodies, *([] if other is None or other.bodies is None else [other.bodies[1]])]
+    place, count = np.zeros(len(units), dtype=np.int64), 0
+    start = 0
+    for part in parts:
+        names, own = np.unique(part, return_inverse=True)
+        place[start : start + len(part)] = own + count
+        start, count = start + len(part), count + len(names)
+    rows = np.zeros((count, units.shape[1]))
+    np.add.at(rows, place, units)
+    return rows, len(units) / max(count, 1)
 
 
 def _of_truth(found: Found) -> NDArray[np.float64]:

@@ -204,7 +204,14 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     scene, counts = boxed.scene, boxed.counts
     scores = {(opened.truths[0].name, name): own for name, own in boxed.scores.items()}
     tabulator = Tabulator(
-        scene, counts, Placement((0, 0, 0), scene.shape), scores, asked.paper, asked.bootstrap, asked.verdict
+        scene,
+        counts,
+        Placement((0, 0, 0), scene.shape),
+        scores,
+        asked.paper,
+        asked.bootstrap,
+        asked.verdict,
+        boxed.bodies,
     )
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from famous import boxes
-from famous.boxes import CORNERS
+from famous.boxes import CORNERS, iou
 from famous.compare.components import score_slice
 from famous.compare.overlaps import Objects, Overlaps
 from famous.errors import InputError
@@ -24,8 +27,12 @@ from famous.pipeline.scan import spans_of
 NOTE = (
     "boxes in slices are compared, one by one in 2D: an object is a box, its size and what it costs are pixels, and no "
     "volume is scored; the boxes of each source are numbered anew, slice by slice, so that an object of a label volume "
-    "has another number in each slice"
+    "has another number in each slice; boxes that follow each other through the slices are one body, and how sure a "
+    "score is goes by bodies"
 )
+
+FOLLOWS_NM = 100.0  # distance of two slices up to which a box in one may be of the same body as one in the other
+FOLLOWS_IOU = 0.3  # and what they share then
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -40,6 +47,8 @@ class Boxed:
         Their objects are boxes, whose ids are unique in a source.
     scores
         By class and id of pred.
+    bodies
+        By source, for each id from 0 up, the body that its box is a slice of.
     notes
         What the user should know.
     """
@@ -47,6 +56,7 @@ class Boxed:
     scene: Scene
     counts: Counts
     scores: Mapping[str, Mapping[int, float]]
+    bodies: Mapping[str, NDArray[np.int64]]
     notes: tuple[str, ...]
 
 
@@ -86,7 +96,29 @@ def box_scene(opened: Opened, asked: Asked) -> Boxed:
                 here, there = _of(tables[pair[0]], other), _of(tables[pair[1]], name)
                 counts.overlaps[pair, other, name] = overlaps_of(here, there)
             counts.slices += _by_slice(pair, name, tables, scene.slices)
-    return Boxed(scene, counts, _scores(tables[pred.name], names), _notes(tables, asked))
+    bodies = {source: bodies_of(table, opened.frame.grid.voxel_size.z) for source, table in tables.items()}
+    notes = _notes(tables, asked)
+    if opened.project is not None:
+        notes += (f"{pred.name}: compared are the detected boxes that its organelles are made of, not their pixels",)
+    return Boxed(scene, counts, _scores(tables[pred.name], names), bodies, notes)
+
+
+def bodies_of(table: pd.DataFrame, slice_nm: float) -> NDArray[np.int64]:
+    """Tell which boxes follow each other through the slices: (n + 1,) by id, whose boxes are numbered from 1.
+
+    Boxes of a class follow each other from a known slice to the next where that is near and they overlap.
+    """
+    pairs = []
+    for _, own in table.groupby("class_name", observed=True):
+        for z, after in pairwise(sorted(map(int, own["z"].unique()))):
+            if (after - z) * slice_nm <= FOLLOWS_NM:
+                here, there = own[own["z"] == z], own[own["z"] == after]
+                a, b = np.nonzero(iou(here[CORNERS].to_numpy(), there[CORNERS].to_numpy()) >= FOLLOWS_IOU)
+                pairs.append(np.stack([here["id"].to_numpy()[a], there["id"].to_numpy()[b]]))
+    one, other = np.concatenate([np.zeros((2, 0)), *pairs], axis=1).astype(np.int64)
+    graph = coo_array((np.ones(len(one), dtype=np.bool_), (one, other)), shape=(len(table) + 1, len(table) + 1))
+    _, bodies = connected_components(graph, directed=False)
+    return bodies.astype(np.int64)
 
 
 def _notes(tables: Tables, asked: Asked) -> tuple[str, ...]:
@@ -108,7 +140,8 @@ def boxes_of(truth: Truth, opened: Opened, slices: Sequence[int], ignore: int | 
     if truth.boxes is not None:
         table = truth.boxes
     elif opened.project is not None and truth is opened.truths[0]:
-        table = read_parquet(opened.project.boxes, ["z", *CORNERS, "class_name", "score"])
+        table = read_parquet(opened.project.boxes, ["z", *CORNERS, "class_name", "score", "instance"])
+        table = table[table["instance"] > 0]  # linking dropped the others
     else:
         table = _round_labels(truth, slices, ignore)
     table = table[table["z"].isin(list(slices))].sort_values(["z", *CORNERS], kind="stable").reset_index(drop=True)

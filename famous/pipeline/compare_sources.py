@@ -255,7 +255,7 @@ def _choose(truths: list[Truth], asked: Asked) -> tuple[list[Truth], list[str]]:
     if unknown:
         raise InputError(f"--class: found {unknown[0]!r}, expected one of {', '.join(everywhere)}")
     wanted = [name for name in everywhere if name in in_truth and (not asked.classes or name in asked.classes)]
-    if not any(name in pred.classes for name in wanted):
+    if not wanted or (not asked.classes and not any(name in pred.classes for name in wanted)):
         said = "; ".join(f"{truth.name} has {', '.join(truth.classes) or 'none'}" for truth in truths)
         raise InputError(
             f"found no class that {pred.name} and a truth share: {said}; name them alike, or give --class-table"

@@ -47,6 +47,7 @@ class Tabulator:
     paper: bool = False
     bootstrap: BootstrapParams = field(default_factory=BootstrapParams)
     verdict: VerdictParams = field(default_factory=VerdictParams)
+    bodies: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # source → body of each id, where it has any
 
     @property
     def um3(self) -> float:
@@ -215,7 +216,11 @@ class Tabulator:
 
     def _found(self, pair: Pair, name: str, matching: Matching) -> Found:
         ids = self._own(pair, name).truth_ids
-        return Found.of(ids, (matching.truth_ids, matching.iou), len(matching.invented))
+        bodies = None
+        if self.bodies:
+            pred, truth = (self.bodies[source] for source in pair)
+            bodies = truth[ids.astype(np.int64)], pred[matching.invented.astype(np.int64)]
+        return Found.of(ids, (matching.truth_ids, matching.iou), len(matching.invented), bodies)
 
     def _own(self, pair: Pair, name: str) -> Overlaps:
         return self.counts.overlaps.get((pair, name, name), Overlaps.empty())
