@@ -22,6 +22,8 @@ MASK_VALUES = (1, 255)  # of masks: a volume with no other value than one of the
 _ENDINGS = re.compile(r"(?<=\w{3})(ies|es|e|s|a|on|um|us|i|y)$")
 _MOST_SHOWN = 5  # ids in a note
 _SHORTEST = 3  # letters that may stand for a class that begins with them
+_LEAST_SIDE = 64  # pixels of a slice that can be told from an image
+_MOST_CHANGES = 0.5  # share of the neighbouring pixels that differ: of labels it is less, of a noisy image more
 
 
 class KeptVolume:
@@ -128,6 +130,24 @@ def as_one(volume: LazyVolume, name: str, ignore: int | None = None) -> Classes:
         return Classes({name: volume}, frozenset())
     pieces = _pieces(name, KeptVolume(volume), value, ignore, notes)
     return Classes({name: pieces}, frozenset({name}), tuple(notes))
+
+
+def require_labels(volume: LazyVolume, path: str) -> None:
+    """Raise InputError where a volume is a grey image: from pixel to pixel its values change, which ids do not.
+
+    Asked are three slices at most, the middle one first, and none of less than 64 × 64 pixels.
+    """
+    depth = volume.shape[0]
+    if min(volume.shape[1:]) < _LEAST_SIDE:
+        return
+    for z in dict.fromkeys((depth // 2, depth // 4, 3 * depth // 4)):
+        image = np.asarray(volume[z])
+        share = float(np.mean(image[:, 1:] != image[:, :-1]))
+        if share > _MOST_CHANGES:
+            raise InputError(
+                f"{path}: found a grey image ({share:.0%} of the neighbouring pixels of slice {z} differ), expected "
+                "labels: a number per object, 0 where there is none"
+            )
 
 
 def _pieces(name: str, volume: LazyVolume, value: int, ignore: int | None, notes: list[str]) -> LazyVolume:

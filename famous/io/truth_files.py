@@ -12,7 +12,16 @@ from famous.io.slices import natural_key
 from famous.io.sources import Source
 from famous.io.stacks import open_stack, split_dataset
 from famous.io.tables import read_json
-from famous.io.truth_classes import Classes, as_one, by_names, class_of_file, find_table, match_class, merge_classes
+from famous.io.truth_classes import (
+    Classes,
+    as_one,
+    by_names,
+    class_of_file,
+    find_table,
+    match_class,
+    merge_classes,
+    require_labels,
+)
 from famous.io.volumes import LabelVolume
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
@@ -93,6 +102,8 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
     else:
         stem = (inside or "").strip("/").split("/")[-1] or _stem(base)
         classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore)
+        if not classes.is_semantic:
+            require_labels(volume, str(path))
     z, y, x = (int(length) for length in volume.shape)
     return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind, stem if name is None else None)
 
