@@ -146,7 +146,7 @@ def test_meshes(tmp_path):
     assert read(truth, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
     alone = open_truth(tmp_path / "nucleus.stl", name="M1", placing=Placing(VoxelSize(10, 10, 10), "um"))
     assert read(alone, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
-    with pytest.raises(InputError, match="expected also the stack"):
+    with pytest.raises(InputError, match=r"expected also the stack .*--voxel-size Z Y X \(nm\)"):
         open_truth(tmp_path, name="M1")
 
 
@@ -167,7 +167,7 @@ def test_boxes(format_name, tmp_path):
     pd.testing.assert_frame_equal(truth.boxes[columns], BOXES[columns])
     assert truth.boxes["class_name"].tolist() == ["mitochondrion", "ER"]
     assert "labelled slices: 0, 2" in truth.notes[-1]
-    with pytest.raises(InputError, match="expected also the stack"):
+    with pytest.raises(InputError, match="which was run: `famous compare STACK --truth A --truth B`"):
         open_truth(path, name="M1")
 
 
@@ -180,6 +180,7 @@ def test_boxes(format_name, tmp_path):
         ("b.tif", "empty file"),
         ("c.json", "expected COCO"),
         ("d.stl", "found 3 bytes"),
+        ("none.ply", "found nothing there"),
         ("d.am", "expected # AmiraMesh"),
     ],
 )

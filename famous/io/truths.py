@@ -239,7 +239,10 @@ def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, cla
 
 def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str] | None) -> Truth:
     if like is None:
-        raise InputError(f"{path}: found boxes, expected also the stack that they were drawn in")
+        raise InputError(
+            f"{path}: found boxes, expected also the stack that they were drawn in, which was run: "
+            "`famous compare STACK --truth A --truth B`"
+        )
     format_name = detect_format(path)
     try:
         read = read_boxes(path, format_name, shape=like.shape, names=like.slice_names)
