@@ -127,6 +127,11 @@ def test_a_mask_becomes_its_pieces(value):
     assert classes.notes == ("a: a mask, not ids; its 2 connected pieces are taken as objects",)
 
 
+def test_one_piece_is_told_as_one():
+    classes = as_one(two_boxes(1, 0), "a")
+    assert classes.notes == ("a: a mask, not ids; its 1 connected piece is taken as an object",)
+
+
 @pytest.mark.parametrize(("one", "two"), [(1, 255), (255, 1), (255, 254)])
 def test_two_values_are_ids(one, two):
     assert as_one(two_boxes(one, two), "a").is_semantic == frozenset()

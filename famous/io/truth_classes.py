@@ -16,6 +16,7 @@ from famous.io.tables import read_csv
 from famous.labels import as_runs
 from famous.pieces import find_pieces
 from famous.stack import LazyVolume
+from famous.words import counted
 
 MASK_VALUES = (1, 255)  # of masks: a volume with no other value than one of them is none of ids
 #: Endings that singular and plural differ in: mitochondrion and mitochondria, nucleus and nuclei, body and bodies.
@@ -152,7 +153,8 @@ def require_labels(volume: LazyVolume, path: str) -> None:
 
 def _pieces(name: str, volume: LazyVolume, value: int, ignore: int | None, notes: list[str]) -> LazyVolume:
     pieces, origins = find_pieces(PickedVolume(volume, [value], as_mask=True))
-    notes.append(f"{name}: a mask, not ids; its {len(origins) - 1:,} connected pieces are taken as objects")
+    taken = counted(len(origins) - 1, "connected piece is taken as an object", "connected pieces are taken as objects")
+    notes.append(f"{name}: a mask, not ids; its {taken}")
     return pieces if ignore is None else MarkedVolume(pieces, volume, ignore)
 
 
