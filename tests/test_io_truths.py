@@ -67,6 +67,15 @@ def test_a_class_table_of_the_user(tmp_path):
     assert sorted(truth.classes) == ["ER", "lysosome"]
 
 
+@pytest.mark.parametrize("rows", ["", "0,background\n"])
+def test_a_class_table_without_a_class(rows, tmp_path):
+    (tmp_path / "table.csv").write_text(f"id,class\n{rows}")
+    with pytest.raises(
+        InputError, match=r"table\.csv: found no row with an id above 0, expected ids and their classes"
+    ):
+        read_table(tmp_path / "table.csv")
+
+
 def test_the_ignored_stays(tmp_path):
     labels = MASK.astype(np.uint32)
     labels[:, :2] = 9

@@ -138,8 +138,11 @@ def open_truth(
 
 
 def read_table(path: str | Path) -> dict[int, str]:
-    """Read a class table: CSV with the columns id and class; InputError where it is none."""
-    return truth_classes.read_table(Path(path))
+    """Read a class table: CSV with the columns id and class; InputError where it is none, or names no id but 0."""
+    table = truth_classes.read_table(Path(path))
+    if not table:
+        raise InputError(f"{path}: found no row with an id above 0, expected ids and their classes")
+    return table
 
 
 def kind_of(path: str | Path) -> str:
