@@ -167,6 +167,21 @@ def test_a_compressed_lie_costs_nothing(packing, tmp_path):
         whole(path)
 
 
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        (40, "found 40 bytes of numbers, expected 120 numbers as the header says; the file ends early, copy it again"),
+        (300, r"found \d+ bytes of voxels, expected 240 .*the file is truncated, copy it again"),
+    ],
+)
+def test_text_that_ends_early(kept, message, tmp_path):
+    path = write_amira(tmp_path / "a.am", LABELS.astype(np.uint16) * 300, encoding="ascii")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"\n@1\n") + 4 + kept])
+    with pytest.raises(InputError, match=message):
+        whole(path)
+
+
 def test_a_box_without_numbers(tmp_path):
     path = write_amira(tmp_path / "a.am", LABELS)
     path.write_bytes(path.read_bytes().replace(b"BoundingBox 0 ", b"BoundingBox nan "))

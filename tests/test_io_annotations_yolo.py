@@ -1,5 +1,7 @@
 """YOLO labels, in ultralytics' shape and in YOLO_mark's."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -106,6 +108,19 @@ def test_class_names_are_found_below_and_above(tmp_path, name, content):
         assert inner.annotations.classes == ("mito", "early endosome")
         single = read_boxes(tmp_path / "labels" / "val" / "z2.txt", shape=SHAPE)
         assert single.annotations.done == {2}
+
+
+def test_what_lacks_beside_a_file_is_told_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("hello\n")
+    with pytest.raises(
+        InputError, match=r"^text\.txt: found labels but no class names beside them; expected obj\.names"
+    ):
+        read_boxes(Path("text.txt"), shape=SHAPE)
+    (tmp_path / "text.txt").unlink()
+    (tmp_path / "obj.names").write_text("mito\n")
+    with pytest.raises(InputError, match=r"^obj\.names: found no label file beside it, expected one \.txt"):
+        read_boxes(Path("obj.names"), shape=SHAPE)
 
 
 def test_given_class_names_win_and_a_conflict_is_told(tmp_path):

@@ -153,14 +153,17 @@ def test_rounded_voxel_sizes_are_the_same():
     assert "is taken as" in notes[0]
 
 
+SIZE_OF_BOTH = r"the voxel size of both, --voxel-size Z Y X \(nm\)$"
+
+
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        (VoxelSize(30e3, 4e3, 5e3), r"differ 1e\+03 times.*factor of 1000 would explain it: give the unit"),
+        (VoxelSize(30e3, 4e3, 5e3), rf"differ 1e\+03 times.*factor of 1000 would explain it: give {SIZE_OF_BOTH}"),
         (VoxelSize(0.03, 0.004, 0.005), "a factor of 1000 would explain it"),
-        (VoxelSize(300, 40, 50), "a factor of 10 .nm and Å. would explain it"),
-        (VoxelSize(50, 8, 8), "as many voxels, of another size.*one of the voxel sizes is wrong"),
-        (VoxelSize(30, 4, 500), "differ 100 times"),
+        (VoxelSize(300, 40, 50), f"a factor of 10 .nm and Å. would explain it: give {SIZE_OF_BOTH}"),
+        (VoxelSize(50, 8, 8), f"of another size.*one of the voxel sizes is wrong: give {SIZE_OF_BOTH}"),
+        (VoxelSize(30, 4, 500), f"differ 100 times.*give {SIZE_OF_BOTH}"),
     ],
 )
 def test_what_cannot_be_meant_stops_with_both_extents(size, message):
@@ -172,10 +175,43 @@ def test_what_cannot_be_meant_stops_with_both_extents(size, message):
     assert str(Grid(LABELS.shape, SIZE)) in text
 
 
+@pytest.mark.parametrize("kind", ["NIfTI 1", "NRRD", "Amira"])
+def test_a_unit_is_asked_for_where_the_format_has_one(kind):
+    with pytest.raises(InputError, match=f"give the unit of its numbers, --unit, or {SIZE_OF_BOTH}"):
+        bring_together([truth("A", LABELS), truth("B", LABELS, VoxelSize(300, 40, 50), format=kind)])
+
+
+@pytest.mark.parametrize("given", ["A", "B"])
+def test_a_unit_that_was_given_is_the_likely_cause(given):
+    size = VoxelSize(30e6, 4e6, 5e6)
+    both = [
+        truth("A", LABELS, format="NRRD", given_unit="mm" if given == "A" else None),
+        truth("B", LABELS, size, format="NRRD", given_unit="mm" if given == "B" else None),
+    ]
+    said = (
+        "a factor of 10⁶ would explain it, and the likely cause is the unit that was given: --unit mm is taken for the "
+        f"numbers of {given}; give another or none"
+    )
+    with pytest.raises(InputError, match=said):
+        bring_together(both)
+
+
+def test_an_offset_that_was_given_is_in_nm():
+    """Neither voxels nor µm would bring it back."""
+    crop = truth("B", LABELS[:4, :6, :6], origin=(9999.0, 0.0, 0.0), is_placed=True)
+    with pytest.raises(InputError, match="no voxel in common") as fault:
+        bring_together([truth("A", LABELS), crop])
+    assert str(fault.value).endswith(
+        "; --offset is in nm (z, y, x): with it B goes from (9999, 0, 0) to (10119, 24, 30), "
+        "and A from (0, 0, 0) to (240, 40, 60)"
+    )
+    assert "not in µm" not in str(fault.value)
+
+
 @pytest.mark.parametrize(
     ("origin", "hint"),
     [
-        ((2.0e9, 0, 0), "give the offset"),
+        ((2.0e9, 0, 0), r"give the offset at which it begins, --offset Z Y X \(nm\)"),
         ((60e3, 8e3, 20e3), "it would fit if the offset is in nm, not in µm"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from famous.errors import InputError
 from famous.io.grids import Grid
-from famous.io.mesh_volumes import find_meshes, open_meshes
+from famous.io.mesh_volumes import class_names, find_meshes, open_meshes
 from famous.io.meshes import write_mesh, write_side_car
 from famous.mesh import Mesh, merge
 from famous.voxels import VoxelSize
@@ -176,6 +176,24 @@ def test_meshes_without_a_face(tmp_path):
     _, classes = open_meshes(tmp_path, GRID, "um")
     assert "a1.ply: has no face; it is left out" in classes.notes
     assert np.array_equal(np.unique(every_slice(classes.volumes["a"])), [0, 2])
+
+
+def test_an_obj_without_a_face_may_be_cut_off(tmp_path):
+    path = tmp_path / "a.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    with pytest.raises(InputError, match=r"no mesh with a face.*\.obj file may have been cut off before its faces"):
+        open_meshes(path, GRID, "um")
+    write_mesh(tmp_path / "a.ply", Mesh.empty())
+    with pytest.raises(InputError, match=r"files with closed surfaces$"):
+        open_meshes(tmp_path / "a.ply", GRID, "um")
+
+
+@pytest.mark.parametrize("name", ["none.ply", "none.obj", "none"])
+def test_no_meshes_there(name, tmp_path):
+    with pytest.raises(InputError, match=f"{name}: found nothing there, expected a mesh, or a folder of meshes"):
+        open_meshes(tmp_path / name, GRID, "um")
+    with pytest.raises(InputError, match="found nothing there"):
+        class_names(tmp_path / name)
 
 
 def test_an_unknown_unit(tmp_path):

@@ -160,6 +160,12 @@ def test_headers_that_lie(fields, message, tmp_path):
     assert "lie.nrrd" in str(fault.value)
 
 
+def test_text_that_ends_early(tmp_path):
+    fields = [field if "encoding" not in field else "encoding: ascii" for field in PLAIN]
+    with pytest.raises(InputError, match=r"a\.nrrd: found 5 bytes of numbers, expected \d+ numbers.*ends early"):
+        open_nrrd(text(tmp_path / "a.nrrd", *fields, data=b"1 2 3"))
+
+
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2", "text"])
 def test_more_slices_than_the_header_says_are_told(encoding, tmp_path):
     numbers = " ".join(map(str, LABELS.astype(np.uint8).ravel().tolist())).encode()

@@ -64,6 +64,12 @@ def test_on_another_grid_no_slice_is_left_out(tmp_path):
     assert every_slice(truth.classes["object"]).max() == 6
 
 
+def test_one_slice_is_told_as_one(sparse):
+    truth = open_truth(sparse / "s_010.tif", name="M1", like=LIKE, placing=Placing(slices=(10,)))
+    assert "its 1 slice is taken as the slice 10 of the stack, as --slices says" in truth.notes
+    assert np.array_equal(every_slice(truth.classes["object"])[10], LABELS[1])
+
+
 def test_a_voxel_size_that_is_given_changes_nothing(sparse):
     truth = open_truth(sparse, name="M1", like=LIKE, placing=Placing(SIZE, slices=(0, 10, 19)))
     assert truth.grid == LIKE

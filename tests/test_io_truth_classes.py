@@ -19,6 +19,7 @@ from famous.io.truth_classes import (
     match_class,
     merge_classes,
     read_table,
+    require_labels,
 )
 from famous.labels import are_equivalent
 from tests.damage import damages, fuzzing, survive
@@ -90,12 +91,45 @@ def test_a_volume_of_ids_is_left_alone():
     assert as_one(np.zeros((2, 3, 4), np.uint32), "a").is_semantic == frozenset()
 
 
+def em_image(shape=(9, 64, 80)):
+    """Membranes in noise, 8 bit."""
+    x = np.arange(shape[2])
+    return (128 + 60 * np.sin(x / 9) + np.random.default_rng(0).normal(0, 12, shape)).clip(0, 255).astype(np.uint8)
+
+
+def test_a_grey_image_is_no_labels():
+    said = (
+        r"raw\.tif: found a grey image \(9\d% of the neighbouring pixels of slice 4 differ\), expected labels: "
+        "a number per object"
+    )
+    with pytest.raises(InputError, match=said):
+        require_labels(em_image(), "raw.tif")
+    image = em_image()
+    image[4] = 0  # a slice was lost
+    with pytest.raises(InputError, match="slice 2 differ"):
+        require_labels(image, "raw.tif")
+    with pytest.raises(InputError, match="slice 0 differ"):
+        require_labels(image[:1], "raw.tif")
+
+
+def test_labels_are_no_grey_image():
+    """Dense ones of two pixels each, none, and random ones in slices too small to tell."""
+    dense = np.arange(1, 9 * 32 * 40 + 1, dtype=np.uint32).reshape(9, 32, 40).repeat(2, axis=1).repeat(2, axis=2)
+    for labels in (dense, np.zeros((1, 64, 64), np.uint32), em_image((9, 63, 80)), em_image((9, 80, 63))):
+        require_labels(labels, "a.tif")
+
+
 @pytest.mark.parametrize("value", [1, 255])
 def test_a_mask_becomes_its_pieces(value):
     classes = as_one(two_boxes(value, value), "a")
     assert are_equivalent(whole(classes.volumes["a"]), two_boxes(1, 2))
     assert classes.is_semantic == {"a"}
     assert classes.notes == ("a: a mask, not ids; its 2 connected pieces are taken as objects",)
+
+
+def test_one_piece_is_told_as_one():
+    classes = as_one(two_boxes(1, 0), "a")
+    assert classes.notes == ("a: a mask, not ids; its 1 connected piece is taken as an object",)
 
 
 @pytest.mark.parametrize(("one", "two"), [(1, 255), (255, 1), (255, 254)])

@@ -96,6 +96,20 @@ def test_one_volume(write, name, kind, tmp_path):
     assert opened.classes.is_semantic == frozenset()
 
 
+def test_a_grey_image_is_no_truth(tmp_path):
+    image = np.random.default_rng(0).normal(128, 12, (4, 64, 64)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "raw.tif", image, photometric="minisblack")
+    with pytest.raises(InputError, match=r"raw\.tif: found a grey image .*expected labels: a number per object"):
+        open_labels(tmp_path / "raw.tif", Reading())
+
+
+def test_how_white_is_stored_is_no_matter_of_labels(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", MASK.astype(bool), photometric="miniswhite")
+    opened = open_labels(tmp_path / "a.tif", Reading())
+    assert not any("--invert" in note for note in opened.notes)
+    assert are_equivalent(labels_of(opened), LABELS)
+
+
 def test_ids_of_64_bits(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("ids", data=LABELS.astype(np.uint64) << np.uint64(40))

@@ -67,6 +67,15 @@ def test_a_class_table_of_the_user(tmp_path):
     assert sorted(truth.classes) == ["ER", "lysosome"]
 
 
+@pytest.mark.parametrize("rows", ["", "0,background\n"])
+def test_a_class_table_without_a_class(rows, tmp_path):
+    (tmp_path / "table.csv").write_text(f"id,class\n{rows}")
+    with pytest.raises(
+        InputError, match=r"table\.csv: found no row with an id above 0, expected ids and their classes"
+    ):
+        read_table(tmp_path / "table.csv")
+
+
 def test_the_ignored_stays(tmp_path):
     labels = MASK.astype(np.uint32)
     labels[:, :2] = 9
@@ -86,8 +95,9 @@ def test_no_voxel_size(tmp_path):
     truth = open_truth(tmp_path / "a.tif", name="M1", like=Grid(LABELS.shape, SIZE, (30.0, 0.0, 0.0)))
     assert truth.grid == Grid(LABELS.shape, SIZE, (30.0, 0.0, 0.0))
     assert "as many voxels as the stack" in truth.notes[-1]
-    with pytest.raises(InputError, match=r"a\.tif: found \(4, 20, 30\) voxels .* expected one: give"):
+    with pytest.raises(InputError, match=r"a\.tif: found \(4, 20, 30\) voxels .* --voxel-size Z Y X$") as fault:
         open_truth(tmp_path / "a.tif", name="M1")
+    assert "unit" not in str(fault.value)
     with pytest.raises(InputError, match="not as many voxels as 5 × 20 × 30"):
         open_truth(tmp_path / "a.tif", name="M1", like=Grid((5, 20, 30), SIZE))
 
@@ -95,9 +105,12 @@ def test_no_voxel_size(tmp_path):
 def test_amira_without_a_unit(tmp_path):
     path = write_amira(tmp_path / "a.am", LABELS.astype(np.int32), sizes=(0.03, 0.004, 0.005))
     assert open_truth(path, name="M1", like=GRID).voxel_size == SIZE
-    with pytest.raises(InputError, match=r"have no unit.*the unit of its numbers"):
+    with pytest.raises(InputError, match=r"have no unit.*--voxel-size Z Y X, or the unit of its numbers, --unit$"):
         open_truth(path, name="M1")
     assert open_truth(path, name="M1", placing=Placing(unit="um")).voxel_size.is_close(SIZE)
+    path.write_bytes(path.read_bytes().replace(b"BoundingBox 0 ", b"BoundingBox nan "))
+    with pytest.raises(InputError, match=r"no bounding box.*--voxel-size Z Y X$"):  # no unit would help
+        open_truth(path, name="M1")
 
 
 def test_a_crop_of_amira_lies_where_its_box_says(tmp_path):
@@ -142,7 +155,7 @@ def test_meshes(tmp_path):
     assert read(truth, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
     alone = open_truth(tmp_path / "nucleus.stl", name="M1", placing=Placing(VoxelSize(10, 10, 10), "um"))
     assert read(alone, "nucleus").sum() == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.03)
-    with pytest.raises(InputError, match="expected also the stack"):
+    with pytest.raises(InputError, match=r"expected also the stack .*--voxel-size Z Y X \(nm\)"):
         open_truth(tmp_path, name="M1")
 
 
@@ -163,7 +176,7 @@ def test_boxes(format_name, tmp_path):
     pd.testing.assert_frame_equal(truth.boxes[columns], BOXES[columns])
     assert truth.boxes["class_name"].tolist() == ["mitochondrion", "ER"]
     assert "labelled slices: 0, 2" in truth.notes[-1]
-    with pytest.raises(InputError, match="expected also the stack"):
+    with pytest.raises(InputError, match="which was run: `famous compare STACK --truth A --truth B`"):
         open_truth(path, name="M1")
 
 
@@ -176,6 +189,7 @@ def test_boxes(format_name, tmp_path):
         ("b.tif", "empty file"),
         ("c.json", "expected COCO"),
         ("d.stl", "found 3 bytes"),
+        ("none.ply", "found nothing there"),
         ("d.am", "expected # AmiraMesh"),
     ],
 )
@@ -245,6 +259,18 @@ def test_a_wrong_unit_that_could_be_meant_is_told_beside_the_stack(tmp_path):
     with pytest.raises(InputError, match=r"a factor of 1000 would explain it: give the unit") as fault:
         bring_together([first, open_truth(path, name="M1", like=first.grid)])
     assert "M1" in str(fault.value)
+    wrong = open_truth(path, name="M1", like=first.grid, placing=Placing(unit="mm"))
+    with pytest.raises(InputError, match="the likely cause is the unit that was given: --unit mm is taken"):
+        bring_together([first, wrong])
+    sized = open_truth(path, name="M1", like=first.grid, placing=Placing(VoxelSize(300, 40, 50), "mm"))
+    assert sized.given_unit is None  # the size that was given decides
+
+
+def test_a_spare_unit_is_one_that_was_given(tmp_path):
+    path = write_nifti_in(tmp_path / "a.nii", "unknown", SIZE.zyx)
+    assert open_truth(path, name="A", placing=Placing(spare_unit="mm")).given_unit == "mm"
+    path = write_nifti_in(tmp_path / "b.nii", "micron", (0.03, 0.004, 0.005))
+    assert open_truth(path, name="A", placing=Placing(spare_unit="mm")).given_unit is None
 
 
 def test_masks_of_several_files_keep_the_classes_apart(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from famous.errors import InputError
 from famous.io import unpacked
-from famous.io.unpacked import Voxels, inflate, parse_numbers, read_on, require_room, unpack
+from famous.io.unpacked import Voxels, inflate, parse_numbers, read_on, require_numbers, require_room, unpack
 
 
 @pytest.fixture
@@ -85,6 +85,14 @@ def test_a_header_may_not_promise_more_than_its_bytes_hold(source):
     require_room(source, 1032 * 100, 100)
     with pytest.raises(InputError, match="the header is damaged"):
         require_room(source, 1032 * 1000, 100)
+
+
+def test_text_too_short_for_its_numbers_ends_early(source):
+    require_numbers(source, voxels(4), 7)
+    with pytest.raises(
+        InputError, match="found 6 bytes of numbers, expected 4 numbers as the header says; the file ends"
+    ):
+        require_numbers(source, voxels(4), 6)
 
 
 @given(st.binary(max_size=4000), st.integers(0, 5000), st.integers(1, 700))

@@ -15,7 +15,16 @@ import numpy as np
 from famous.errors import InputError
 from famous.io.frames import Frame, FramedVolume, to_nm
 from famous.io.sources import Source, check_shape, naming
-from famous.io.unpacked import BLOCK, DEFLATE_RATIO, Voxels, inflate, parse_numbers, require_room, unpack
+from famous.io.unpacked import (
+    BLOCK,
+    DEFLATE_RATIO,
+    Voxels,
+    inflate,
+    parse_numbers,
+    require_numbers,
+    require_room,
+    unpack,
+)
 
 SUFFIXES = (".am", ".labels")
 MAGIC = (b"# AmiraMesh", b"# Avizo", b"# HyperMesh")
@@ -188,7 +197,7 @@ def _data_file(
             file.readline(64)  # an empty line between streams
         offset = file.tell()
         if is_ascii:
-            require_room(path, count, path.stat().st_size - offset, 1)
+            require_numbers(path, voxels, path.stat().st_size - offset)
             return unpack(path, "amira", parse_numbers(_until(file, b"@"), stream.dtype), voxels), 0
         if stream.packing is None:
             _require_end(path, file, offset, voxels)

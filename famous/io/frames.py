@@ -17,6 +17,8 @@ from famous.voxels import VoxelSize
 FINEST_VOXEL_NM = 0.01  # a smaller voxel than a tenth of an atom is a length in another unit
 COARSEST_VOXEL_NM = 20_000.0  # a larger one than a cell is, too
 STRAIGHT = 0.999  # cosine to its axis from which on a direction counts as straight
+NO_UNIT = "have no unit"  # of sizes that a unit would make a voxel's
+NOT_MEANT = "which cannot be meant; it is not used"  # of sizes that another unit would
 ASIDE = 0.25  # of its extent: a volume whose middle is nearer to 0 does not tell from which side it is counted
 
 
@@ -115,10 +117,10 @@ def to_nm(path: Path, frame: Frame, stated: str | None, given: str | None) -> Pl
         return None, nothing, ()
     shown = " × ".join(f"{size:g}" for size in frame.sizes)
     if factor is None:
-        return None, nothing, (f"{path.name}: its voxels of {shown} have no unit",)
+        return None, nothing, (f"{path.name}: its voxels of {shown} {NO_UNIT}",)
     sizes = [size * factor for size in frame.sizes]
     if given is None and not FINEST_VOXEL_NM <= min(sizes) <= max(sizes) <= COARSEST_VOXEL_NM:
-        note = f"{path.name}: it says that a voxel is {shown} {stated} (z, y, x), which cannot be meant; it is not used"
+        note = f"{path.name}: it says that a voxel is {shown} {stated} (z, y, x), {NOT_MEANT}"
         return None, nothing, (note,)
     notes: tuple[str, ...] = ()
     if given is not None and stated is not None and unit_nm(stated) != factor:

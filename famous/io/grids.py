@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from famous import boxes as box_table
 from famous.errors import InputError
+from famous.io.units import IN_ANY_UNIT
 from famous.stack import LazyVolume
 from famous.voxels import NM_PER_UM, VoxelSize
 
@@ -23,6 +24,8 @@ LEAST_INSIDE = 0.5  # of a label set: one of which more lies outside of the firs
 COARSEST_RATIO = 32.0  # voxels of two label sets that differ by more than that along an axis are not meant
 SAME_SIZE = 0.01  # relative difference of voxel sizes up to which as many voxels are the same voxels
 SNAP = 1e-6  # of a voxel: rounding that puts no centre into another voxel
+_VOXEL_SIZE = "--voxel-size Z Y X (nm)"
+_OFFSET = "--offset Z Y X (nm)"
 _FACTORS = {1e3: "1000", 1e-3: "1000", 10.0: "10 (nm and Å)", 0.1: "10 (nm and Å)", 1e6: "10⁶", 1e-6: "10⁶"}
 
 
@@ -140,7 +143,7 @@ def bring_together(
         start, end = _within(grid, truth.grid)
         low, high = np.maximum(low, start), np.minimum(high, end)
         if (high <= low).any():
-            _refuse(truth, first, "they have no voxel in common", _moved_hint(truth.grid, grid))
+            _refuse(truth, first, "they have no voxel in common", _moved_hint(truth, first))
         if truth.boxes is None:
             notes += _require_overlap(truth, first, is_partial=is_partial)
     z, y, x = (int(i) for i in low)
@@ -194,12 +197,26 @@ def _require_meant(truth: "Truth", first: "Truth") -> None:
     ratios = [a / b for a, b in zip(mine.voxel_size.zyx, grid.voxel_size.zyx, strict=True)]
     far = max(max(ratio, 1 / ratio) for ratio in ratios)
     factor = next((f for f in _FACTORS if all(math.isclose(r, f, rel_tol=0.05) for r in ratios)), None)
-    hint = f"; a factor of {_FACTORS[factor]} would explain it: give the unit" if factor is not None else ""
     if far > COARSEST_RATIO:
-        _refuse(truth, first, f"their voxels differ {far:.3g} times", hint)
+        _refuse(truth, first, f"their voxels differ {far:.3g} times", _size_hint(truth, first, factor))
     if mine.shape == grid.shape and far > 1 + SAME_SIZE and not truth.is_placed:
-        hint = hint or "; one of the voxel sizes is wrong: give it"
-        _refuse(truth, first, "they have as many voxels, of another size", hint)
+        _refuse(truth, first, "they have as many voxels, of another size", _size_hint(truth, first, factor))
+
+
+def _size_hint(truth: "Truth", first: "Truth", factor: float | None) -> str:
+    """Say which option brings two voxel sizes together, where `factor` between units may lie between them."""
+    by_size = f"the voxel size of both, {_VOXEL_SIZE}"
+    if factor is None:
+        return f"; one of the voxel sizes is wrong: give {by_size}"
+    explained = f"; a factor of {_FACTORS[factor]} would explain it"
+    given = next((one for one in (truth, first) if one.given_unit is not None), None)
+    if given is not None:
+        return (
+            f"{explained}, and the likely cause is the unit that was given: --unit {given.given_unit} is taken for the "
+            f"numbers of {given.name}; give another or none"
+        )
+    by_unit = "the unit of its numbers, --unit, or " if truth.format.startswith(IN_ANY_UNIT) else ""
+    return f"{explained}: give {by_unit}{by_size}"
 
 
 def _require_overlap(truth: "Truth", first: "Truth", *, is_partial: bool) -> list[str]:
@@ -213,10 +230,13 @@ def _require_overlap(truth: "Truth", first: "Truth", *, is_partial: bool) -> lis
     is_placed = truth.is_placed or bool((np.abs(np.subtract(mine.origin_nm, grid.origin_nm)) > 1e-3 * sizes).any())
     outside = f"{100 * (1 - inside):.0f} % of its extent"
     if inside < LEAST_INSIDE and not (is_placed and covered > 1 - SAME_SIZE):
-        hint = "; give the offset in nm at which it begins, or its voxel size"
+        hint = f"; give the offset at which it begins, {_OFFSET}, or the voxel size of both, {_VOXEL_SIZE}"
         _refuse(truth, first, f"{100 * (1 - inside):.0f} % of the first lies outside of the second", hint)
     if covered < LEAST_COVERED and not (is_placed or is_partial):
-        hint = "; give the offset in nm at which it begins (0 0 0 if it is there), or its voxel size"
+        hint = (
+            f"; give the offset at which it begins, {_OFFSET} (0 0 0 if it is there), or the voxel size of both, "
+            f"{_VOXEL_SIZE}"
+        )
         _refuse(truth, first, f"the first covers {100 * covered:.2g} % of the second, at its corner", hint)
     beyond = np.maximum(np.subtract(grid.origin_nm, mine.origin_nm), np.subtract(mine.high_nm, grid.high_nm))
     if (beyond <= np.maximum(mine.voxel_size.zyx, grid.voxel_size.zyx)).all():
@@ -231,18 +251,30 @@ def _refuse(truth: "Truth", first: "Truth", why: str, hint: str) -> None:
     )
 
 
-def _moved_hint(mine: Grid, grid: Grid) -> str:
-    """Say what would bring two that lie apart together: an offset in voxels or in another unit, or the same corner."""
-    for what, sizes in (
+def _moved_hint(truth: "Truth", first: "Truth") -> str:
+    """Say what would bring two that lie apart together: an offset in voxels or in another unit, or another one."""
+    mine, grid = truth.grid, first.grid
+    readings = [
         ("the offset is in voxels, not in nm", grid.voxel_size.zyx),
         ("the offset is in µm, not in nm", (NM_PER_UM,) * 3),
-        ("the offset is in nm, not in µm", (1 / NM_PER_UM,) * 3),
-    ):
+    ]
+    if not truth.is_placed:  # an offset of the user is in nm
+        readings.append(("the offset is in nm, not in µm", (1 / NM_PER_UM,) * 3))
+    for what, sizes in readings:
         z, y, x = (o * s for o, s in zip(mine.origin_nm, sizes, strict=True))
         start, end = _within(grid, replace(mine, origin_nm=(z, y, x)))
         if (end > start).all():
             return f"; it would fit if {what}"
-    return "; give the offset in nm at which it begins"
+    if truth.is_placed:
+        return (
+            f"; --offset is in nm (z, y, x): with it {truth.name} goes from {_in_nm(mine.origin_nm)} to "
+            f"{_in_nm(mine.high_nm)}, and {first.name} from {_in_nm(grid.origin_nm)} to {_in_nm(grid.high_nm)}"
+        )
+    return f"; give the offset at which it begins, {_OFFSET}"
+
+
+def _in_nm(corner: tuple[float, float, float]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in corner) + ")"
 
 
 def _within(grid: Grid, other: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

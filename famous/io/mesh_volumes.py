@@ -18,6 +18,7 @@ from famous.filling import Filling, closed, joined, rims, split_surfaces
 from famous.io.grids import Grid
 from famous.io.meshes import SIDE_CAR, SUFFIXES, read_mesh
 from famous.io.slices import natural_key
+from famous.io.sources import naming
 from famous.io.truth_classes import Classes, match_class
 from famous.io.units import VOXEL_UNITS, unit_nm
 from famous.mesh import Mesh
@@ -74,11 +75,13 @@ class _Said:
 
 
 def find_meshes(path: Path) -> list[Path]:
-    """List the meshes in a folder and its sub-folders, or the one that a path is."""
+    """List the meshes in a folder and its sub-folders, or the one that a path is; InputError where nothing is there."""
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     found = []
-    for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")):
+    with naming(path, "a mesh, or a folder of meshes"):
+        inner = [entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    for folder in (path, *inner):
         entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
         found += [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES and e.name[0] != "."]
     return found
@@ -132,8 +135,10 @@ def open_meshes(
         classes.setdefault(found.name, {}).update(_read_class(found, notes))
     meshes = [mesh for objects in classes.values() for mesh in objects.values()]
     if not meshes:
+        is_obj = any(file.suffix.lower() == ".obj" for file in find_meshes(path))
+        cut = "; an .obj file may have been cut off before its faces, write it again" if is_obj else ""
         raise InputError(
-            f"{path}: found no mesh with a face, expected {', '.join(SUFFIXES)} files with closed surfaces"
+            f"{path}: found no mesh with a face, expected {', '.join(SUFFIXES)} files with closed surfaces{cut}"
         )
     raw = np.stack([m.bounds for m in meshes])
     raw = np.stack([raw[:, 0].min(axis=0), raw[:, 1].max(axis=0)]) / NM_PER_UM  # as the numbers stand in the files

@@ -12,7 +12,7 @@ import numpy as np
 from famous.errors import InputError
 from famous.io.frames import Frame, FramedVolume, find_frame, to_nm
 from famous.io.sources import Source, brief, check_shape, naming, overhearing
-from famous.io.unpacked import Voxels, parse_numbers, read_on, require_room, unpack
+from famous.io.unpacked import Voxels, parse_numbers, read_on, require_numbers, require_room, unpack
 
 SUFFIXES = (".nrrd", ".nhdr")
 MAGIC = b"NRRD"
@@ -31,6 +31,7 @@ _TYPES = {
     "f8": ("double",),
 }
 _LETTERS = {name: letter for letter, names in _TYPES.items() for name in names}
+_AS_TEXT = ("ascii", "text", "txt")  # encodings
 _RATIOS = {"gzip": 1032, "gz": 1032, "bzip2": 10**5, "bz2": 10**5}  # how much smaller they make a file at most
 
 
@@ -110,7 +111,7 @@ def _dtype(path: Path, header: Mapping[str, Any]) -> np.dtype[Any]:
     if letter is None:
         raise InputError(f"{path}: found values of type {header['type']!r}, expected whole numbers or floats")
     order = str(header.get("endian", "little")).lower()
-    if letter[1] != "1" and "endian" not in header and str(header["encoding"]).lower() not in ("ascii", "text", "txt"):
+    if letter[1] != "1" and "endian" not in header and str(header["encoding"]).lower() not in _AS_TEXT:
         raise InputError(f"{path}: found {header['type']} without `endian`, expected little or big")
     return np.dtype(letter).newbyteorder(">" if order == "big" else "<")
 
@@ -188,14 +189,18 @@ def _data_file(
             return data, data.stat().st_size - expected
         voxels.require_end(data, data.stat().st_size - skip - byte_skip)
         return data, skip + byte_skip
-    require_room(path, expected, data.stat().st_size - skip, _RATIOS.get(encoding, 8))
+    left = data.stat().st_size - skip
+    if encoding in _AS_TEXT:
+        require_numbers(data, voxels, left)
+    else:
+        require_room(path, expected, left, _RATIOS.get(encoding, 8))
     with data.open("rb") as file:
         file.seek(skip)
         if encoding in ("gzip", "gz"):
             chunks = read_on(gzip.GzipFile(fileobj=file), byte_skip)
         elif encoding in ("bzip2", "bz2"):
             chunks = read_on(bz2.BZ2File(file), byte_skip)
-        elif encoding in ("ascii", "text", "txt"):
+        elif encoding in _AS_TEXT:
             chunks = parse_numbers(file.read, dtype)
         else:
             raise InputError(f"{path}: found the encoding {encoding!r}, expected raw, gzip, bzip2 or text")

@@ -9,6 +9,7 @@ from famous.io.grids import SAME_SIZE, Grid
 from famous.io.slices import AS_NEIGHBOURS
 from famous.io.truth_classes import Classes, SpreadVolume
 from famous.io.truth_files import Labels
+from famous.words import counted
 
 _MOST_SHOWN = 10  # slices in a note
 
@@ -28,7 +29,9 @@ def spread(labels: Labels, like: Grid, slices: Sequence[int]) -> Labels:
     volumes = {name: SpreadVolume(volume, slices, like.shape[0]) for name, volume in labels.classes.volumes.items()}
     shown = ", ".join(map(str, slices[:_MOST_SHOWN])) + (" …" if len(slices) > _MOST_SHOWN else "")
     notes = [note for note in labels.notes if not note.endswith(AS_NEIGHBOURS)]
-    notes.append(f"its {len(slices)} slices are taken as the slices {shown} of the stack, in order, as --slices says")
+    taken = counted(len(slices), f"slice is taken as the slice {shown}", f"slices are taken as the slices {shown}")
+    in_order = ", in order" if len(slices) > 1 else ""
+    notes.append(f"its {taken} of the stack{in_order}, as --slices says")
     return replace(
         labels,
         classes=Classes(volumes, labels.classes.is_semantic, labels.classes.notes),

@@ -16,12 +16,15 @@ from famous.io.tables import read_csv
 from famous.labels import as_runs
 from famous.pieces import find_pieces
 from famous.stack import LazyVolume
+from famous.words import counted
 
 MASK_VALUES = (1, 255)  # of masks: a volume with no other value than one of them is none of ids
 #: Endings that singular and plural differ in: mitochondrion and mitochondria, nucleus and nuclei, body and bodies.
 _ENDINGS = re.compile(r"(?<=\w{3})(ies|es|e|s|a|on|um|us|i|y)$")
 _MOST_SHOWN = 5  # ids in a note
 _SHORTEST = 3  # letters that may stand for a class that begins with them
+_LEAST_SIDE = 64  # pixels of a slice that can be told from an image
+_MOST_CHANGES = 0.5  # share of the neighbouring pixels that differ: of labels it is less, of a noisy image more
 
 
 class KeptVolume:
@@ -165,6 +168,24 @@ def as_one(volume: LazyVolume, name: str, ignore: int | None = None, slices: Seq
     return Classes({name: pieces}, frozenset({name}), tuple(notes))
 
 
+def require_labels(volume: LazyVolume, path: str) -> None:
+    """Raise InputError where a volume is a grey image: from pixel to pixel its values change, which ids do not.
+
+    Asked are three slices at most, the middle one first, and none of less than 64 × 64 pixels.
+    """
+    depth = volume.shape[0]
+    if min(volume.shape[1:]) < _LEAST_SIDE:
+        return
+    for z in dict.fromkeys((depth // 2, depth // 4, 3 * depth // 4)):
+        image = np.asarray(volume[z])
+        share = float(np.mean(image[:, 1:] != image[:, :-1]))
+        if share > _MOST_CHANGES:
+            raise InputError(
+                f"{path}: found a grey image ({share:.0%} of the neighbouring pixels of slice {z} differ), expected "
+                "labels: a number per object, 0 where there is none"
+            )
+
+
 def _pieces(
     name: str,
     volume: LazyVolume,
@@ -176,7 +197,8 @@ def _pieces(
     mask = PickedVolume(volume, [value], as_mask=True)
     found, origins = find_pieces(mask if slices is None else ChosenVolume(mask, slices))
     pieces: LazyVolume = found if slices is None else SpreadVolume(found, slices, volume.shape[0])
-    notes.append(f"{name}: a mask, not ids; its {len(origins) - 1:,} connected pieces are taken as objects")
+    taken = counted(len(origins) - 1, "connected piece is taken as an object", "connected pieces are taken as objects")
+    notes.append(f"{name}: a mask, not ids; its {taken}")
     return pieces if ignore is None else MarkedVolume(pieces, volume, ignore)
 
 

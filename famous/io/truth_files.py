@@ -15,7 +15,17 @@ from famous.io.slices import natural_key
 from famous.io.sources import Source
 from famous.io.stacks import open_stack, split_dataset
 from famous.io.tables import read_json
-from famous.io.truth_classes import Classes, as_one, by_names, class_of_file, find_table, match_class, merge_classes
+from famous.io.tiff_metadata import WHITE_IS_ZERO
+from famous.io.truth_classes import (
+    Classes,
+    as_one,
+    by_names,
+    class_of_file,
+    find_table,
+    match_class,
+    merge_classes,
+    require_labels,
+)
 from famous.io.volumes import LabelVolume
 from famous.stack import LazyVolume
 from famous.voxels import VoxelSize
@@ -35,6 +45,7 @@ class Labels:
     notes: tuple[str, ...]
     format: str
     stem: str | None = None  # name of the file or dataset, where nothing in it names its class
+    given_unit: str | None = None  # of the file's numbers, where they are taken in one that the user gave
 
 
 @dataclass(frozen=True)
@@ -84,37 +95,43 @@ def _one_volume(path: str | Path, reading: Reading, name: str | None = None) -> 
     """Open one volume; of the class of that name, where one is given."""
     base, inside = split_dataset(path)
     names: Mapping[int, str] = {}
+    given_unit = None
     suffix = base.suffix.lower()
     if base.is_file() and (nifti.is_nifti(base) or suffix in (*nrrd.SUFFIXES, *amira.SUFFIXES)):
-        source, names = _medical(base, reading.unit)
+        given_unit = reading.unit
+        source, names = _medical(base, given_unit)
         if source.voxel_size is None and reading.spare_unit is not None:
-            source, names = _medical(base, reading.spare_unit)
-            told = f"{base.name}: its numbers are taken as {reading.spare_unit}"
+            given_unit = reading.spare_unit
+            source, names = _medical(base, given_unit)
+            told = f"{base.name}: its numbers are taken as {given_unit}"
             source = replace(source, notes=(*source.notes, told))
         opened, voxel_size, kind, origin = source.volume, source.voxel_size, source.format, source.origin_nm
         notes = list(source.notes)
     else:
         stack = open_stack(path)
         opened, voxel_size, kind, origin = stack.stack.volume, stack.stack.voxel_size, stack.format, stack.origin_nm
-        notes = list(stack.notes)
+        notes = [note for note in stack.notes if WHITE_IS_ZERO not in note]
         if "JPEG" in kind:
             raise InputError(f"{path}: found labels as JPEG, which changes their ids; expected PNG, TIFF or another")
     volume: LazyVolume = LabelVolume(opened, str(path), wide=opened.dtype.kind in "iu" and opened.dtype.itemsize > 4)
     z, y, x = (int(length) for length in volume.shape)
     slices = reading.slices_of((z, y, x), voxel_size, origin)
-    given = reading.table if name is None else None  # a file a class: the file is the class
-    if given and names:
-        own = ", ".join(dict.fromkeys(names.values()))
-        notes.append(f"{base.name} names its classes itself ({own}); --class-table is for labels that do not")
-        given = None
-    table = given or find_table(base) or names
+    own_table = reading.table if name is None else None  # a file a class: the file is the class
+    if own_table and names:
+        told = ", ".join(dict.fromkeys(names.values()))
+        notes.append(f"{base.name} names its classes itself ({told}); --class-table is for labels that do not")
+        own_table = None
+    table = own_table or find_table(base) or names
     stem = None
     if table:
         classes = by_names(volume, table, reading.classes, reading.ignore, slices)
     else:
         stem = (inside or "").strip("/").split("/")[-1] or _stem(base)
         classes = as_one(volume, name or class_of_file(stem, reading.classes, notes), reading.ignore, slices)
-    return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind, stem if name is None else None)
+        if not classes.is_semantic:
+            require_labels(volume, str(path))
+    stem = stem if name is None else None
+    return Labels(classes, (z, y, x), voxel_size, origin, tuple(notes), kind, stem, given_unit)
 
 
 def _datasets(path: Path, inside: str | None, named: Mapping[str, str], reading: Reading) -> Labels:
@@ -145,9 +162,7 @@ def _named(path: Path, reading: Reading) -> Labels:
     notes: list[str] = []
     name = match_class(_stem(path), reading.classes, notes)
     labels = _one_volume(path, reading, name)
-    return Labels(
-        labels.classes, labels.shape, labels.voxel_size, labels.origin_nm, (*notes, *labels.notes), labels.format
-    )
+    return replace(labels, notes=(*notes, *labels.notes))
 
 
 def _together(path: Path, parts: Sequence[Labels]) -> Labels:
@@ -170,7 +185,7 @@ def _together(path: Path, parts: Sequence[Labels]) -> Labels:
         raise InputError(f"{path}: {fault}") from fault
     size = next((part.voxel_size for part in parts if part.voxel_size is not None), None)
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    return Labels(classes, first.shape, size, first.origin_nm, notes, first.format)
+    return replace(first, classes=classes, voxel_size=size, notes=notes)
 
 
 def _names(labels: Labels) -> str:

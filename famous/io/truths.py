@@ -10,6 +10,7 @@ import pandas as pd
 from famous.errors import InputError
 from famous.io import mesh_volumes, truth_classes, zarrs
 from famous.io.annotations import FORMATS, detect_format, read_boxes
+from famous.io.frames import NO_UNIT, NOT_MEANT
 from famous.io.grids import Grid, bring_together
 from famous.io.some_slices import has_some_slices, spread
 from famous.io.sources import naming
@@ -65,6 +66,8 @@ class Truth:
         Whether the user said where it lies, so that its origin is not to be doubted.
     stem
         The name of its file or dataset, where nothing in it names the class.
+    given_unit
+        That its voxel size is in because the user said so.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Truth:
     known: frozenset[int] = frozenset()
     is_placed: bool = False
     stem: str | None = None
+    given_unit: str | None = None
 
     @property
     def grid(self) -> Grid:
@@ -136,8 +140,11 @@ def open_truth(
 
 
 def read_table(path: str | Path) -> dict[int, str]:
-    """Read a class table: CSV with the columns id and class; InputError where it is none."""
-    return truth_classes.read_table(Path(path))
+    """Read a class table: CSV with the columns id and class; InputError where it is none, or names no id but 0."""
+    table = truth_classes.read_table(Path(path))
+    if not table:
+        raise InputError(f"{path}: found no row with an id above 0, expected ids and their classes")
+    return table
 
 
 def kind_of(path: str | Path) -> str:
@@ -185,9 +192,10 @@ def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Pla
         than = f", and not as many voxels as {like}" if like is not None else ""
         than += f"; {unplaced}" if unplaced else ""
         said = f" ({'; '.join(labels.notes)})" if labels.notes else ""
+        lacks_unit = any(why in note for note in labels.notes for why in (NO_UNIT, NOT_MEANT))
         raise InputError(
-            f"{path}: found {labels.shape} voxels (z, y, x) without a voxel size{than}{said}; expected one: give the "
-            "voxel size of the truth in nm, or the unit of its numbers"
+            f"{path}: found {labels.shape} voxels (z, y, x) without a voxel size{than}{said}; expected one: give it in "
+            f"nm, --voxel-size Z Y X{', or the unit of its numbers, --unit' if lacks_unit else ''}"
         )
     if like is not None and labels.voxel_size is not None:
         # The file gives the first voxel's centre in a frame where the stack's first centre is 0. Where it gives 0 it
@@ -207,13 +215,17 @@ def _place(labels: Labels, path: str, name: str, like: Grid | None, placing: Pla
         labels.classes.is_semantic,
         is_placed=placing.offset_nm is not None,
         stem=labels.stem,
+        given_unit=None if placing.voxel_size else labels.given_unit,
     )
 
 
 def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, classes: Sequence[str] | None) -> Truth:
     size = like.voxel_size if like is not None else placing.voxel_size
     if size is None:
-        raise InputError(f"{path}: found meshes, expected also the stack that they belong to, or a voxel size")
+        raise InputError(
+            f"{path}: found meshes, expected also the stack that they belong to, or a voxel size, "
+            "--voxel-size Z Y X (nm)"
+        )
     grid, found = mesh_volumes.open_meshes(
         path, like or size, placing.unit, placing.offset_nm, classes, is_part=placing.is_part
     )
@@ -232,7 +244,10 @@ def _open_meshes(path: Path, name: str, like: Grid | None, placing: Placing, cla
 
 def _open_boxes(path: Path, name: str, like: Grid | None, classes: Sequence[str] | None) -> Truth:
     if like is None:
-        raise InputError(f"{path}: found boxes, expected also the stack that they were drawn in")
+        raise InputError(
+            f"{path}: found boxes, expected also the stack that they were drawn in, which was run: "
+            "`famous compare STACK --truth A --truth B`"
+        )
     format_name = detect_format(path)
     try:
         read = read_boxes(path, format_name, shape=like.shape, names=like.slice_names)

@@ -17,6 +17,8 @@ _UNITS: dict[str, float] = {
     "in": 2.54e7, "inch": 2.54e7, "inche": 2.54e7,
 }  # fmt: skip
 
+#: Formats of files whose numbers are in the unit that the user gives.
+IN_ANY_UNIT = ("meshes", "NIfTI", "NRRD", "Amira")
 VOXEL_UNITS = ("voxel", "voxels", "pixel", "pixels", "px")  # of meshes alone
 
 _SPELLINGS = (

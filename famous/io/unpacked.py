@@ -110,6 +110,16 @@ def require_room(path: Path, expected: int, packed: int, ratio: float = DEFLATE_
         )
 
 
+def require_numbers(path: Path, voxels: Voxels, found: int) -> None:
+    """Raise InputError where so many bytes of text cannot hold a number for each voxel: a digit, and a blank after."""
+    count = int(np.prod(voxels.shape, dtype=object))
+    if found < 2 * count - 1:
+        raise InputError(
+            f"{path}: found {found:,} bytes of numbers, expected {count:,} numbers as the header says; the file ends "
+            "early, copy it again"
+        )
+
+
 def read_on(stream: BufferedIOBase, skip: int = 0) -> Iterator[bytes]:
     """Yield what a stream holds in blocks, without its first bytes; all that comes before a fault, too."""
     while block := stream.read1(BLOCK):

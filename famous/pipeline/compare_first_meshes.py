@@ -10,9 +10,7 @@ from famous.errors import InputError
 from famous.io.grids import Grid
 from famous.io.mesh_volumes import class_names
 from famous.io.truths import Placing, Truth, kind_of, open_truth
-
-#: Formats of files whose numbers are in the unit that the user gives.
-IN_ANY_UNIT = ("meshes", "NIfTI", "NRRD", "Amira")
+from famous.io.units import IN_ANY_UNIT
 
 
 @dataclass(frozen=True)

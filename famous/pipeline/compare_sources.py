@@ -18,8 +18,9 @@ from famous.io.grids import bring_together
 from famous.io.stacks import split_dataset
 from famous.io.tables import read_csv
 from famous.io.truths import Placing, Truth, kind_of, open_truth, read_table
+from famous.io.units import IN_ANY_UNIT
 from famous.pipeline.compare_classes import name_alike, names_of, one_sided
-from famous.pipeline.compare_first_meshes import IN_ANY_UNIT, lay_meshes
+from famous.pipeline.compare_first_meshes import lay_meshes
 from famous.pipeline.compare_region import Frame, Region
 from famous.pipeline.project import Choices, Project, open_project, project_folder
 from famous.pipeline.volume import has_run, labels_of_run

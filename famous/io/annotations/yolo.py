@@ -34,8 +34,9 @@ def read(path: Path, rows: Rows, finder: SliceFinder, classes: Sequence[str] | N
         verb = "list" if len(lists) > 1 else "lists"
         rows.notes.append(f"{', '.join(lists)} {verb} images, not boxes; a slice is known by its own label file")
     if not files:
-        raise InputError(f"{folder}: found no label file, expected one .txt for each labelled image")
-    names = class_names(folder, rows, classes)
+        place = "" if path == folder else " beside it"
+        raise InputError(f"{path}: found no label file{place}, expected one .txt for each labelled image")
+    names = class_names(folder, rows, classes, path)
     marks = csv_tables.read_done(folder / DONE, rows) if (folder / DONE).is_file() else {}
     rows.notes.append(finder.note())
     seen: dict[int, str] = {}
@@ -102,8 +103,11 @@ def is_label(file: Path) -> bool:
     return name.endswith(".txt") and name not in LISTS + CLASS_LISTS and not name.startswith("readme")
 
 
-def class_names(folder: Path, rows: Rows, given: Sequence[str] | None) -> list[str]:
-    """Find the class names in the order of their index: those given, else those in the files; InputError if none."""
+def class_names(folder: Path, rows: Rows, given: Sequence[str] | None, path: Path) -> list[str]:
+    """Find the class names in the order of their index: those given, else those in the files; InputError if none.
+
+    `path` is what the user named, the folder or a file in it.
+    """
     found = {file: names for file in _name_files(folder) if (names := _read_names(file)) is not None}
     for file, names in found.items():
         if given is not None and names != list(given):
@@ -113,7 +117,8 @@ def class_names(folder: Path, rows: Rows, given: Sequence[str] | None) -> list[s
             raise InputError(f"{both} name different classes; remove one of them")
     if given is None and not found:
         raise InputError(
-            f"{folder}: found labels but no class names; expected obj.names (one name a line), classes.txt or data.yaml"
+            f"{path}: found labels but no class names{'' if path == folder else ' beside them'}; expected obj.names "
+            "(one name a line), classes.txt or data.yaml"
         )
     if given is None:
         rows.notes.append(f"class names are those of {next(iter(found))}")
