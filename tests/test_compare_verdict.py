@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from famous.compare.uncertainty import Found, Interval
-from famous.compare.verdict import VerdictParams, judge, judge_alone, objects_needed
+from famous.compare.verdict import VerdictParams, judge, judge_alone, objects_needed, why_left_out
 
 NAMES = ("automatic", "M1", "M2")
 
@@ -117,3 +117,21 @@ def test_it_is_rarely_wrong(seed):
         sides = [Found(np.arange(80, dtype=np.uint64), np.where(rng.random(80) < 0.9, 0.8, 0), 0) for _ in range(2)]
         kinds.append(judge(NAMES, (sides[0], sides[1])).kind)
     assert sum(kind in ("worse", "better") for kind in kinds) <= 6
+
+
+@pytest.mark.parametrize(
+    ("drawn", "ignored", "said"),
+    [
+        (0, False, "M1 has no such object"),
+        (18, False, "all of its 18 objects lie in what is left out, the zone round borders"),
+        (1, True, "its only object lies in what is left out, the zone round borders or under the ignore label"),
+        (0, True, "under the ignore label"),
+    ],
+)
+def test_what_is_left_out_as_a_whole_is_not_said_to_be_absent(drawn, ignored, said):
+    none, left_out = found(0, 0), why_left_out(drawn, ignored=ignored)
+    for verdict in (judge(NAMES, (none, none), left_out=left_out), judge_alone(NAMES[:2], none, left_out=left_out)):
+        assert verdict.kind == "undefined"
+        assert said in verdict.sentence
+        assert ("no such object" in verdict.sentence) == (not left_out)
+        assert verdict.sentence.endswith("there is nothing to agree with.")

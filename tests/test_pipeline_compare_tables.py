@@ -213,3 +213,10 @@ def test_a_class_that_only_the_second_expert_drew_is_judged_by_that_one():
     row = pick(some.verdicts(some.matchings()), **{"class": "vesicle"}).iloc[0]
     assert row["kind"] == "no second expert"
     assert "M2" in row["sentence"]
+
+
+def test_a_zone_that_swallows_all_objects_is_told():
+    some = tabulate(scene(boundary_nm=500), bootstrap=QUICK)
+    sentences = some.verdicts(some.matchings()).set_index("class")["sentence"]
+    assert f"all of its {len(MITOS)} objects lie in what is left out, the zone round borders" in sentences["mito"]
+    assert f"all of its {len(VESICLES)} objects" in sentences["vesicle"]

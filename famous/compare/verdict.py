@@ -33,6 +33,8 @@ def judge(
     found: tuple[Found, Found],
     params: VerdictParams | None = None,
     bootstrap: BootstrapParams | None = None,
+    *,
+    left_out: str = "",
 ) -> Verdict:
     """Say whether pred agrees with truth as well as a second expert does.
 
@@ -47,11 +49,13 @@ def judge(
         Of pred, truth and the second expert.
     found
         What pred and the second expert made of the objects of truth.
+    left_out
+        Where truth has no object that is scored: why, from `why_left_out`; "" where it has none at all.
     """
     params = params or VerdictParams()
     pred, truth, expert = names
     if len(found[0].truth_ids) == 0:
-        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+        return _nothing(truth, left_out)
     gap = difference(found[0], found[1], bootstrap)
     scores = f"F1 {gap.score.value:.2f} against {gap.other.value:.2f}"
     kind = _kind(gap.f1, params.margin)
@@ -73,14 +77,38 @@ def judge(
     return _verdict("as good", words, gap.f1)
 
 
-def judge_alone(names: tuple[str, str], found: Found, bootstrap: BootstrapParams | None = None) -> Verdict:
+def judge_alone(
+    names: tuple[str, str], found: Found, bootstrap: BootstrapParams | None = None, *, left_out: str = ""
+) -> Verdict:
     """Say how well pred agrees with truth, where nobody else drew the same; the interval is that of F1 itself."""
     pred, truth = names
     if len(found.truth_ids) == 0:
-        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+        return _nothing(truth, left_out)
     score = intervals(found, bootstrap)[F1]
     words = f"{pred} agrees with {truth} with F1 {_span(score)}; there is no second expert to compare it with."
     return Verdict("no second expert", words, F1, math.nan, score.low, score.high)
+
+
+def why_left_out(drawn: int, *, ignored: bool) -> str:
+    """Say why none of truth's objects is scored; "" where it has none.
+
+    Parameters
+    ----------
+    drawn
+        Objects of truth, those in a zone round borders included, less what is ignored.
+    ignored
+        Whether anything is: an object that lies in it as a whole is not among `drawn`.
+    """
+    if drawn:
+        places = "the zone round borders or under the ignore label" if ignored else "the zone round borders"
+        objects = "its only object lies" if drawn == 1 else f"all of its {drawn:,} objects lie"
+        return f"{objects} in what is left out, {places}"
+    return "all that it may have lies in what is left out, under the ignore label" if ignored else ""
+
+
+def _nothing(truth: str, left_out: str) -> Verdict:
+    why = f"of {truth} nothing is scored, {left_out}" if left_out else f"{truth} has no such object"
+    return Verdict("undefined", f"{why}: there is nothing to agree with.")
 
 
 def _kind(gap: Interval, margin: float) -> str:

@@ -17,7 +17,7 @@ from famous.compare.matching import Matching, match
 from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect
 from famous.compare.overlaps import Overlaps
 from famous.compare.uncertainty import BootstrapParams, Found, intervals
-from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone
+from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone, why_left_out
 from famous.pipeline.compare_count import Counts, Key, Pair, Scene
 from famous.voxels import NM_PER_UM
 
@@ -205,11 +205,19 @@ class Tabulator:
             if not pairs:
                 continue
             own = self._found(pairs[0], name, matchings[pairs[0], name])
+            left_out = self._left_out(pairs[0][1], name)
             if len(pairs) == 3:
                 other = self._found(pairs[2], name, matchings[pairs[2], name])
-                yield name, judge((*pairs[0], pairs[2][0]), (own, other), self.verdict, self.bootstrap)
+                names = (*pairs[0], pairs[2][0])
+                yield name, judge(names, (own, other), self.verdict, self.bootstrap, left_out=left_out)
             else:
-                yield name, judge_alone(pairs[0], own, self.bootstrap)
+                yield name, judge_alone(pairs[0], own, self.bootstrap, left_out=left_out)
+
+    def _left_out(self, truth: str, name: str) -> str:
+        """Say why no object of a class is scored, if none is; what one truth ignores is cut off all sources."""
+        drawn = self.counts.objects.get((truth, name))
+        ignored = any(self.counts.ignored.get((source, name), 0) for source in self.scene.sides)
+        return why_left_out(0 if drawn is None else len(drawn), ignored=ignored)
 
     def _found(self, pair: Pair, name: str, matching: Matching) -> Found:
         ids = self._own(pair, name).truth_ids
