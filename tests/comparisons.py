@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.compare.comparison import Comparison, GridFacts, SourceFacts, as_table
+from famous.compare.comparison import NO_CLASS, Comparison, GridFacts, SourceFacts, as_table
 from famous.mesh import Mesh
 from famous.voxels import VoxelSize
 
@@ -416,7 +416,7 @@ def _confusion(pairs: Any, counted: Any) -> pd.DataFrame:
     rows = []
     for pair, name, one in counted:
         kinds = pd.Series([row["kind"] for row in one["matches"]], dtype="str").value_counts()
-        table = {(name, name): "matched", ("none", name): "missed", (name, "none"): "invented"}
+        table = {(name, name): "matched", (NO_CLASS, name): "missed", (name, NO_CLASS): "invented"}
         rows += [(*pair, a, b, int(kinds.get(kind, 0))) for (a, b), kind in table.items()]
         rows += [(*pair, row["other_class"], name, 1) for row in one["matches"] if row["kind"] == "confused"]
     return as_table(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from famous.compare.comparison import COLUMNS
+from famous.compare.comparison import COLUMNS, NO_CLASS
 from famous.compare.distance import Distances
 from famous.compare.metrics import THRESHOLDS
 from famous.compare.uncertainty import BootstrapParams
@@ -131,9 +131,9 @@ def test_confusion_counts_every_object_once(tabulator):
     own = pick(table, pred="automatic", truth="M1").set_index(["pred_class", "truth_class"])["count"]
     assert own["vesicle", "mito"] == 1
     assert own["mito", "mito"] == 3
-    assert own["none", "mito"] == 2
-    assert own["vesicle", "none"] == 1
-    assert sum(own[one, "mito"] for one in ("mito", "vesicle", "none")) == len(MITOS)
+    assert own[NO_CLASS, "mito"] == 2
+    assert own["vesicle", NO_CLASS] == 1
+    assert sum(own[one, "mito"] for one in ("mito", "vesicle", NO_CLASS)) == len(MITOS)
     assert len(rows) == len(pick(rows, kind="confused")) == 2  # by each expert
 
 

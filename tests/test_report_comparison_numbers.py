@@ -162,6 +162,17 @@ def test_the_matrix_of_classes() -> None:
     assert dict(first.rows)["mitochondrion"][0].strong
 
 
+def test_a_class_called_none_has_a_row_and_a_column_of_its_own() -> None:
+    comparison = compare(cell())
+    columns = ["pred_class", "truth_class"]
+    confusion = comparison.confusion.assign(**{c: comparison.confusion[c].replace("lysosome", "none") for c in columns})
+    sources = tuple(replace(facts, classes=(*CLASSES[:3], "none")) for facts in comparison.sources)
+    plain, *_ = confusion_sheets(comparison)
+    first, *_ = confusion_sheets(replace(comparison, sources=sources, confusion=confusion))
+    assert first.columns == (*CLASSES[:3], "none", "in none")
+    assert [cells for _, cells in first.rows] == [cells for _, cells in plain.rows]
+
+
 def test_empty_tables_give_no_sheets() -> None:
     nothing = Comparison.empty()
     assert component_sheets(nothing) == []

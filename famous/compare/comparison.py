@@ -9,7 +9,7 @@ import pandas as pd
 from famous.errors import InputError
 from famous.voxels import VoxelSize
 
-NO_CLASS = "none"  # stands in the confusion for what has no partner
+NO_CLASS = "(none)"  # stands in the confusion for what has no partner; a class may be called "none"
 
 #: Kinds of match. A "confused" one is an object that was found, but as another class.
 MATCH_KINDS = ("matched", "missed", "invented", "split", "merge", "confused")
