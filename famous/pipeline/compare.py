@@ -37,6 +37,8 @@ REPORT = "report.html"
 FACTS = "comparison.json"
 DIGITS = 10  # of numbers in the tables: more than any voxel size is known to, and none of a sum's last bits
 FORMAT = 1  # of comparison.json
+OF_SYSTEMS = frozenset({"Thumbs.db", "desktop.ini"})  # what Windows leaves in folders; others begin with a dot
+SHOWN = 3  # files in a message
 PAPER = (
     "the paper's counts stand beside the one-to-one ones: there an object found as several pieces is found, once, and "
     "none of its pieces is invented; verdicts and intervals are one to one"
@@ -71,7 +73,8 @@ def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
     Raises
     ------
     InputError
-        If something cannot be read, the label sets cannot be brought together, or a report is there already.
+        If something cannot be read, the label sets cannot be brought together, or a report is there already, or a
+        folder of other files.
     """
     folder = output.out or _folder(asked)
     _require_free(folder, output)
@@ -112,6 +115,21 @@ def _require_free(folder: Path, output: Output) -> None:
     taken = [path for path in (folder / name for name in _names()) if path.exists()]
     if taken and not is_unfinished and not output.overwrite:
         raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere")
+    others = [] if is_unfinished or output.overwrite else _others(folder)
+    if others:
+        listed = ", ".join(others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
+        raise InputError(
+            f"{folder}: found {counted(len(others), 'other file')} there ({listed}), expected an empty folder, an "
+            "earlier report or nothing; --out writes elsewhere, --overwrite writes there all the same"
+        )
+
+
+def _others(folder: Path) -> list[str]:
+    """Names of what somebody keeps in a folder, ours and what systems and killed processes leave there left out."""
+    if not folder.is_dir():
+        return []
+    ours = {*_names(), *OF_SYSTEMS}
+    return sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
 
 
 def _notes(opened: Opened) -> tuple[str, ...]:
