@@ -157,7 +157,7 @@ def test_without_pictures_and_meshes_the_rest_is_there() -> None:
 
 
 def test_parameters_versions_and_the_command_are_told(html: str) -> None:
-    made = html[html.index('<section id="made"') :]
+    made = re.sub("</?span>", "", html[html.index('<section id="made"') :])
     for text in ("bootstrap.seed", "famous compare cell.tif", "data/M1.tif", "20 × 8 × 8 nm", "1.17.0", "cropped by 4"):
         assert text in made
 

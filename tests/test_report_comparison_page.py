@@ -181,6 +181,20 @@ def test_cells_of_the_sources_are_cells_and_a_fingerprint_breaks_in_its_middle(o
     assert all(number % 16 == 0 for number in letters)
 
 
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_no_word_of_the_command_is_broken(opened: Any, media: str) -> None:
+    opened.emulate_media(media=media)
+    command = opened.locator(".command")
+    command.evaluate("command => { command.style.width = '25em' }")
+    lines = "word => { const text = document.createRange(); text.selectNodeContents(word);"
+    lines += " return new Set([...text.getClientRects()].map(box => Math.round(box.y))).size }"
+    words = command.locator("span").all()
+    assert "--truth" in [word.inner_text() for word in words]
+    assert [word.evaluate(lines) for word in words] == [1] * len(words)
+    assert command.inner_text() == compare(cell()).command, "what is copied is the command"
+    assert command.bounding_box()["height"] > 2 * words[0].bounding_box()["height"], "it has several lines"
+
+
 def test_a_scale_bar_lies_below_its_picture(opened: Any) -> None:
     for figure in opened.locator(".planes figure").all()[:6]:
         picture, scale = (figure.locator(f"svg.{name}").bounding_box() for name in ("plane", "scale"))

@@ -117,6 +117,7 @@ def render_report(
     )
     environment.filters["breakable"] = _breakable
     environment.filters["counted"] = counted
+    environment.filters["whole_words"] = _whole_words
     roles = source_roles(names)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
@@ -147,6 +148,16 @@ def _breakable(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def _whole_words(text: str) -> "Markup":
+    """Mark each word of a command, so that none is broken at a hyphen."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(\s+)", text)
+    return Markup("").join(
+        Markup("<span>{}</span>").format(part) if part.strip() else escape(part) for part in parts if part
+    )
 
 
 def _title(names: Sequence[str]) -> str:
