@@ -205,6 +205,7 @@ def compare(cell: Cell, sources: tuple[str, ...] = ("automatic", "M1", "M2")) ->
         .astype({"count": "int64"}),
         "confusion": _confusion(bare.pairs, counted),
     }
+    tables["slice_scores"] = _slice_scores(tables["slices"])
     tables["verdicts"] = _verdicts(tables["intervals"], bare.pairs)
     levels = [tables["verdicts"].assign(threshold=level) for level in (0.25, 0.5, 0.75)]
     tables["verdicts_by_threshold"] = as_table("verdicts_by_threshold", pd.concat(levels))
@@ -410,6 +411,12 @@ def _slice(key: dict[str, str], z: int, pred: NDArray[Any], truth: NDArray[Any])
         "f1": 2 * share / (1 + share),
         "iou": share,
     }
+
+
+def _slice_scores(slices: pd.DataFrame) -> pd.DataFrame:
+    grouped = slices.groupby(["pred", "truth", "class"], sort=False, as_index=False)
+    scores = {f"{name}_{what}": (name, what.replace("sd", "std")) for name in ("f1", "iou") for what in ("mean", "sd")}
+    return as_table("slice_scores", grouped.agg(n=("f1", "count"), **scores))
 
 
 def _confusion(pairs: Any, counted: Any) -> pd.DataFrame:

@@ -10,6 +10,7 @@ NO_TRUTH = "no object in truth: recall is undefined"
 NO_PAIR = "no pair matched: sq is undefined"
 NO_SCORES = "no scores: ap is undefined"
 NO_VOXEL = "no voxel in truth: variation of information and adapted Rand error are undefined"
+ONE_SLICE = "one slice only: the standard deviation is undefined"
 NO_SURFACE = "surface distances need all slices, and in 3D"
 
 
@@ -29,6 +30,8 @@ NO_SURFACE = "surface distances need all slices, and in 3D"
         (f"{NO_VOXEL}; {NO_SURFACE}", "surface_p95_nm", NO_SURFACE),
         (f"{NO_VOXEL}; {NO_SURFACE}", "volume_overlap_percent", ""),
         ("no surface in both", "surface_mean_nm", "no surface in both"),
+        (ONE_SLICE, "f1_mean", ""),
+        (ONE_SLICE, "iou_sd", ONE_SLICE),
         ("the program found none", "iou", "the program found none"),
     ],
 )

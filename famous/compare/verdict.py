@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 from famous.words import counted
 
+NO_EXPERT = "no second expert: the difference is undefined, and low and high are those of the metric itself"
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
 
@@ -26,6 +27,7 @@ class Verdict:
     difference: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    note: str = ""  # why a number is undefined, or what low and high are of where it is not the difference
 
 
 def judge(
@@ -86,7 +88,7 @@ def judge_alone(
         return _nothing(truth, left_out)
     score = intervals(found, bootstrap)[F1]
     words = f"{pred} agrees with {truth} with F1 {_span(score)}; there is no second expert to compare it with."
-    return Verdict("no second expert", words, F1, math.nan, score.low, score.high)
+    return Verdict("no second expert", words, F1, math.nan, score.low, score.high, NO_EXPERT)
 
 
 def why_left_out(drawn: int, *, ignored: bool) -> str:
@@ -108,7 +110,7 @@ def why_left_out(drawn: int, *, ignored: bool) -> str:
 
 def _nothing(truth: str, left_out: str) -> Verdict:
     why = f"of {truth} nothing is scored, {left_out}" if left_out else f"{truth} has no such object"
-    return Verdict("undefined", f"{why}: there is nothing to agree with.")
+    return Verdict("undefined", f"{why}: there is nothing to agree with.", note=f"{why}: nothing is defined")
 
 
 def _kind(gap: Interval, margin: float) -> str:

@@ -25,7 +25,7 @@ from famous.pipeline.compare_pictures import GridPictures
 from famous.pipeline.compare_region import settle_region
 from famous.pipeline.compare_sources import Asked, Opened, open_sources
 from famous.pipeline.compare_surfaces import Looked, look
-from famous.pipeline.compare_tables import Placement, Tabulator
+from famous.pipeline.compare_tables import Placement, Tabulator, score_slices
 from famous.pipeline.manifest import versions
 from famous.pipeline.project import project_folder
 from famous.pipeline.stage import Session, alone
@@ -174,7 +174,7 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     else:
         notes.append("only some slices are known: surfaces, their distances and meshes are left out")
     corner = tuple(start * side for start, side in zip(low, size.zyx, strict=True))
-    objects, verdicts = tabulator.objects(), tabulator.verdicts(matchings)
+    objects, verdicts, slices = tabulator.objects(), tabulator.verdicts(matchings), tabulator.slices()
     comparison = Comparison(
         opened.facts,
         GridFacts(frame.grid.shape, size),
@@ -186,7 +186,8 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
         confusion=confusion,
         components=tabulator.components(),
         intervals=tabulator.intervals(matchings),
-        slices=tabulator.slices(),
+        slices=slices,
+        slice_scores=score_slices(slices),
         objects=objects,
         matches=matches,
         region=tuple(zip(low, high, strict=True)) if is_part else None,
@@ -227,6 +228,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
     objects, verdicts = without_volumes(tabulator.objects()), tabulator.verdicts(matchings)
+    slices = tabulator.slices()
     matches = without_volumes(list_matches(scene, counts, matchings, confused))
     comparison = Comparison(
         opened.facts,
@@ -237,7 +239,8 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
         totals=without_volumes(tabulator.totals(objects)),
         confusion=confusion,
         intervals=tabulator.intervals(matchings),
-        slices=tabulator.slices(),
+        slices=slices,
+        slice_scores=score_slices(slices),
         objects=objects,
         matches=matches,
         known_slices=scene.slices,

@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from famous.compare.agreement import agree, confuse
 from famous.compare.comparison import as_table
-from famous.compare.components import NO_COMPONENT, Components, classify, object_recalls
+from famous.compare.components import (
+    NO_COMPONENT,
+    NO_PIXEL,
+    NO_SLICE,
+    ONE_SLICE,
+    Components,
+    classify,
+    object_recalls,
+    over_slices,
+)
 from famous.compare.distance import Distances
 from famous.compare.matching import Matching, match
-from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect
+from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect, why_undefined
 from famous.compare.overlaps import Overlaps
 from famous.compare.uncertainty import BootstrapParams, Found, intervals
 from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone, why_left_out
@@ -173,6 +182,7 @@ class Tabulator:
         """One row a pair, class and slice."""
         table = as_table("slices", [with_units(row) for row in self.counts.slices])
         table["z"] += self.placement.low[0]
+        table["note"] = table["note"].mask(table["f1"].isna(), NO_PIXEL)
         return table.sort_values(["pred", "truth", "class", "z"], ignore_index=True, kind="stable")
 
     def intervals(self, matchings: Matchings) -> pd.DataFrame:
@@ -180,7 +190,8 @@ class Tabulator:
         rows = []
         for (pair, name), matching in matchings.items():
             for metric, interval in intervals(self._found(pair, name, matching), self.bootstrap).items():
-                rows.append({**_named(pair, name), "metric": metric, **vars(interval), "level": self.bootstrap.level})
+                row = {**_named(pair, name), "metric": metric, **vars(interval), "level": self.bootstrap.level}
+                rows.append({**row, "note": why_undefined(metric, *matching.counts)})
         return as_table("intervals", rows)
 
     def verdicts(self, matchings: Matchings) -> pd.DataFrame:
@@ -225,6 +236,17 @@ class Tabulator:
 
     def _own(self, pair: Pair, name: str) -> Overlaps:
         return self.counts.overlaps.get((pair, name, name), Overlaps.empty())
+
+
+def score_slices(slices: pd.DataFrame) -> pd.DataFrame:
+    """Make the table `slice_scores` of the table `slices`."""
+    rows = []
+    for (pred, truth, name), own in slices.groupby(["pred", "truth", "class"], sort=False):
+        f1, iou = (over_slices(own[score].to_numpy(np.float64)) for score in ("f1", "iou"))
+        row = {"n": f1.n, "f1_mean": f1.mean, "f1_sd": f1.sd, "iou_mean": iou.mean, "iou_sd": iou.sd}
+        note = "" if f1.n > 1 else ONE_SLICE if f1.n else NO_SLICE
+        rows.append({**_named((pred, truth), name), **row, "note": note})
+    return as_table("slice_scores", rows)
 
 
 def with_units(row: Mapping[str, Any]) -> dict[str, Any]:

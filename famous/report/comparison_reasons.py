@@ -11,6 +11,8 @@ TOPICS = {
     "vi_": "variation of information",
     "adapted_rand_error": "adapted rand error",
     "surface_": "surface",
+    "f1_sd": "standard deviation",
+    "iou_sd": "standard deviation",
 }
 
 
