@@ -1,12 +1,14 @@
 """The verdict per class: decided by the interval, and undecided where there are too few objects."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from famous.compare.uncertainty import Found, Interval
-from famous.compare.verdict import VerdictParams, judge, judge_alone, objects_needed, why_left_out
+from famous.compare import verdict as module
+from famous.compare.uncertainty import Difference, Found, Interval
+from famous.compare.verdict import VerdictParams, judge, judge_alone, number_text, objects_needed, why_left_out
 
 NAMES = ("automatic", "M1", "M2")
 
@@ -49,6 +51,37 @@ def test_worse_by_so_much():
     assert verdict.difference < verdict.high < 0
     assert verdict.sentence.startswith(f"automatic is worse than M2 by {-verdict.difference:.2f} (")
     assert "−" not in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "text"),
+    [
+        (0.004, {}, "0.00"),
+        (0.004, {"never": (0.0,)}, "0.004"),
+        (0.00004, {"never": (0.0,)}, "0.00004"),
+        (0.0, {"never": (0.0,)}, "0.00"),
+        (-0.0496, {"signed": True, "never": (0.0, -0.05)}, "−0.0496"),
+        (-0.001, {"signed": True}, "0.00"),
+        (0.74, {"signed": True, "never": (0.0,)}, "+0.74"),
+    ],
+)
+def test_rounding_does_not_touch_a_limit(value, options, text):
+    assert number_text(value, **options) == text
+
+
+def test_an_interval_that_decides_does_not_read_as_if_it_held_zero(monkeypatch):
+    interval = Interval(0.37, 0.003, 0.74, 20)
+    gap = Difference(interval, interval, interval, interval, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: gap)
+    verdict = judge(NAMES, (found(20, 0), found(20, 3)))
+    assert verdict.kind == "better"
+    assert "by 0.37 (0.003 to 0.74) in F1" in verdict.sentence
+    interval = Interval(-0.004, -0.4, -0.003, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: replace(gap, f1=interval))
+    assert "worse than M2 by 0.004 (0.003 to 0.40) in F1" in judge(NAMES, (found(20, 0), found(20, 3))).sentence
+    interval = Interval(0.0, -0.0496, 0.02, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: replace(gap, f1=interval))
+    assert "difference 0.00, interval −0.0496 to +0.02" in judge(NAMES, (found(20, 0), found(20, 3))).sentence
 
 
 def test_better():

@@ -1,12 +1,14 @@
 """The sentence that people want: whether the program agrees with one expert as well as another expert does."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 from famous.words import counted
 
 NO_EXPERT = "no second expert: the difference is undefined, and low and high are those of the metric itself"
+MOST_DIGITS = 6  # of a number that rounding would bring to a limit
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
 
@@ -75,7 +77,8 @@ def judge(
         return _verdict("worse", words, gap.outlines, OUTLINES)
     if kind == "better":
         return _verdict("better", f"{pred} is better than {expert} by {_span(gap.f1)} in F1 ({scores}).", gap.f1)
-    words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {_span(gap.f1, signed=True)})."
+    span = _span(gap.f1, signed=True, margin=params.margin)
+    words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {span})."
     return _verdict("as good", words, gap.f1)
 
 
@@ -127,7 +130,7 @@ def _undecided(names: tuple[str, str, str], gap: Difference, margin: float, scor
     pred, truth, expert = names
     words = (
         f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by "
-        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True)})"
+        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True, margin=margin)})"
     )
     needed = objects_needed(gap.f1, gap.objects, margin)
     return f"{words}; about {needed:,} would be needed." if needed else f"{words}."
@@ -151,15 +154,24 @@ def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdi
     return Verdict(kind, sentence, metric, gap.value, gap.low, gap.high)
 
 
-def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
-    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket."""
+def _span(interval: Interval, sign: int = 1, *, signed: bool = False, margin: float = 0.0) -> str:
+    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket.
+
+    No number is rounded to one that it is decided by, 0 or the margin.
+    """
     low, high = sorted((sign * interval.low, sign * interval.high))
-    form = "+.2f" if signed else ".2f"
-    value, reach = number_text(sign * interval.value, form), f"{number_text(low, form)} to {number_text(high, form)}"
+    limits = (0.0, margin, -margin)
+    around_zero = low <= 0 <= high
+    value = number_text(sign * interval.value, signed=signed, never=limits[1:] if around_zero else limits)
+    reach = " to ".join(number_text(end, signed=signed, never=limits) for end in (low, high))
     return f"{value}, interval {reach}" if signed else f"{value} ({reach})"
 
 
-def number_text(value: float, form: str) -> str:
-    """Write a number, with a real minus and no sign before 0; `form` as in a format string."""
-    text = f"{value:{form}}"
+def number_text(value: float, *, signed: bool = False, never: Sequence[float] = ()) -> str:
+    """Write a number with two digits, a real minus and no sign before 0; with more, rather than as one of `never`."""
+    form = "+" if signed else ""
+    for digits in range(2, MOST_DIGITS + 1):
+        text = f"{value:{form}.{digits}f}"
+        if not any(float(text) == limit != value for limit in never):
+            break
     return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")
