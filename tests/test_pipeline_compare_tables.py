@@ -107,7 +107,7 @@ def test_an_object_without_a_score_takes_the_average_precision_away():
     scores = {("automatic", "mito"): {2: 0.9, 3: 0.8, 10: 0.7, 11: 0.2}}
     row = pick(tabulate(scene(), scores=scores).detection(), threshold=0.5, **ALONE).iloc[0]
     assert math.isnan(row["ap"])
-    assert "no scores" in row["note"]
+    assert "average precision needs a score of every object" in row["note"]
 
 
 def test_volumes_agree_as_the_paper_counts(tabulator):

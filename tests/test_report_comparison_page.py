@@ -1,6 +1,7 @@
 """The report in a real browser, from a file and without a network."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,21 @@ def test_rows_filter_by_word_source_and_class(opened: Any) -> None:
     assert opened.locator("#page-range").inner_text() == "no object"
 
 
+def test_what_lies_below_the_threshold_is_found_by_either_word(page: Any, tmp_path: Path) -> None:
+    comparison = compare(cell())
+    matches = comparison.matches
+    some = replace(comparison, matches=matches.assign(iou=matches["iou"].mask(matches["kind"] == "missed", 0.49)))
+    page.goto(write_report(tmp_path / "report.html", some, None, meshes(cell())).as_uri())
+    page.locator("#filter-source").select_option("1")
+    for word in ("missed", "below"):
+        page.locator("#filter-text").fill(word)
+        assert page.locator(f"{ROWS} .near").first.inner_text() == "below the threshold, IoU 0.49"
+    page.locator(f"{ROWS} .near").first.click()
+    assert "in automatic: below the threshold, IoU 0.49" in page.locator("#facts").inner_text()
+    box = page.locator("#rows")
+    assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
 def test_a_picture_leads_to_its_object(opened: Any) -> None:
     button = opened.locator("button[data-object]").first
     key = button.get_attribute("data-object")
@@ -317,8 +333,6 @@ def test_dark_and_light_have_their_own_colours(opened: Any) -> None:
 
 
 def test_a_hostile_name_does_not_run(page: Any, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     evil = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
     comparison = compare(cell())
     tables = {

@@ -30,8 +30,8 @@ NO_OBJECT = "no object on either side: nothing is defined"
 NO_TRUTH_IOU = "no object in truth: mean_iou is undefined"
 NO_PAIR = "no pair matched: sq is undefined"
 NO_PAIR_SOMEWHERE = "no pair matched at some thresholds: the mean of sq is undefined"
-NO_SCORES = "no scores: ap is undefined"
-NO_TRUTH_AP = "no object in truth: ap is undefined"
+NO_SCORES = "average precision needs a score of every object, which these labels do not have"
+NO_TRUTH_AP = "no object in truth: average precision is undefined"
 
 #: The numbers of one row, in the order of the table `detection`.
 NUMBERS = ("tp", "fp", "fn", "precision", "recall", "f1", "jaccard", "pq", "sq", "rq", "mean_iou")
