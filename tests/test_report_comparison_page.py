@@ -315,6 +315,28 @@ def test_paper_has_the_stills_instead_of_the_3d_view(opened: Any) -> None:
         assert still.evaluate("image => image.naturalWidth") == 560
 
 
+def test_paper_breaks_no_caption_and_no_command(opened: Any) -> None:
+    opened.emulate_media(media="print")
+    for name in (".stills", "#objects .about", "#worst > .legend", ".command"):
+        assert opened.locator(name).last.evaluate("element => getComputedStyle(element).breakInside") == "avoid", name
+    assert opened.locator(".stills").evaluate("element => getComputedStyle(element).breakAfter") == "avoid"
+
+
+def test_a_head_on_the_right_keeps_away_from_the_next_one_on_the_left(opened: Any) -> None:
+    opened.locator('button[data-sort="volume"]').click()  # its arrow lies beyond its text
+    heads = opened.locator("#object-table thead button")
+    volume, after = (heads.nth(place).bounding_box() for place in (3, 4))
+    assert after["x"] - (volume["x"] + volume["width"]) > 20
+    assert opened.locator("#rows").evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+@pytest.mark.parametrize("name", [".sheet .first", ".beside"])
+def test_on_paper_numbers_of_two_pairs_keep_apart(opened: Any, name: str) -> None:
+    opened.emulate_media(media="print")
+    gap = "element => Math.max(...['paddingLeft', 'columnGap'].map(k => parseFloat(getComputedStyle(element)[k]) || 0))"
+    assert min(element.evaluate(gap) for element in opened.locator(name).all()[:4]) >= 6
+
+
 def test_no_table_is_wider_than_the_paper(opened: Any) -> None:
     opened.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins, at 96 to the inch
     opened.emulate_media(media="print")
