@@ -156,13 +156,13 @@ def test_it_is_rarely_wrong(seed):
     ("drawn", "ignored", "said"),
     [
         (0, False, "M1 has no such object"),
-        (18, False, "all of its 18 objects lie in what is left out, the zone round borders"),
-        (1, True, "its only object lies in what is left out, the zone round borders or under the ignore label"),
-        (0, True, "under the ignore label"),
+        (18, False, "All 18 objects of M1 lie in what is left out, the zone round borders"),
+        (1, True, "The only object of M1 lies in what is left out, the zone round borders or under the ignore label"),
+        (0, True, "All that M1 may have lies in what is left out, under the ignore label"),
     ],
 )
 def test_what_is_left_out_as_a_whole_is_not_said_to_be_absent(drawn, ignored, said):
-    none, left_out = found(0, 0), why_left_out(drawn, ignored=ignored)
+    none, left_out = found(0, 0), why_left_out("M1", drawn, ignored=ignored)
     for verdict in (judge(NAMES, (none, none), left_out=left_out), judge_alone(NAMES[:2], none, left_out=left_out)):
         assert verdict.kind == "undefined"
         assert said in verdict.sentence

@@ -263,5 +263,5 @@ def test_a_class_that_only_the_second_expert_drew_is_judged_by_that_one():
 def test_a_zone_that_swallows_all_objects_is_told():
     some = tabulate(scene(boundary_nm=500), bootstrap=QUICK)
     sentences = some.verdicts(some.matchings()).set_index("class")["sentence"]
-    assert f"all of its {len(MITOS)} objects lie in what is left out, the zone round borders" in sentences["mito"]
-    assert f"all of its {len(VESICLES)} objects" in sentences["vesicle"]
+    assert f"All {len(MITOS)} objects of M1 lie in what is left out, the zone round borders" in sentences["mito"]
+    assert f"All {len(VESICLES)} objects of M1" in sentences["vesicle"]

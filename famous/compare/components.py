@@ -13,9 +13,9 @@ from famous.compare.overlaps import Lines, Overlaps
 from famous.errors import InputError
 
 NO_COMPONENT = "no component in truth: nothing is defined"
-NO_PIXEL = "no pixel on either side in this slice: nothing is defined"
-NO_SLICE = "no slice with a pixel on either side: nothing is defined"
-ONE_SLICE = "one slice only with a pixel on either side: the standard deviation is undefined"
+NO_PIXEL = "no pixel that is scored on either side in this slice: nothing is defined"
+NO_SLICE = "no slice with a pixel that is scored on either side: nothing is defined"
+ONE_SLICE = "one slice only with a pixel that is scored on either side: the standard deviation is undefined"
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def judge_alone(
     return Verdict("no second expert", words, F1, math.nan, score.low, score.high, NO_EXPERT)
 
 
-def why_left_out(drawn: int, *, ignored: bool) -> str:
+def why_left_out(truth: str, drawn: int, *, ignored: bool) -> str:
     """Say why none of truth's objects is scored; "" where it has none.
 
     Parameters
@@ -106,13 +106,13 @@ def why_left_out(drawn: int, *, ignored: bool) -> str:
     """
     if drawn:
         places = "the zone round borders or under the ignore label" if ignored else "the zone round borders"
-        objects = "its only object lies" if drawn == 1 else f"all of its {drawn:,} objects lie"
+        objects = f"The only object of {truth} lies" if drawn == 1 else f"All {drawn:,} objects of {truth} lie"
         return f"{objects} in what is left out, {places}"
-    return "all that it may have lies in what is left out, under the ignore label" if ignored else ""
+    return f"All that {truth} may have lies in what is left out, under the ignore label" if ignored else ""
 
 
 def _nothing(truth: str, left_out: str) -> Verdict:
-    why = f"of {truth} nothing is scored, {left_out}" if left_out else f"{truth} has no such object"
+    why = left_out or f"{truth} has no such object"
     return Verdict("undefined", f"{why}: there is nothing to agree with.", note=f"{why}: nothing is defined")
 
 

@@ -228,7 +228,7 @@ class Tabulator:
         """Say why no object of a class is scored, if none is; what one truth ignores is cut off all sources."""
         drawn = self.counts.objects.get((truth, name))
         ignored = any(self.counts.ignored.get((source, name), 0) for source in self.scene.sides)
-        return why_left_out(0 if drawn is None else len(drawn), ignored=ignored)
+        return why_left_out(truth, 0 if drawn is None else len(drawn), ignored=ignored)
 
     def _found(self, pair: Pair, name: str, matching: Matching) -> Found:
         ids = self._own(pair, name).truth_ids
@@ -245,7 +245,7 @@ def score_slices(slices: pd.DataFrame) -> pd.DataFrame:
         f1, iou = (over_slices(own[score].to_numpy(np.float64)) for score in ("f1", "iou"))
         row = {"n": f1.n, "f1_mean": f1.mean, "f1_sd": f1.sd, "iou_mean": iou.mean, "iou_sd": iou.sd}
         note = "" if f1.n > 1 else ONE_SLICE if f1.n else NO_SLICE
-        rows.append({**_named((pred, truth), name), **row, "note": note})
+        rows.append({**_named((str(pred), str(truth)), str(name)), **row, "note": note})
     return as_table("slice_scores", rows)
 
 
