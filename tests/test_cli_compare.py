@@ -50,7 +50,7 @@ def test_json_has_the_verdicts_and_all_files(run, quick, tmp_path):
     assert [row["kind"] for row in data["verdicts"]] == ["no second expert"] * 2
     assert data["verdicts"][0]["difference"] is None
     assert data["files"][-1].endswith("report.html")
-    assert len(data["files"]) == 13
+    assert len(data["files"]) == 14
 
 
 def test_every_option_arrives(asked, tmp_path):
