@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from famous.compare.comparison import Comparison, GridFacts, SourceFacts, as_table
+from famous.compare.comparison import NO_CLASS, Comparison, GridFacts, SourceFacts, as_table
 from famous.mesh import Mesh
 from famous.voxels import VoxelSize
 
@@ -205,6 +205,7 @@ def compare(cell: Cell, sources: tuple[str, ...] = ("automatic", "M1", "M2")) ->
         .astype({"count": "int64"}),
         "confusion": _confusion(bare.pairs, counted),
     }
+    tables["slice_scores"] = _slice_scores(tables["slices"])
     tables["verdicts"] = _verdicts(tables["intervals"], bare.pairs)
     levels = [tables["verdicts"].assign(threshold=level) for level in (0.25, 0.5, 0.75)]
     tables["verdicts_by_threshold"] = as_table("verdicts_by_threshold", pd.concat(levels))
@@ -412,11 +413,17 @@ def _slice(key: dict[str, str], z: int, pred: NDArray[Any], truth: NDArray[Any])
     }
 
 
+def _slice_scores(slices: pd.DataFrame) -> pd.DataFrame:
+    grouped = slices.groupby(["pred", "truth", "class"], sort=False, as_index=False)
+    scores = {f"{name}_{what}": (name, what.replace("sd", "std")) for name in ("f1", "iou") for what in ("mean", "sd")}
+    return as_table("slice_scores", grouped.agg(n=("f1", "count"), **scores))
+
+
 def _confusion(pairs: Any, counted: Any) -> pd.DataFrame:
     rows = []
     for pair, name, one in counted:
         kinds = pd.Series([row["kind"] for row in one["matches"]], dtype="str").value_counts()
-        table = {(name, name): "matched", ("none", name): "missed", (name, "none"): "invented"}
+        table = {(name, name): "matched", (NO_CLASS, name): "missed", (name, NO_CLASS): "invented"}
         rows += [(*pair, a, b, int(kinds.get(kind, 0))) for (a, b), kind in table.items()]
         rows += [(*pair, row["other_class"], name, 1) for row in one["matches"] if row["kind"] == "confused"]
     return as_table(

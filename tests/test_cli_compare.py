@@ -50,7 +50,7 @@ def test_json_has_the_verdicts_and_all_files(run, quick, tmp_path):
     assert [row["kind"] for row in data["verdicts"]] == ["no second expert"] * 2
     assert data["verdicts"][0]["difference"] is None
     assert data["files"][-1].endswith("report.html")
-    assert len(data["files"]) == 13
+    assert len(data["files"]) == 14
 
 
 def test_every_option_arrives(asked, tmp_path):
@@ -87,6 +87,7 @@ def test_what_is_not_said_is_left_open(asked):
     folder, again = output.command.splitlines()
     assert shlex.split(folder) == ["cd", str(Path.cwd())], "relative paths hold from there only"
     assert again.startswith("famous")
+    assert again.endswith("--overwrite"), "the report is there when it is repeated"
     assert session.jobs >= 1
 
 
@@ -141,6 +142,18 @@ def test_a_truth_that_is_broken_is_one_message(run, tmp_path, content):
     (tmp_path / "m1.tif").write_bytes(content)
     result = call("compare", stack, "--truth", tmp_path / "m1.tif", code=1)
     assert "m1.tif" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "overwrite", "again"),
+    [
+        (["compare", "a b.tif"], False, "famous compare 'a b.tif' --overwrite"),
+        (["compare", "a.tif", "--overwrite"], True, "famous compare a.tif --overwrite"),
+        (["compare", "--", "-a.tif"], False, "famous compare --overwrite -- -a.tif"),
+    ],
+)
+def test_the_command_to_repeat_it_replaces_the_report(arguments, overwrite, again):
+    assert command._command(arguments, overwrite).splitlines()[1] == again
 
 
 def test_the_marks_are_of_kinds_that_there_are():

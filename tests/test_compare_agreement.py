@@ -11,9 +11,11 @@ from skimage.metrics import adapted_rand_error as their_rand_error
 from skimage.metrics import variation_of_information as their_variation
 
 from famous.compare import agreement
-from famous.compare.agreement import NONE, adapted_rand_error, agree, confuse, variation_of_information
+from famous.compare.agreement import adapted_rand_error, agree, confuse, variation_of_information
+from famous.compare.comparison import NO_CLASS
 from famous.compare.matching import match
 from famous.compare.overlaps import count_slices
+from famous.errors import InputError
 from famous.voxels import VoxelSize
 from tests.compare_phantoms import (
     CASES,
@@ -179,7 +181,7 @@ def test_a_swapped_class_is_found_and_no_longer_missed_or_invented():
         ("endosome", "endosome"): 1,
         ("lysosome", "lysosome"): 1,
         ("lysosome", "endosome"): 1,
-        ("lysosome", NONE): 1,
+        ("lysosome", NO_CLASS): 1,
     }
     assert len(objects) == 1
     assert objects.iloc[0].to_dict() == {
@@ -232,4 +234,16 @@ def test_no_class_and_one_class():
     assert len(counts) == len(objects) == 0
     assert list(objects.columns) == ["pred_class", "pred_id", "truth_class", "truth_id", "overlap_voxels", "iou"]
     table, _ = confusion({"only": bricks((1, 0, 10))}, {"only": bricks((1, 20, 30))})
-    assert table == {("only", NONE): 1, (NONE, "only"): 1}
+    assert table == {("only", NO_CLASS): 1, (NO_CLASS, "only"): 1}
+
+
+def test_a_class_called_none_is_a_class():
+    volumes = {"none": bricks((1, 0, 10), (2, 20, 30)), "b": bricks((1, 12, 18))}
+    table, _ = confusion({"none": bricks((1, 0, 10)), "b": bricks((1, 12, 18), (5, 35, 38))}, volumes)
+    assert table == {("none", "none"): 1, ("b", "b"): 1, (NO_CLASS, "none"): 1, ("b", NO_CLASS): 1}
+
+
+def test_the_name_that_stands_for_no_class_is_refused():
+    overlaps = count_slices(bricks((1, 0, 10)), bricks((1, 0, 10)))
+    with pytest.raises(InputError, match=r"class '\(none\)'"):
+        confuse({NO_CLASS: match(overlaps)}, {})

@@ -12,10 +12,11 @@ from scipy import ndimage
 from famous.compare.components import (
     NO_COMPONENT,
     ComponentParams,
+    OverSlices,
     SliceScore,
     classify,
-    f1_over_slices,
     object_recalls,
+    over_slices,
     piece_recalls,
     pieces,
     score_slice,
@@ -121,8 +122,12 @@ def test_slices_add_up_to_the_volume(case):
         assert math.isnan(score.f1) == math.isnan(score.iou) == (not p.any() and not t.any())
 
 
-def test_mean_and_deviation_over_the_slices_where_f1_is_defined():
-    scores = [SliceScore(0, 0, 0, 0, math.nan, math.nan), SliceScore(1, 1, 0, 0, 1.0, 1.0)]
-    assert f1_over_slices(scores) == (1.0, 0.0)
-    assert f1_over_slices([*scores, SliceScore(2, 0, 1, 0, 0.0, 0.0)]) == (0.5, 0.5)
-    assert all(math.isnan(value) for value in f1_over_slices(scores[:1]))
+def test_mean_and_deviation_over_the_slices_where_a_score_is_defined():
+    assert over_slices(np.array([math.nan, 1.0, 0.0])) == OverSlices(2, 0.5, math.sqrt(0.5))  # of a sample
+    one = over_slices(np.array([math.nan, 1.0]))
+    assert (one.n, one.mean) == (1, 1.0)
+    assert math.isnan(one.sd)
+    none = over_slices(np.array([math.nan]))
+    assert none.n == 0
+    assert math.isnan(none.mean)
+    assert math.isnan(none.sd)

@@ -1,12 +1,14 @@
 """The verdict per class: decided by the interval, and undecided where there are too few objects."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from famous.compare.uncertainty import Found, Interval
-from famous.compare.verdict import VerdictParams, judge, judge_alone, objects_needed
+from famous.compare import verdict as module
+from famous.compare.uncertainty import Difference, Found, Interval
+from famous.compare.verdict import VerdictParams, judge, judge_alone, number_text, objects_needed, why_left_out
 
 NAMES = ("automatic", "M1", "M2")
 
@@ -49,6 +51,37 @@ def test_worse_by_so_much():
     assert verdict.difference < verdict.high < 0
     assert verdict.sentence.startswith(f"automatic is worse than M2 by {-verdict.difference:.2f} (")
     assert "−" not in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "text"),
+    [
+        (0.004, {}, "0.00"),
+        (0.004, {"never": (0.0,)}, "0.004"),
+        (0.00004, {"never": (0.0,)}, "0.00004"),
+        (0.0, {"never": (0.0,)}, "0.00"),
+        (-0.0496, {"signed": True, "never": (0.0, -0.05)}, "−0.0496"),
+        (-0.001, {"signed": True}, "0.00"),
+        (0.74, {"signed": True, "never": (0.0,)}, "+0.74"),
+    ],
+)
+def test_rounding_does_not_touch_a_limit(value, options, text):
+    assert number_text(value, **options) == text
+
+
+def test_an_interval_that_decides_does_not_read_as_if_it_held_zero(monkeypatch):
+    interval = Interval(0.37, 0.003, 0.74, 20)
+    gap = Difference(interval, interval, interval, interval, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: gap)
+    verdict = judge(NAMES, (found(20, 0), found(20, 3)))
+    assert verdict.kind == "better"
+    assert "by 0.37 (0.003 to 0.74) in F1" in verdict.sentence
+    interval = Interval(-0.004, -0.4, -0.003, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: replace(gap, f1=interval))
+    assert "worse than M2 by 0.004 (0.003 to 0.40) in F1" in judge(NAMES, (found(20, 0), found(20, 3))).sentence
+    interval = Interval(0.0, -0.0496, 0.02, 20)
+    monkeypatch.setattr(module, "difference", lambda *_: replace(gap, f1=interval))
+    assert "difference 0.00, interval −0.0496 to +0.02" in judge(NAMES, (found(20, 0), found(20, 3))).sentence
 
 
 def test_better():
@@ -117,3 +150,21 @@ def test_it_is_rarely_wrong(seed):
         sides = [Found(np.arange(80, dtype=np.uint64), np.where(rng.random(80) < 0.9, 0.8, 0), 0) for _ in range(2)]
         kinds.append(judge(NAMES, (sides[0], sides[1])).kind)
     assert sum(kind in ("worse", "better") for kind in kinds) <= 6
+
+
+@pytest.mark.parametrize(
+    ("drawn", "ignored", "said"),
+    [
+        (0, False, "M1 has no such object"),
+        (18, False, "All 18 objects of M1 lie in what is left out, the zone round borders"),
+        (1, True, "The only object of M1 lies in what is left out, the zone round borders or under the ignore label"),
+        (0, True, "All that M1 may have lies in what is left out, under the ignore label"),
+    ],
+)
+def test_what_is_left_out_as_a_whole_is_not_said_to_be_absent(drawn, ignored, said):
+    none, left_out = found(0, 0), why_left_out("M1", drawn, ignored=ignored)
+    for verdict in (judge(NAMES, (none, none), left_out=left_out), judge_alone(NAMES[:2], none, left_out=left_out)):
+        assert verdict.kind == "undefined"
+        assert said in verdict.sentence
+        assert ("no such object" in verdict.sentence) == (not left_out)
+        assert verdict.sentence.endswith("there is nothing to agree with.")

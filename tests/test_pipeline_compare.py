@@ -192,13 +192,34 @@ def test_a_table_of_the_users_is_not_overwritten(run, tmp_path, quick):
     assert (tmp_path / "objects.csv").read_text() == "mine"
 
 
+def test_a_folder_of_other_files_is_not_mixed_with_a_report(run, tmp_path, quick):
+    """An expert's labels, as `--out` in haste."""
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for name in ("mito.tif", "vesicle.tif"):
+        (labels / name).write_text("mine")
+    with pytest.raises(InputError, match=r"found 2 other files there \(mito\.tif, vesicle\.tif\).*--overwrite"):
+        run_compare(ask(run, "M1"), Output(labels), Session())
+    assert len(list(labels.iterdir())) == 2
+    run_compare(ask(run, "M1"), Output(labels, overwrite=True), Session())
+    assert (labels / REPORT).exists()
+    assert (labels / "mito.tif").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", ".objects.csv.0123.partial.csv"])
+def test_what_systems_and_kills_leave_in_a_folder_is_nobodys(run, tmp_path, quick, name):
+    (tmp_path / name).write_text("")
+    run_compare(ask(run, "M1"), Output(tmp_path), Session())
+    assert (tmp_path / REPORT).exists()
+
+
 def test_what_a_kill_left_goes_and_what_is_not_ours_stays(run, tmp_path, quick):
     ours = tmp_path / ".objects.csv.0123.partial.csv"
     theirs = [tmp_path / ".cell.tif.0123.partial.tif", tmp_path / "deep" / ".objects.csv.0123.partial.csv"]
     theirs[1].parent.mkdir()
     for path in (ours, *theirs):
         path.write_text("half")
-    run_compare(ask(run, "M1"), Output(tmp_path), Session())
+    run_compare(ask(run, "M1"), Output(tmp_path, overwrite=True), Session())
     assert not ours.exists()
     assert all(path.exists() for path in theirs)
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from famous.compare.comparison import COLUMNS
+from famous.compare.comparison import COLUMNS, NO_CLASS
 from famous.compare.distance import Distances
 from famous.compare.metrics import THRESHOLDS
 from famous.compare.uncertainty import BootstrapParams
 from famous.pipeline.compare_count import count
-from famous.pipeline.compare_tables import Placement, Tabulator
+from famous.pipeline.compare_tables import Placement, Tabulator, score_slices
 from famous.pipeline.stage import Session
 from tests.compare_scenes import MITOS, SHAPE, SIZE, VESICLES, scene, sources
 
@@ -107,7 +107,7 @@ def test_an_object_without_a_score_takes_the_average_precision_away():
     scores = {("automatic", "mito"): {2: 0.9, 3: 0.8, 10: 0.7, 11: 0.2}}
     row = pick(tabulate(scene(), scores=scores).detection(), threshold=0.5, **ALONE).iloc[0]
     assert math.isnan(row["ap"])
-    assert "no scores" in row["note"]
+    assert "average precision needs a score of every object" in row["note"]
 
 
 def test_volumes_agree_as_the_paper_counts(tabulator):
@@ -131,9 +131,9 @@ def test_confusion_counts_every_object_once(tabulator):
     own = pick(table, pred="automatic", truth="M1").set_index(["pred_class", "truth_class"])["count"]
     assert own["vesicle", "mito"] == 1
     assert own["mito", "mito"] == 3
-    assert own["none", "mito"] == 2
-    assert own["vesicle", "none"] == 1
-    assert sum(own[one, "mito"] for one in ("mito", "vesicle", "none")) == len(MITOS)
+    assert own[NO_CLASS, "mito"] == 2
+    assert own["vesicle", NO_CLASS] == 1
+    assert sum(own[one, "mito"] for one in ("mito", "vesicle", NO_CLASS)) == len(MITOS)
     assert len(rows) == len(pick(rows, kind="confused")) == 2  # by each expert
 
 
@@ -159,6 +159,51 @@ def test_slices_are_in_order(tabulator):
     found = own.iloc[4]
     assert found["tp_px"] == (truth & pred).sum()
     assert found["fn_px"] == (truth & ~pred).sum()
+
+
+def test_mean_and_deviation_over_the_slices_are_those_of_the_table(tabulator):
+    slices = tabulator.slices()
+    scores = score_slices(slices)
+    assert list(scores.columns) == list(COLUMNS["slice_scores"])
+    own, row = pick(slices, **ALONE), pick(scores, **ALONE).iloc[0]
+    known = own["f1"].dropna()
+    assert row["n"] == len(known) < len(own)
+    assert row["f1_mean"] == pytest.approx(known.sum() / len(known))
+    assert row["f1_sd"] == pytest.approx(math.sqrt(((known - known.mean()) ** 2).sum() / (len(known) - 1)))
+    assert row["iou_sd"] == pytest.approx(own["iou"].std())
+    assert row["note"] == ""
+
+
+@pytest.mark.parametrize(("z", "said"), [((4,), "one slice only"), ((0,), "no slice with a pixel")])
+def test_over_fewer_than_two_slices_there_is_no_deviation(z, said):
+    row = pick(score_slices(tabulate(replace(scene(), slices=z)).slices()), **ALONE).iloc[0]
+    assert math.isnan(row["f1_sd"])
+    assert math.isnan(row["f1_mean"]) == (row["n"] == 0)
+    assert said in row["note"]
+
+
+def test_whatever_is_undefined_has_its_reason(tabulator):
+    """An expert who drew no mitochondrion, and one who drew nothing that the program knows."""
+    labels = sources()
+    labels["M1"]["mito"] = np.zeros_like(labels["M1"]["mito"])
+    labels["automatic"]["vesicle"] = labels["M2"]["vesicle"] = np.zeros_like(labels["M2"]["vesicle"])
+    empty = tabulate(scene(labels), bootstrap=QUICK)
+    alone = tabulate(scene({name: sources()[name] for name in ("automatic", "M1")}), bootstrap=QUICK)
+    undefined = set()
+    for made in (tabulator, empty, alone):
+        matchings = made.matchings()
+        slices, verdicts = made.slices(), made.verdicts(matchings)
+        tables = {"slices": slices, "slice_scores": score_slices(slices), "intervals": made.intervals(matchings)}
+        tables |= {"verdicts": verdicts, "verdicts_by_threshold": made.verdicts_by_threshold(verdicts)}
+        for name, table in tables.items():
+            is_undefined = table.isna().any(axis=1)
+            assert ((table["note"] != "") == is_undefined).all(), name
+            undefined |= {name} if is_undefined.any() else set()
+    assert undefined == {"slices", "slice_scores", "intervals", "verdicts", "verdicts_by_threshold"}
+    notes = empty.intervals(empty.matchings()).set_index(["pred", "truth", "class", "metric"])["note"]
+    assert notes["automatic", "M1", "mito", "recall"] == "no object in truth: recall is undefined"
+    assert notes["automatic", "M1", "mito", "sq"] == "no pair matched: sq is undefined"
+    assert notes["automatic", "M2", "vesicle", "f1"] == "no object on either side: nothing is defined"
 
 
 def test_there_is_a_verdict_for_each_class(tabulator):
@@ -213,3 +258,10 @@ def test_a_class_that_only_the_second_expert_drew_is_judged_by_that_one():
     row = pick(some.verdicts(some.matchings()), **{"class": "vesicle"}).iloc[0]
     assert row["kind"] == "no second expert"
     assert "M2" in row["sentence"]
+
+
+def test_a_zone_that_swallows_all_objects_is_told():
+    some = tabulate(scene(boundary_nm=500), bootstrap=QUICK)
+    sentences = some.verdicts(some.matchings()).set_index("class")["sentence"]
+    assert f"All {len(MITOS)} objects of M1 lie in what is left out, the zone round borders" in sentences["mito"]
+    assert f"All {len(VESICLES)} objects of M1" in sentences["vesicle"]

@@ -125,6 +125,7 @@ def test_no_timestamp_and_no_name_of_this_machine(html: str, tmp_path: Path) -> 
 def test_one_truth_only() -> None:
     sources = ("automatic", "M1")
     page = render_report(compare(cell(), sources), FakePictures(cell()), meshes(cell(), sources))
+    page = re.sub(r'<pre class="command">.*?</pre>', "", page, flags=re.DOTALL)
     assert "automatic compared with M1</h1>" in page
     assert "no second expert" in page
     assert not re.search(r"vs M2|>M2<|\"M2\"|M2 says", page)
@@ -157,7 +158,7 @@ def test_without_pictures_and_meshes_the_rest_is_there() -> None:
 
 
 def test_parameters_versions_and_the_command_are_told(html: str) -> None:
-    made = html[html.index('<section id="made"') :]
+    made = re.sub("</?span>", "", html[html.index('<section id="made"') :])
     for text in ("bootstrap.seed", "famous compare cell.tif", "data/M1.tif", "20 × 8 × 8 nm", "1.17.0", "cropped by 4"):
         assert text in made
 
@@ -175,6 +176,7 @@ def test_a_program_is_listed_once_and_a_fingerprint_says_of_what() -> None:
 
 def test_the_rule_of_the_verdicts_stands_by_them(html: str) -> None:
     verdict = html[html.index('<section id="verdict"') : html.index('<section id="found"')]
+    assert "M1, the first expert that was named, is the reference" in verdict
     assert "two-sided 95 % interval" in verdict
 
 
@@ -196,6 +198,25 @@ def test_boxes_are_told_in_pixels() -> None:
     assert "Cost is the number of pixels" in page
     assert re.search(r"<dt>Costs</dt><dd>[\d,]+ pixels</dd>", page)
     assert 'aria-label="xz plane' not in page, "a box lies in one slice"
+
+
+def test_the_page_is_in_plain_words(html: str) -> None:
+    bare = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert "dearest" not in bare
+    assert "ap is undefined" not in bare
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_picture_of_what_was_found_below_the_threshold_says_so() -> None:
+    comparison = compare(cell())
+    matches = comparison.matches
+    some = matches.assign(iou=matches["iou"].mask(matches["kind"] == "missed", 0.49))
+    page = render_report(replace(comparison, matches=some), FakePictures(cell()))
+    missed, invented = (page[page.index(f'"kind">{title}') :] for title in ("Missed: ", "Invented: "))
+    assert "<dt>Best IoU</dt><dd>below the threshold, IoU 0.49</dd>" in missed[: missed.index("</article>")]
+    assert "<dt>Best IoU</dt><dd>nothing overlaps it</dd>" in invented[: invented.index("</article>")]
+    for text in (missed, invented):
+        assert "without a match" in text[: text.index("</h3>")]
 
 
 @pytest.mark.usefixtures("no_plots")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from famous.compare.comparison import Comparison, as_table
+from famous.compare.metrics import NO_SCORES
 from famous.report.comparison_found import at_threshold, detection_sheets, thresholds_sheet
 from famous.report.comparison_numbers import DASH, Sheet, percent
 from tests.comparisons import CLASSES, cell, compare
@@ -89,13 +90,13 @@ def test_thresholds_that_were_not_tried_have_no_row(kept: float, heads: list[str
 
 def test_reasons_of_other_columns_stand_under_none() -> None:
     comparison = compare(cell())
-    note = "no object on either side: nothing is defined; no scores: ap is undefined"
+    note = f"no object on either side: nothing is defined; {NO_SCORES}"
     table = comparison.detection.assign(precision=math.nan, ap=math.nan, note=note)
     sheets = {sheet.caption.split(",")[0]: sheet for sheet in detection_sheets(replace(comparison, detection=table))}
     assert sheets["Precision"].footnotes == ("no object on either side: nothing is defined",)
     assert set(sheets["Panoptic quality"].footnotes) == {
         "no object on either side: nothing is defined",  # of one class, which has no PQ
-        "no scores: ap is undefined",
+        NO_SCORES,
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from famous.compare.comparison import VERDICT_KINDS, Comparison
-from famous.report.comparison_intervals import MARKS, moving_sheet, rule, verdicts
+from famous.report.comparison_intervals import MARKS, moving_sheet, order, rule, verdicts
 from tests.comparisons import CLASSES, cell, compare
 
 
@@ -83,6 +83,13 @@ def test_the_rule_is_one_sentence_with_its_numbers() -> None:
     assert told.count(". ") == 0
     assert "2,000 rounds" in rule(replace(comparison, parameters={}))
     assert "90 %" in rule(replace(comparison, intervals=comparison.intervals.assign(level=0.9)))
+
+
+def test_the_order_of_the_experts_is_told() -> None:
+    told = order(compare(cell()))
+    assert told.startswith("M1, the first expert that was named, is the reference: automatic is compared with M1")
+    assert "how well M2 agrees with M1" in told
+    assert order(compare(cell(), ("automatic", "M1"))) == order(Comparison.empty()) == ""
 
 
 def test_with_one_expert_there_is_nothing_to_decide() -> None:

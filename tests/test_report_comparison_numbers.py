@@ -140,6 +140,21 @@ def test_slices_are_scored_by_pixels() -> None:
     assert sheet.caption.startswith("Pixels")
 
 
+def test_the_slices_of_the_report_are_those_of_the_csv() -> None:
+    comparison = compare(cell())
+    sheet = slice_sheet(comparison)
+    assert sheet is not None
+    assert sheet.columns[:5] == ("Slices", "F1 mean", "F1 SD", "IoU mean", "IoU SD")
+    row = comparison.slice_scores.iloc[0]
+    told = [f"{row['n']}", *(f"{row[name]:.3f}" for name in ("f1_mean", "f1_sd", "iou_mean", "iou_sd"))]
+    assert texts(sheet, CLASSES[0])[:5] == told
+    note = "one slice only with a pixel on either side: the standard deviation is undefined"
+    single = comparison.slice_scores.assign(n=1, f1_sd=math.nan, iou_sd=math.nan, note=note)
+    sheet = slice_sheet(replace(comparison, slice_scores=single))
+    assert sheet is not None
+    assert sheet.footnotes == (note,)
+
+
 def test_boxes_are_flat() -> None:
     comparison = compare(cell())
     assert not is_flat(comparison)
@@ -160,6 +175,17 @@ def test_the_matrix_of_classes() -> None:
     assert texts(first, "late_endosome")[3] == "1", "one late endosome was taken for a lysosome"
     assert texts(first, "in none")[-1] == "", "what is in neither cannot be counted"
     assert dict(first.rows)["mitochondrion"][0].strong
+
+
+def test_a_class_called_none_has_a_row_and_a_column_of_its_own() -> None:
+    comparison = compare(cell())
+    columns = ["pred_class", "truth_class"]
+    confusion = comparison.confusion.assign(**{c: comparison.confusion[c].replace("lysosome", "none") for c in columns})
+    sources = tuple(replace(facts, classes=(*CLASSES[:3], "none")) for facts in comparison.sources)
+    plain, *_ = confusion_sheets(comparison)
+    first, *_ = confusion_sheets(replace(comparison, sources=sources, confusion=confusion))
+    assert first.columns == (*CLASSES[:3], "none", "in none")
+    assert [cells for _, cells in first.rows] == [cells for _, cells in plain.rows]
 
 
 def test_empty_tables_give_no_sheets() -> None:

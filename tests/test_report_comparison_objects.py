@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from famous.compare.comparison import Comparison, as_table
-from famous.report.comparison_objects import describe, find_partners, object_rows, rounded
+from famous.report.comparison_objects import describe, find_partners, object_rows, rounded, why_alone
 from tests.comparisons import cell, compare
 
 
@@ -51,6 +51,33 @@ def test_a_confused_object_leads_to_the_other_class() -> None:
 def test_what_was_missed_has_no_partner() -> None:
     partner = find_partners(compare(cell()))[("M1", "early_endosome", 1), "automatic"]
     assert (partner.kind, partner.others) == ("missed", [])
+
+
+@pytest.mark.parametrize(
+    ("iou", "threshold", "said"),
+    [
+        (None, 0.5, ""),
+        (0.0, 0.5, ""),
+        (0.49, 0.5, "below the threshold, IoU 0.49"),
+        (0.4996, 0.5, "below the threshold, IoU 0.4996"),
+        (0.002, 0.5, "below the threshold, IoU 0.002"),
+        (0.4, 0.25, "partner has another match, IoU 0.40"),
+    ],
+)
+def test_what_overlaps_below_the_threshold_is_there(iou: float | None, threshold: float, said: str) -> None:
+    assert why_alone(iou, threshold) == said
+
+
+def test_an_object_below_the_threshold_says_so_on_both_sides() -> None:
+    comparison = compare(cell())
+    matches, objects = comparison.matches, comparison.objects
+    early = (matches["class"] == "early_endosome") & (matches["pred"] == "automatic") & (matches["truth"] == "M1")
+    near = matches.assign(iou=matches["iou"].mask(early & (matches["kind"] == "missed"), 0.49))
+    told = object_rows(replace(comparison, matches=near))
+    rows = dict(zip(zip(objects["source"], objects["class"], objects["id"], strict=True), told["rows"], strict=True))
+    assert rows["M1", "early_endosome", 1][-1][0] == ["missed", 0.49, [], "below the threshold, IoU 0.49"]
+    plain = dict(zip(rows, object_rows(comparison)["rows"], strict=True))
+    assert plain["M1", "early_endosome", 1][-1][0] == ["missed", None, []]
 
 
 def test_matched_wins_over_what_else_is_true() -> None:

@@ -1,6 +1,7 @@
 """The report in a real browser, from a file and without a network."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,20 @@ def test_cells_of_the_sources_are_cells_and_a_fingerprint_breaks_in_its_middle(o
     assert all(number % 16 == 0 for number in letters)
 
 
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_no_word_of_the_command_is_broken(opened: Any, media: str) -> None:
+    opened.emulate_media(media=media)
+    command = opened.locator(".command")
+    command.evaluate("command => { command.style.width = '25em' }")
+    lines = "word => { const text = document.createRange(); text.selectNodeContents(word);"
+    lines += " return new Set([...text.getClientRects()].map(box => Math.round(box.y))).size }"
+    words = command.locator("span").all()
+    assert "--truth" in [word.inner_text() for word in words]
+    assert [word.evaluate(lines) for word in words] == [1] * len(words)
+    assert command.inner_text() == compare(cell()).command, "what is copied is the command"
+    assert command.bounding_box()["height"] > 2 * words[0].bounding_box()["height"], "it has several lines"
+
+
 def test_a_scale_bar_lies_below_its_picture(opened: Any) -> None:
     for figure in opened.locator(".planes figure").all()[:6]:
         picture, scale = (figure.locator(f"svg.{name}").bounding_box() for name in ("plane", "scale"))
@@ -252,6 +267,21 @@ def test_rows_filter_by_word_source_and_class(opened: Any) -> None:
     assert opened.locator("#page-range").inner_text() == "no object"
 
 
+def test_what_lies_below_the_threshold_is_found_by_either_word(page: Any, tmp_path: Path) -> None:
+    comparison = compare(cell())
+    matches = comparison.matches
+    some = replace(comparison, matches=matches.assign(iou=matches["iou"].mask(matches["kind"] == "missed", 0.49)))
+    page.goto(write_report(tmp_path / "report.html", some, None, meshes(cell())).as_uri())
+    page.locator("#filter-source").select_option("1")
+    for word in ("missed", "below"):
+        page.locator("#filter-text").fill(word)
+        assert page.locator(f"{ROWS} .near").first.inner_text() == "below the threshold, IoU 0.49"
+    page.locator(f"{ROWS} .near").first.click()
+    assert "in automatic: below the threshold, IoU 0.49" in page.locator("#facts").inner_text()
+    box = page.locator("#rows")
+    assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
 def test_a_picture_leads_to_its_object(opened: Any) -> None:
     button = opened.locator("button[data-object]").first
     key = button.get_attribute("data-object")
@@ -285,6 +315,28 @@ def test_paper_has_the_stills_instead_of_the_3d_view(opened: Any) -> None:
         assert still.evaluate("image => image.naturalWidth") == 560
 
 
+def test_paper_breaks_no_caption_and_no_command(opened: Any) -> None:
+    opened.emulate_media(media="print")
+    for name in (".stills", "#objects .about", "#worst > .legend", ".command"):
+        assert opened.locator(name).last.evaluate("element => getComputedStyle(element).breakInside") == "avoid", name
+    assert opened.locator(".stills").evaluate("element => getComputedStyle(element).breakAfter") == "avoid"
+
+
+def test_a_head_on_the_right_keeps_away_from_the_next_one_on_the_left(opened: Any) -> None:
+    opened.locator('button[data-sort="volume"]').click()  # its arrow lies beyond its text
+    heads = opened.locator("#object-table thead button")
+    volume, after = (heads.nth(place).bounding_box() for place in (3, 4))
+    assert after["x"] - (volume["x"] + volume["width"]) > 20
+    assert opened.locator("#rows").evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+@pytest.mark.parametrize("name", [".sheet .first", ".beside"])
+def test_on_paper_numbers_of_two_pairs_keep_apart(opened: Any, name: str) -> None:
+    opened.emulate_media(media="print")
+    gap = "element => Math.max(...['paddingLeft', 'columnGap'].map(k => parseFloat(getComputedStyle(element)[k]) || 0))"
+    assert min(element.evaluate(gap) for element in opened.locator(name).all()[:4]) >= 6
+
+
 def test_no_table_is_wider_than_the_paper(opened: Any) -> None:
     opened.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins, at 96 to the inch
     opened.emulate_media(media="print")
@@ -303,8 +355,6 @@ def test_dark_and_light_have_their_own_colours(opened: Any) -> None:
 
 
 def test_a_hostile_name_does_not_run(page: Any, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     evil = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
     comparison = compare(cell())
     tables = {

@@ -8,8 +8,9 @@ EMPTY = "no object on either side: nothing is defined"
 NO_PRED = "no object in pred: precision is undefined"
 NO_TRUTH = "no object in truth: recall is undefined"
 NO_PAIR = "no pair matched: sq is undefined"
-NO_SCORES = "no scores: ap is undefined"
+NO_SCORES = "average precision needs a score of every object, which these labels do not have"
 NO_VOXEL = "no voxel in truth: variation of information and adapted Rand error are undefined"
+ONE_SLICE = "one slice only: the standard deviation is undefined"
 NO_SURFACE = "surface distances need all slices, and in 3D"
 
 
@@ -29,6 +30,8 @@ NO_SURFACE = "surface distances need all slices, and in 3D"
         (f"{NO_VOXEL}; {NO_SURFACE}", "surface_p95_nm", NO_SURFACE),
         (f"{NO_VOXEL}; {NO_SURFACE}", "volume_overlap_percent", ""),
         ("no surface in both", "surface_mean_nm", "no surface in both"),
+        (ONE_SLICE, "f1_mean", ""),
+        (ONE_SLICE, "iou_sd", ONE_SLICE),
         ("the program found none", "iou", "the program found none"),
     ],
 )

@@ -148,11 +148,18 @@ def compare(
         paper=paper_matching,
         folder=folder,
     )
-    command = f"{shlex.join(['cd', str(Path.cwd())])}\n{shlex.join(['famous', *sys.argv[1:]])}"
-    output = Output(out, overwrite, meshes=not no_meshes, command=command)
+    output = Output(out, overwrite, meshes=not no_meshes, command=_command(sys.argv[1:], overwrite))
     with Bars(err) as bars:
         made = run_compare(asked, output, options.open_session(bars, jobs=jobs or usable_threads()))
     _answer(made).say(as_json)
+
+
+def _command(arguments: list[str], overwrite: bool) -> str:
+    """Write what repeats a comparison where it was made: the report that it is told in is there by then."""
+    again = [] if overwrite else ["--overwrite"]
+    end = arguments.index("--") if "--" in arguments else len(arguments)  # after it there are no options
+    words = ["famous", *arguments[:end], *again, *arguments[end:]]
+    return f"{shlex.join(['cd', str(Path.cwd())])}\n{shlex.join(words)}"
 
 
 def _answer(made: "Compared") -> Answer:

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from famous.compare.comparison import NO_CLASS
 from famous.compare.matching import Matching, assign
 from famous.compare.overlaps import Overlaps
+from famous.errors import InputError
 from famous.voxels import NM_PER_UM, VoxelSize
 
 EMPTY = "no voxel on either side: nothing is defined"
 NO_TRUTH = "no voxel in truth: variation of information and adapted Rand error are undefined"
 NO_PAIR = "no two voxels of one object: the adapted Rand error is undefined"
-
-NONE = "none"  # the class of what is not there
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,18 @@ def confuse(
     Returns
     -------
     counts
-        pred_class, truth_class, count: every two classes, and `NONE` for what is missed or invented.
+        pred_class, truth_class, count: every two classes, and `NO_CLASS` for what is missed or invented.
     objects
         pred_class, pred_id, truth_class, truth_id, overlap_voxels, iou: a row for each object under a wrong class.
+
+    Raises
+    ------
+    InputError
+        If a class is called `NO_CLASS`.
     """
     names = list(within)
+    if NO_CLASS in names:
+        raise InputError(f"class {NO_CLASS!r}: found the name that stands for no class in the tables; rename it")
     parts = []
     for (pred_class, truth_class), overlaps in across.items():
         free = np.isin(overlaps.pred_ids, within[pred_class].invented)[overlaps.pred_index]
@@ -210,13 +217,13 @@ def confuse(
     objects = objects.iloc[chosen].reset_index(drop=True)
     wrong = objects.value_counts(["pred_class", "truth_class"]).to_dict()
     counts = []
-    for pred_class in (*names, NONE):
-        for truth_class in (*names, NONE):
-            if pred_class == truth_class == NONE:
+    for pred_class in (*names, NO_CLASS):
+        for truth_class in (*names, NO_CLASS):
+            if pred_class == truth_class == NO_CLASS:
                 continue
-            if pred_class == NONE:
+            if pred_class == NO_CLASS:
                 number = len(within[truth_class].missed) - int((objects["truth_class"] == truth_class).sum())
-            elif truth_class == NONE:
+            elif truth_class == NO_CLASS:
                 number = len(within[pred_class].invented) - int((objects["pred_class"] == pred_class).sum())
             elif pred_class == truth_class:
                 number = len(within[pred_class].pred_ids)

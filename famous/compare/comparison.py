@@ -9,7 +9,7 @@ import pandas as pd
 from famous.errors import InputError
 from famous.voxels import VoxelSize
 
-NO_CLASS = "none"  # stands in the confusion for what has no partner
+NO_CLASS = "(none)"  # stands in the confusion for what has no partner; a class may be called "none"
 
 #: Kinds of match. A "confused" one is an object that was found, but as another class.
 MATCH_KINDS = ("matched", "missed", "invented", "split", "merge", "confused")
@@ -85,6 +85,15 @@ SLICES = {
     "z": "int64",
     **dict.fromkeys(("tp_px", "fp_px", "fn_px"), "int64"),
     **dict.fromkeys(("f1", "iou"), "float64"),
+    "note": "str",
+}
+#: One row a pair and class: F1 and IoU of the pixels over the `n` slices where they are defined; the standard
+#: deviation is that of a sample.
+SLICE_SCORES = {
+    **_PAIR,
+    "n": "int64",
+    **dict.fromkeys(("f1_mean", "f1_sd", "iou_mean", "iou_sd"), "float64"),
+    "note": "str",
 }
 INTERVALS = {
     **_PAIR,
@@ -92,6 +101,7 @@ INTERVALS = {
     **dict.fromkeys(("value", "low", "high"), "float64"),
     "n": "int64",
     "level": "float64",
+    "note": "str",
 }
 VERDICTS = {
     "class": "str",
@@ -99,6 +109,7 @@ VERDICTS = {
     "sentence": "str",
     "metric": "str",
     **dict.fromkeys(("difference", "low", "high"), "float64"),
+    "note": "str",
 }
 #: One row a class and threshold: the verdict, were that the IoU from which on two objects are the same one.
 VERDICTS_BY_THRESHOLD = {"class": "str", "threshold": "float64", **VERDICTS}
@@ -114,6 +125,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "components": COMPONENTS,
     "intervals": INTERVALS,
     "slices": SLICES,
+    "slice_scores": SLICE_SCORES,
     "objects": OBJECTS,
     "matches": MATCHES,
 }
@@ -188,6 +200,7 @@ class Comparison:
     components: pd.DataFrame = field(default_factory=lambda: empty_table("components"))
     intervals: pd.DataFrame = field(default_factory=lambda: empty_table("intervals"))
     slices: pd.DataFrame = field(default_factory=lambda: empty_table("slices"))
+    slice_scores: pd.DataFrame = field(default_factory=lambda: empty_table("slice_scores"))
     objects: pd.DataFrame = field(default_factory=lambda: empty_table("objects"))
     matches: pd.DataFrame = field(default_factory=lambda: empty_table("matches"))
     region: tuple[tuple[int, int], ...] | None = None  # half-open (z, y, x) voxels of the grid; None is all of it

@@ -1,7 +1,6 @@
 """How much of each object of truth is covered, in 3D and slice by slice, and how well each slice agrees."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,9 @@ from famous.compare.overlaps import Lines, Overlaps
 from famous.errors import InputError
 
 NO_COMPONENT = "no component in truth: nothing is defined"
+NO_PIXEL = "no pixel that is scored on either side in this slice: nothing is defined"
+NO_SLICE = "no slice with a pixel that is scored on either side: nothing is defined"
+ONE_SLICE = "one slice only with a pixel that is scored on either side: the standard deviation is undefined"
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,20 @@ def score_slice(z: int, overlaps: Overlaps) -> SliceScore:
     return SliceScore(z, tp, fp, fn, 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn))
 
 
-def f1_over_slices(scores: Iterable[SliceScore]) -> tuple[float, float]:
-    """Mean and standard deviation (of the slices themselves, not of a sample) of F1 where it is defined.
+@dataclass(frozen=True)
+class OverSlices:
+    """A score over the slices where it is defined: how many, mean, and standard deviation of the sample (n − 1).
 
-    NaN, NaN where it is nowhere.
+    The mean is NaN of no slice, the standard deviation of fewer than two.
     """
-    values = np.array([score.f1 for score in scores if not math.isnan(score.f1)])
-    if len(values) == 0:
-        return math.nan, math.nan
-    return float(values.mean()), float(values.std())
+
+    n: int
+    mean: float
+    sd: float
+
+
+def over_slices(values: NDArray[np.float64]) -> OverSlices:
+    """Take mean and standard deviation of the score of each slice, (s,), NaN where it is undefined."""
+    known = values[~np.isnan(values)]
+    mean = float(known.mean()) if len(known) else math.nan
+    return OverSlices(len(known), mean, float(known.std(ddof=1)) if len(known) > 1 else math.nan)

@@ -27,10 +27,11 @@ MATCHERS: dict[str, Callable[[Overlaps, float, SplitParams | None], Matching]] =
 NO_PRED = "no object in pred: precision is undefined"
 NO_TRUTH = "no object in truth: recall is undefined"
 NO_OBJECT = "no object on either side: nothing is defined"
+NO_TRUTH_IOU = "no object in truth: mean_iou is undefined"
 NO_PAIR = "no pair matched: sq is undefined"
 NO_PAIR_SOMEWHERE = "no pair matched at some thresholds: the mean of sq is undefined"
-NO_SCORES = "no scores: ap is undefined"
-NO_TRUTH_AP = "no object in truth: ap is undefined"
+NO_SCORES = "average precision needs a score of every object, which these labels do not have"
+NO_TRUTH_AP = "no object in truth: average precision is undefined"
 
 #: The numbers of one row, in the order of the table `detection`.
 NUMBERS = ("tp", "fp", "fn", "precision", "recall", "f1", "jaccard", "pq", "sq", "rq", "mean_iou")
@@ -131,6 +132,16 @@ def _why_undefined(tp: float, fp: float, fn: float) -> str:
         return NO_OBJECT
     reasons = [NO_PRED] * (tp + fp == 0) + [NO_TRUTH] * (tp + fn == 0) + [NO_PAIR] * (tp == 0)
     return "; ".join(reasons)
+
+
+def why_undefined(metric: str, tp: float, fp: float, fn: float) -> str:
+    """Say why one of the scores is undefined, as `scores` has it; "" where it is defined."""
+    if tp + fp + fn == 0:
+        return NO_OBJECT
+    reasons = {"precision": (tp + fp, NO_PRED), "recall": (tp + fn, NO_TRUTH), "sq": (tp, NO_PAIR)}
+    reasons["mean_iou"] = (tp + fn, NO_TRUTH_IOU)
+    objects, reason = reasons.get(metric, (1, ""))
+    return "" if objects else reason
 
 
 def scores_of(matching: Matching) -> Scores:

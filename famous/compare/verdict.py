@@ -1,11 +1,14 @@
 """The sentence that people want: whether the program agrees with one expert as well as another expert does."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from famous.compare.uncertainty import F1, OUTLINES, BootstrapParams, Difference, Found, Interval, difference, intervals
 from famous.words import counted
 
+NO_EXPERT = "no second expert: the difference is undefined, and low and high are those of the metric itself"
+MOST_DIGITS = 6  # of a number that rounding would bring to a limit
 LEAST = 20  # objects that are said to be needed: intervals of fewer do not yet narrow with their root
 
 
@@ -26,6 +29,7 @@ class Verdict:
     difference: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    note: str = ""  # why a number is undefined, or what low and high are of where it is not the difference
 
 
 def judge(
@@ -33,6 +37,8 @@ def judge(
     found: tuple[Found, Found],
     params: VerdictParams | None = None,
     bootstrap: BootstrapParams | None = None,
+    *,
+    left_out: str = "",
 ) -> Verdict:
     """Say whether pred agrees with truth as well as a second expert does.
 
@@ -47,11 +53,13 @@ def judge(
         Of pred, truth and the second expert.
     found
         What pred and the second expert made of the objects of truth.
+    left_out
+        Where truth has no object that is scored: why, from `why_left_out`; "" where it has none at all.
     """
     params = params or VerdictParams()
     pred, truth, expert = names
     if len(found[0].truth_ids) == 0:
-        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+        return _nothing(truth, left_out)
     gap = difference(found[0], found[1], bootstrap)
     scores = f"F1 {gap.score.value:.2f} against {gap.other.value:.2f}"
     kind = _kind(gap.f1, params.margin)
@@ -69,18 +77,43 @@ def judge(
         return _verdict("worse", words, gap.outlines, OUTLINES)
     if kind == "better":
         return _verdict("better", f"{pred} is better than {expert} by {_span(gap.f1)} in F1 ({scores}).", gap.f1)
-    words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {_span(gap.f1, signed=True)})."
+    span = _span(gap.f1, signed=True, margin=params.margin)
+    words = f"{pred} agrees with {truth} as well as {expert} does ({scores}; difference {span})."
     return _verdict("as good", words, gap.f1)
 
 
-def judge_alone(names: tuple[str, str], found: Found, bootstrap: BootstrapParams | None = None) -> Verdict:
+def judge_alone(
+    names: tuple[str, str], found: Found, bootstrap: BootstrapParams | None = None, *, left_out: str = ""
+) -> Verdict:
     """Say how well pred agrees with truth, where nobody else drew the same; the interval is that of F1 itself."""
     pred, truth = names
     if len(found.truth_ids) == 0:
-        return Verdict("undefined", f"{truth} has no such object: there is nothing to agree with.")
+        return _nothing(truth, left_out)
     score = intervals(found, bootstrap)[F1]
     words = f"{pred} agrees with {truth} with F1 {_span(score)}; there is no second expert to compare it with."
-    return Verdict("no second expert", words, F1, math.nan, score.low, score.high)
+    return Verdict("no second expert", words, F1, math.nan, score.low, score.high, NO_EXPERT)
+
+
+def why_left_out(truth: str, drawn: int, *, ignored: bool) -> str:
+    """Say why none of truth's objects is scored; "" where it has none.
+
+    Parameters
+    ----------
+    drawn
+        Objects of truth, those in a zone round borders included, less what is ignored.
+    ignored
+        Whether anything is: an object that lies in it as a whole is not among `drawn`.
+    """
+    if drawn:
+        places = "the zone round borders or under the ignore label" if ignored else "the zone round borders"
+        objects = f"The only object of {truth} lies" if drawn == 1 else f"All {drawn:,} objects of {truth} lie"
+        return f"{objects} in what is left out, {places}"
+    return f"All that {truth} may have lies in what is left out, under the ignore label" if ignored else ""
+
+
+def _nothing(truth: str, left_out: str) -> Verdict:
+    why = left_out or f"{truth} has no such object"
+    return Verdict("undefined", f"{why}: there is nothing to agree with.", note=f"{why}: nothing is defined")
 
 
 def _kind(gap: Interval, margin: float) -> str:
@@ -97,7 +130,7 @@ def _undecided(names: tuple[str, str, str], gap: Difference, margin: float, scor
     pred, truth, expert = names
     words = (
         f"Whether {pred} agrees with {truth} as well as {expert} does is not decided by "
-        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True)})"
+        f"{counted(gap.objects, 'object')} ({scores}; difference {_span(gap.f1, signed=True, margin=margin)})"
     )
     needed = objects_needed(gap.f1, gap.objects, margin)
     return f"{words}; about {needed:,} would be needed." if needed else f"{words}."
@@ -121,15 +154,24 @@ def _verdict(kind: str, sentence: str, gap: Interval, metric: str = F1) -> Verdi
     return Verdict(kind, sentence, metric, gap.value, gap.low, gap.high)
 
 
-def _span(interval: Interval, sign: int = 1, *, signed: bool = False) -> str:
-    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket."""
+def _span(interval: Interval, sign: int = 1, *, signed: bool = False, margin: float = 0.0) -> str:
+    """Write a score with its interval, turned round where its sign is said in words; signed without a bracket.
+
+    No number is rounded to one that it is decided by, 0 or the margin.
+    """
     low, high = sorted((sign * interval.low, sign * interval.high))
-    form = "+.2f" if signed else ".2f"
-    value, reach = number_text(sign * interval.value, form), f"{number_text(low, form)} to {number_text(high, form)}"
+    limits = (0.0, margin, -margin)
+    around_zero = low <= 0 <= high
+    value = number_text(sign * interval.value, signed=signed, never=limits[1:] if around_zero else limits)
+    reach = " to ".join(number_text(end, signed=signed, never=limits) for end in (low, high))
     return f"{value}, interval {reach}" if signed else f"{value} ({reach})"
 
 
-def number_text(value: float, form: str) -> str:
-    """Write a number, with a real minus and no sign before 0; `form` as in a format string."""
-    text = f"{value:{form}}"
+def number_text(value: float, *, signed: bool = False, never: Sequence[float] = ()) -> str:
+    """Write a number with two digits, a real minus and no sign before 0; with more, rather than as one of `never`."""
+    form = "+" if signed else ""
+    for digits in range(2, MOST_DIGITS + 1):
+        text = f"{value:{form}.{digits}f}"
+        if not any(float(text) == limit != value for limit in never):
+            break
     return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")

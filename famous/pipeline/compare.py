@@ -25,7 +25,7 @@ from famous.pipeline.compare_pictures import GridPictures
 from famous.pipeline.compare_region import settle_region
 from famous.pipeline.compare_sources import Asked, Opened, open_sources
 from famous.pipeline.compare_surfaces import Looked, look
-from famous.pipeline.compare_tables import Placement, Tabulator
+from famous.pipeline.compare_tables import Placement, Tabulator, score_slices
 from famous.pipeline.manifest import versions
 from famous.pipeline.project import project_folder
 from famous.pipeline.stage import Session, alone
@@ -37,6 +37,8 @@ REPORT = "report.html"
 FACTS = "comparison.json"
 DIGITS = 10  # of numbers in the tables: more than any voxel size is known to, and none of a sum's last bits
 FORMAT = 1  # of comparison.json
+OF_SYSTEMS = frozenset({"Thumbs.db", "desktop.ini"})  # what Windows leaves in folders; others begin with a dot
+SHOWN = 3  # files in a message
 PAPER = (
     "the paper's counts stand beside the one-to-one ones: there an object found as several pieces is found, once, and "
     "none of its pieces is invented; verdicts and intervals are one to one"
@@ -71,7 +73,8 @@ def run_compare(asked: Asked, output: Output, session: Session) -> Compared:
     Raises
     ------
     InputError
-        If something cannot be read, the label sets cannot be brought together, or a report is there already.
+        If something cannot be read, the label sets cannot be brought together, or a report is there already, or a
+        folder of other files.
     """
     folder = output.out or _folder(asked)
     _require_free(folder, output)
@@ -112,6 +115,21 @@ def _require_free(folder: Path, output: Output) -> None:
     taken = [path for path in (folder / name for name in _names()) if path.exists()]
     if taken and not is_unfinished and not output.overwrite:
         raise InputError(f"{taken[0]} is there already; --overwrite replaces it, --out writes elsewhere")
+    others = [] if is_unfinished or output.overwrite else _others(folder)
+    if others:
+        listed = ", ".join(others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
+        raise InputError(
+            f"{folder}: found {counted(len(others), 'other file')} there ({listed}), expected an empty folder, an "
+            "earlier report or nothing; --out writes elsewhere, --overwrite writes there all the same"
+        )
+
+
+def _others(folder: Path) -> list[str]:
+    """Names of what somebody keeps in a folder, ours and what systems and killed processes leave there left out."""
+    if not folder.is_dir():
+        return []
+    ours = {*_names(), *OF_SYSTEMS}
+    return sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
 
 
 def _notes(opened: Opened) -> tuple[str, ...]:
@@ -156,7 +174,7 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
     else:
         notes.append("only some slices are known: surfaces, their distances and meshes are left out")
     corner = tuple(start * side for start, side in zip(low, size.zyx, strict=True))
-    objects, verdicts = tabulator.objects(), tabulator.verdicts(matchings)
+    objects, verdicts, slices = tabulator.objects(), tabulator.verdicts(matchings), tabulator.slices()
     comparison = Comparison(
         opened.facts,
         GridFacts(frame.grid.shape, size),
@@ -168,7 +186,8 @@ def _compare_volumes(opened: Opened, asked: Asked, output: Output, session: Sess
         confusion=confusion,
         components=tabulator.components(),
         intervals=tabulator.intervals(matchings),
-        slices=tabulator.slices(),
+        slices=slices,
+        slice_scores=score_slices(slices),
         objects=objects,
         matches=matches,
         region=tuple(zip(low, high, strict=True)) if is_part else None,
@@ -216,6 +235,7 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
     matchings = tabulator.matchings()
     confusion, confused = tabulator.confusion(matchings)
     objects, verdicts = without_volumes(tabulator.objects()), tabulator.verdicts(matchings)
+    slices = tabulator.slices()
     matches = without_volumes(list_matches(scene, counts, matchings, confused))
     comparison = Comparison(
         opened.facts,
@@ -226,7 +246,8 @@ def _compare_boxes(opened: Opened, asked: Asked) -> Outcome:
         totals=without_volumes(tabulator.totals(objects)),
         confusion=confusion,
         intervals=tabulator.intervals(matchings),
-        slices=tabulator.slices(),
+        slices=slices,
+        slice_scores=score_slices(slices),
         objects=objects,
         matches=matches,
         known_slices=scene.slices,

@@ -11,13 +11,22 @@ from numpy.typing import NDArray
 
 from famous.compare.agreement import agree, confuse
 from famous.compare.comparison import as_table
-from famous.compare.components import NO_COMPONENT, Components, classify, object_recalls
+from famous.compare.components import (
+    NO_COMPONENT,
+    NO_PIXEL,
+    NO_SLICE,
+    ONE_SLICE,
+    Components,
+    classify,
+    object_recalls,
+    over_slices,
+)
 from famous.compare.distance import Distances
 from famous.compare.matching import Matching, match
-from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect
+from famous.compare.metrics import ONE_TO_ONE, PAPER, THRESHOLDS, detect, why_undefined
 from famous.compare.overlaps import Overlaps
 from famous.compare.uncertainty import BootstrapParams, Found, intervals
-from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone
+from famous.compare.verdict import Verdict, VerdictParams, judge, judge_alone, why_left_out
 from famous.pipeline.compare_count import Counts, Key, Pair, Scene
 from famous.voxels import NM_PER_UM
 
@@ -176,6 +185,7 @@ class Tabulator:
         """One row a pair, class and slice."""
         table = as_table("slices", [with_units(row) for row in self.counts.slices])
         table["z"] += self.placement.low[0]
+        table["note"] = table["note"].mask(table["f1"].isna(), NO_PIXEL)
         return table.sort_values(["pred", "truth", "class", "z"], ignore_index=True, kind="stable")
 
     def intervals(self, matchings: Matchings) -> pd.DataFrame:
@@ -183,7 +193,8 @@ class Tabulator:
         rows = []
         for (pair, name), matching in matchings.items():
             for metric, interval in intervals(self._found(pair, name, matching), self.bootstrap).items():
-                rows.append({**_named(pair, name), "metric": metric, **vars(interval), "level": self.bootstrap.level})
+                row = {**_named(pair, name), "metric": metric, **vars(interval), "level": self.bootstrap.level}
+                rows.append({**row, "note": why_undefined(metric, *matching.counts)})
         return as_table("intervals", rows)
 
     def verdicts(self, matchings: Matchings) -> pd.DataFrame:
@@ -208,11 +219,19 @@ class Tabulator:
             if not pairs:
                 continue
             own = self._found(pairs[0], name, matchings[pairs[0], name])
+            left_out = self._left_out(pairs[0][1], name)
             if len(pairs) == 3:
                 other = self._found(pairs[2], name, matchings[pairs[2], name])
-                yield name, judge((*pairs[0], pairs[2][0]), (own, other), self.verdict, self.bootstrap)
+                names = (*pairs[0], pairs[2][0])
+                yield name, judge(names, (own, other), self.verdict, self.bootstrap, left_out=left_out)
             else:
-                yield name, judge_alone(pairs[0], own, self.bootstrap)
+                yield name, judge_alone(pairs[0], own, self.bootstrap, left_out=left_out)
+
+    def _left_out(self, truth: str, name: str) -> str:
+        """Say why no object of a class is scored, if none is; what one truth ignores is cut off all sources."""
+        drawn = self.counts.objects.get((truth, name))
+        ignored = any(self.counts.ignored.get((source, name), 0) for source in self.scene.sides)
+        return why_left_out(truth, 0 if drawn is None else len(drawn), ignored=ignored)
 
     def _found(self, pair: Pair, name: str, matching: Matching) -> Found:
         ids = self._own(pair, name).truth_ids
@@ -224,6 +243,17 @@ class Tabulator:
 
     def _own(self, pair: Pair, name: str) -> Overlaps:
         return self.counts.overlaps.get((pair, name, name), Overlaps.empty())
+
+
+def score_slices(slices: pd.DataFrame) -> pd.DataFrame:
+    """Make the table `slice_scores` of the table `slices`."""
+    rows = []
+    for (pred, truth, name), own in slices.groupby(["pred", "truth", "class"], sort=False):
+        f1, iou = (over_slices(own[score].to_numpy(np.float64)) for score in ("f1", "iou"))
+        row = {"n": f1.n, "f1_mean": f1.mean, "f1_sd": f1.sd, "iou_mean": iou.mean, "iou_sd": iou.sd}
+        note = "" if f1.n > 1 else ONE_SLICE if f1.n else NO_SLICE
+        rows.append({**_named((str(pred), str(truth)), str(name)), **row, "note": note})
+    return as_table("slice_scores", rows)
 
 
 def with_units(row: Mapping[str, Any]) -> dict[str, Any]:

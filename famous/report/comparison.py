@@ -16,7 +16,7 @@ from famous.files import write_bytes
 from famous.mesh import Mesh
 from famous.report.comparison_errors import MANY, Shown, ShownParams, choose
 from famous.report.comparison_found import detection_sheets
-from famous.report.comparison_intervals import moving_sheet, rule, verdicts
+from famous.report.comparison_intervals import moving_sheet, order, rule, verdicts
 from famous.report.comparison_meshes import Packed, SourceMesh, pack, still, three_js
 from famous.report.comparison_numbers import (
     Sheet,
@@ -31,7 +31,7 @@ from famous.report.comparison_numbers import (
     totals_sheet,
     volume_sheet,
 )
-from famous.report.comparison_objects import describe, object_rows
+from famous.report.comparison_objects import ALONE, describe, object_rows, why_alone
 from famous.report.comparison_outlines import Pictures, Plane, draw_planes
 from famous.report.comparison_plots import plots
 from famous.report.comparison_roles import Role, pair_roles, source_roles
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 STILL_PX = (560, 440)  # of each source's picture for paper
 MOST_STILL_FACES = 400_000  # of one such picture: beyond, the largest objects only
 TITLES = {
-    "missed": "Missed: drawn by the expert, not found",
-    "invented": "Invented: found, not drawn by the expert",
+    "missed": "Missed: drawn by the expert, without a match",
+    "invented": "Invented: found, without a match of the expert's",
     "confused": "Confused: found as another class",
     "merge": "Merged: several of the expert's in one",
     "split": "Split: one of the expert's in several",
-    "matched": "Found, but poorly: the dearest differences of outline",
+    "matched": "Found, but poorly: the largest differences of outline",
     "typical": "Typical: the match nearest to each class's median IoU",
 }
 
@@ -117,6 +117,7 @@ def render_report(
     )
     environment.filters["breakable"] = _breakable
     environment.filters["counted"] = counted
+    environment.filters["whole_words"] = _whole_words
     roles = source_roles(names)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
@@ -124,6 +125,7 @@ def render_report(
         roles=list(roles.values()),
         pair_roles=list(pair_roles(comparison).values()),
         verdicts=verdicts(comparison),
+        order=order(comparison),
         rule=rule(comparison),
         flat=is_flat(comparison),
         sheets=_sheets(comparison),
@@ -147,6 +149,16 @@ def _breakable(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def _whole_words(text: str) -> "Markup":
+    """Mark each word of a command, so that none is broken at a hyphen."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(\s+)", text)
+    return Markup("").join(
+        Markup("<span>{}</span>").format(part) if part.strip() else escape(part) for part in parts if part
+    )
 
 
 def _title(names: Sequence[str]) -> str:
@@ -192,8 +204,8 @@ def _card(shown: Shown, comparison: Comparison, pictures: Pictures) -> Card:
     said = [name for _, name, _ in shown.pred if name != shown.class_name]
     if said:
         facts.append(("Taken for", ", ".join(dict.fromkeys(said))))
-    iou = "Best IoU" if shown.kind in MANY else "IoU"
-    facts.append((iou, f"{shown.iou:.2f}" if is_number(shown.iou) else "–"))
+    iou = "Best IoU" if shown.kind in (*MANY, *ALONE) else "IoU"
+    facts.append((iou, _iou(shown, comparison.threshold)))
     cost = f"{shown.cost:,.0f} pixels" if is_flat(comparison) else f"{significant(shown.cost)} µm³"
     facts.append(("Costs", cost))
     names = [source.name for source in comparison.sources]
@@ -201,6 +213,13 @@ def _card(shown: Shown, comparison: Comparison, pictures: Pictures) -> Card:
     link = f"{names.index(source)}/{list(comparison.classes).index(name)}/{number}"
     title = f"{shown.class_name}, {shown.pair[0]} vs {shown.pair[1]}"
     return Card(shown, title, tuple(facts), tuple(draw_planes(shown, comparison, pictures)), link)
+
+
+def _iou(shown: Shown, threshold: float) -> str:
+    """Write the IoU of a match, and of an object without one why it has none."""
+    if shown.kind in ALONE:
+        return why_alone(shown.iou, threshold) or "nothing overlaps it"
+    return f"{shown.iou:.2f}" if is_number(shown.iou) else "–"
 
 
 def _extent(comparison: Comparison, packed: Packed) -> list[float]:

@@ -50,7 +50,10 @@ def _ratios(comparison: Comparison, matching: str) -> Sheet:
 def _counts(comparison: Comparison, matching: str) -> Sheet:
     """Count; what was split or merged is the same however it is matched, and told once."""
     heads, how = COUNTS | APART, ""
-    about = "TP: found. FP: invented. FN: missed. Splits and merges are counted apart and not in TP or FP."
+    about = (
+        "TP: found. FP: invented. FN: missed; both also where the IoU is too low. Splits and merges are counted apart "
+        "and not in TP or FP."
+    )
     if matching != ONE_TO_ONE:
         heads, how = COUNTS, " as the paper counts"
         about = "TP: found, once however many its pieces are. FP: invented, pieces left out. FN: missed."

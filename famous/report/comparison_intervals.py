@@ -102,7 +102,8 @@ def _moved(row: "pd.Series", is_own: bool, notes: Footnotes) -> Cell:
     kind = str(row["kind"])
     if not is_number(row["difference"]):
         return notes.cell(row["difference"], str, str(row["sentence"]).rstrip("."))
-    text = f"{MARKS[kind]} {number_text(row['difference'], '+.2f')}"
+    decided = (0.0,) if kind in ("better", "worse") else ()
+    text = f"{MARKS[kind]} {number_text(row['difference'], signed=True, never=decided)}"
     return Cell(text if row["metric"] == F1 else f"{text} o", strong=is_own)
 
 
@@ -128,6 +129,18 @@ def rule(comparison: Comparison) -> str:
         f"lies above −{margin:g}, or else worse if it lies below 0, or else undecided; where F1 is as good or better, "
         f"outlines that are worse in the same way, and by more than {margin:g} in the mean IoU of the objects that "
         "both found, make it worse."
+    )
+
+
+def order(comparison: Comparison) -> str:
+    """Say whose agreement with whom is the yardstick; "" where there is no second expert or no verdict."""
+    if comparison.verdicts.empty or len(comparison.sources) < 3:
+        return ""
+    pred, truth, expert = (source.name for source in comparison.sources[:3])
+    return (
+        f"{truth}, the first expert that was named, is the reference: {pred} is compared with {truth}, and the "
+        f"yardstick is how well {expert} agrees with {truth}. With the experts in the other order, {expert} would be "
+        "the reference, and a verdict may be another."
     )
 
 

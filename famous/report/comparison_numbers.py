@@ -206,16 +206,18 @@ def component_sheets(comparison: Comparison) -> list[Sheet]:
 
 def slice_sheet(comparison: Comparison) -> Sheet | None:
     """Mean and standard deviation over the slices of F1 and IoU of the pixels."""
-    if comparison.slices.empty:
+    if comparison.slice_scores.empty:
         return None
-    grouped = comparison.slices.groupby(["pred", "truth", "class"], sort=False)
-    table = grouped.agg(
-        f1=("f1", "mean"), f1_sd=("f1", "std"), iou=("iou", "mean"), iou_sd=("iou", "std")
-    ).reset_index()
-    table["note"] = "the class is in fewer than two slices"
-    heads = {"f1": "F1 mean", "f1_sd": "F1 SD", "iou": "IoU mean", "iou_sd": "IoU SD"}  # all of pixels
-    columns = [(name, head, plain(3)) for name, head in heads.items()]
-    return by_pair(comparison, table, columns, caption="Pixels, slice by slice: mean and standard deviation")
+    heads = {"f1_mean": "F1 mean", "f1_sd": "F1 SD", "iou_mean": "IoU mean", "iou_sd": "IoU SD"}  # all of pixels
+    columns: list[tuple[str, str, Format]] = [("n", "Slices", plain(0))]
+    columns += [(name, head, plain(3)) for name, head in heads.items()]
+    return by_pair(
+        comparison,
+        comparison.slice_scores,
+        columns,
+        caption="Pixels, slice by slice: mean and standard deviation",
+        about="Over the slices in which one side at least has the class; the standard deviation is a sample's (n − 1).",
+    )
 
 
 def totals_sheet(comparison: Comparison) -> Sheet:

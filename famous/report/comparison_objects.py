@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from famous.compare.comparison import Comparison
+from famous.compare.verdict import number_text
 from famous.report.comparison_errors import HIGH, LOW
 from famous.report.comparison_numbers import is_flat, is_number, significant
 
@@ -19,13 +20,17 @@ WORDS = {
     "missed": "missed",
     "invented": "not there",
 }
+ALONE = ("missed", "invented")  # kinds of objects without a match
 
 Key = tuple[str, str, int]
 
 
 @dataclass
 class Partner:
-    """What another source makes of an object: the kind, the IoU of the best, and its objects there."""
+    """What another source makes of an object: the kind, the IoU of the best, and its objects there.
+
+    Of an object without a match the IoU is that with what comes nearest to one, None where nothing overlaps it.
+    """
 
     kind: str
     iou: float | None
@@ -55,7 +60,20 @@ def find_partners(comparison: Comparison) -> dict[tuple[Key, str], Partner]:
             if kind == known.kind and other is not None:
                 known.others.append(other)
                 known.iou = max(known.iou or 0.0, float(iou)) if is_number(iou) else known.iou
+            elif kind == known.kind and is_number(iou) and iou > 0:
+                known.iou = float(iou)
     return partners
+
+
+def why_alone(iou: float | None, threshold: float) -> str:
+    """Say why an object that something overlaps has no match: `below the threshold, IoU 0.49`; "" where nothing does.
+
+    At thresholds of 0.5 and below what overlaps it well enough may be the match of another.
+    """
+    if iou is None or not iou > 0:
+        return ""
+    text = number_text(iou, never=(0.0, threshold))
+    return f"{'below the threshold' if iou < threshold else 'partner has another match'}, IoU {text}"
 
 
 def object_rows(comparison: Comparison) -> dict[str, Any]:
@@ -63,7 +81,8 @@ def object_rows(comparison: Comparison) -> dict[str, Any]:
 
     Values: source and class (their index), id, volume in µm³, surface in µm², centre (z, y, x) in µm, whether it
     touches the border, score or None, and a partner for each source: None for its own, else kind, IoU and
-    (source, class, id) of the objects there. Of boxes the volume is their pixels, and the centre is in pixels too.
+    (source, class, id) of the objects there, and why none is a match where one overlaps. Of boxes the volume is their
+    pixels, and the centre is in pixels too.
     """
     flat = is_flat(comparison)
     sources = [source.name for source in comparison.sources]
@@ -82,7 +101,8 @@ def object_rows(comparison: Comparison) -> dict[str, Any]:
             others = [
                 [sources.index(one), place[name], number] for one, name, number in partner.others if name in place
             ]
-            told.append([partner.kind, rounded(partner.iou), others])
+            why = why_alone(partner.iou, comparison.threshold) if partner.kind in ALONE else ""
+            told.append([partner.kind, rounded(partner.iou), others, *([why] if why else [])])
         rows.append(
             [
                 sources.index(row["source"]),

@@ -183,8 +183,10 @@ def sizes(comparison: Comparison) -> Plot | None:
         y="IoU",
     )
     svg = _panels(comparison, draw, panels, roles)
-    caption = "Each object of the truth: its volume, and its IoU with its partner; 0 where it was missed."
-    caption += f" Dashed: IoU {comparison.threshold:g}."
+    caption = (
+        "Each object of the truth: its volume, and its IoU with its match, or else with what comes nearest to one; 0 "
+        f"where nothing overlaps it. Dashed: IoU {comparison.threshold:g}."
+    )
     return Plot("sizes", "Size against IoU", svg, caption + _capped(found.groupby(["pred", "truth", "class"]).size()))
 
 

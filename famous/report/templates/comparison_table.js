@@ -29,7 +29,8 @@ if (objects) {
     if (source === object.source) return "";
     const partner = object.partners[source];
     if (!partner) return "–";
-    const [kind, iou, others] = partner;
+    const [kind, iou, others, why] = partner;
+    if (why) return why;
     if (kind === "matched") return iou === null ? words[kind] : iou.toFixed(2);
     const many = others.length > 1 ? ` ×${others.length}` : "";
     if (kind === "confused" && others.length) return classes[others[0][1]];
@@ -45,7 +46,7 @@ if (objects) {
     values[`partner-${place}`] = (object) => {
       if (place === object.source) return 3;
       const partner = object.partners[place];
-      return partner ? (partner[0] === "matched" ? partner[1] : partner[0] === "missed" || partner[0] === "invented" ? -1 : 0) : 2;
+      return partner ? (partner[0] === "matched" ? partner[1] : partner[0] === "missed" || partner[0] === "invented" ? (partner[1] ?? 0) - 1 : 0) : 2;
     };
   });
 
@@ -76,7 +77,7 @@ if (objects) {
         cell.textContent = told(object, place);
         const partner = object.partners[place];
         if (place === object.source) cell.className = "own";
-        else if (partner && partner[0] !== "matched") { cell.className = "wrong"; cell.title = words[partner[0]]; }
+        else if (partner && partner[0] !== "matched") { cell.className = partner[3] ? "wrong near" : "wrong"; cell.title = words[partner[0]]; }
         else if (!partner) cell.title = "not compared";
         row.append(cell);
       });
@@ -95,7 +96,7 @@ if (objects) {
       if (source !== "" && object.source !== Number(source)) return false;
       if (kind !== "" && object.kind !== Number(kind)) return false;
       if (!wanted.length) return true;
-      const kinds = object.partners.map((partner) => (partner ? words[partner[0]] : "")).join(" ");
+      const kinds = object.partners.map((partner) => (partner ? `${words[partner[0]]} ${partner[3] ?? ""}` : "")).join(" ");
       const text = `${sources[object.source]} ${classes[object.kind]} ${kinds}`.toLowerCase();
       return wanted.every((word) => (/^\d+$/.test(word) ? String(object.id) === word || text.includes(word) : text.includes(word)));
     });
@@ -122,7 +123,7 @@ if (objects) {
       if (index === object.source) return;
       const item = document.createElement("li");
       const partner = object.partners[index];
-      item.append(`in ${source}: ${partner ? words[partner[0]] : "not compared"}${partner && partner[1] !== null && partner[2].length ? `, IoU ${partner[1].toFixed(2)}` : ""} `);
+      item.append(`in ${source}: ${partner ? partner[3] ?? words[partner[0]] : "not compared"}${partner && partner[1] !== null && partner[2].length ? `, IoU ${partner[1].toFixed(2)}` : ""} `);
       (partner ? partner[2] : []).slice(0, 12).forEach(([one, kind, id]) => {
         const button = document.createElement("button");
         button.type = "button";
