@@ -49,7 +49,7 @@ def boxes_import(
 
     Example: famous boxes import cell.tif labels/ --format yolo
     """
-    complete = "all" if done == "all" else options.slice_list(done, "--done") or ()
+    complete: Literal["all"] | tuple[int, ...] = "all" if done == "all" else options.slice_list(done, "--done") or ()
     from famous.io.annotations import files_of
     from famous.pipeline.annotations import import_boxes
 
