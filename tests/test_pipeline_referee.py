@@ -241,7 +241,7 @@ def test_the_pick_is_what_extraction_takes(labelled):
     taken = recipes_of(labelled, CLASSES)
     for name in CLASSES:
         assert taken[name] == tried(name).get(verdicts.get(name), default_recipe(name))
-    assert stage_of(labelled).parameters["recipes"]["mitochondrion"]["method"] == type(taken["mitochondrion"]).__name__
+    assert stage_of(labelled).parameters["recipes"]["mitochondrion"]["method"] == method_of(taken["mitochondrion"])
 
 
 def pretend(project, **picks):

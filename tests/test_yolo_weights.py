@@ -22,7 +22,11 @@ def test_it_is_there_small_and_described():
     assert set(card.class_names) == set(CLASS_NAMES)
     assert set(card.sha256) == {"best.onnx", "best.pt"}
     for word in ("phantoms", "lucchi", "CC BY-NC-SA 3.0", "non-commercial", "AGPL-3.0"):
+        assert word in card.terms
+    for word in ("phantoms", "recall of 0.94", "precision of 0.53"):  # what it is not good for
         assert word in card.notes
+    assert card.metrics
+    assert card.unscored == ""
     assert card.metrics["mitochondrion"]["recall"] > 0.8
 
 
