@@ -103,16 +103,21 @@ def _cross(
     directions: Directions,
 ) -> Areas:
     """Count the crossings from slice to slice along one step, but for the unknown."""
-    one, other = slices
-    along = list(zip(step[1:], one.shape, strict=True))
-    first = tuple(slice(max(0, -by), max(0, length - max(0, by))) for by, length in along)
-    second = tuple(slice(max(0, by), max(0, length - max(0, -by))) for by, length in along)
+    one, other = (side.ravel() for side in slices)
+    width = slices[0].shape[1]
+    shift = step[1] * width + step[2]
+    first = slice(max(0, -shift), max(0, len(one) - max(0, shift)))
+    second = slice(max(0, shift), max(0, len(other) - max(0, -shift)))
     start, end = one[first], other[second]
     differs = start != end
     for hidden, part in zip(unknown, (first, second), strict=True):
         if hidden is not None:
-            differs &= ~hidden[part]
-    sides = np.concatenate([start[differs], end[differs]])
+            differs &= ~hidden.ravel()[part]
+    if step[2] != 0 and width > 0:  # a step over the end of a line leads out of the slice
+        last = width - 1 if step[2] > 0 else 0
+        differs[(last - first.start) % width :: width] = False
+    crossed = np.flatnonzero(differs)
+    sides = np.concatenate([start[crossed], end[crossed]])
     ids, counts = _count(sides[sides > 0])
     return Areas(ids, counts.astype(np.float64) * directions.nm2[step])
 

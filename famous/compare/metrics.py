@@ -128,10 +128,8 @@ def scores(tp: float, fp: float, fn: float, iou: Sequence[float] | NDArray[np.fl
 
 def _why_undefined(tp: float, fp: float, fn: float) -> str:
     """Say which ratios are undefined, and why; empty where none is."""
-    if tp + fp + fn == 0:
-        return NO_OBJECT
-    reasons = [NO_PRED] * (tp + fp == 0) + [NO_TRUTH] * (tp + fn == 0) + [NO_PAIR] * (tp == 0)
-    return "; ".join(reasons)
+    reasons = (why_undefined(metric, tp, fp, fn) for metric in ("precision", "recall", "sq"))
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def why_undefined(metric: str, tp: float, fp: float, fn: float) -> str:

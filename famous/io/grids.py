@@ -55,6 +55,10 @@ class Grid:
         names = None if self.slice_names is None else self.slice_names[low[0] : high[0]]
         return Grid(shape, self.voxel_size, (z, y, x), names)
 
+    def may_begin(self, origin_nm: Sequence[float]) -> bool:
+        """Tell whether what a file says of its first corner is this one's, or nothing (0, 0, 0)."""
+        return not any(origin_nm) or np.allclose(origin_nm, self.origin_nm)
+
     def is_close(self, other: "Grid") -> bool:
         """Tell whether both have the same voxels, to a thousandth of one."""
         shift = (abs(a - b) / s for a, b, s in zip(self.origin_nm, other.origin_nm, self.voxel_size.zyx, strict=True))

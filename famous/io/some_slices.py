@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from famous.io.grids import SAME_SIZE, Grid
 from famous.io.slices import AS_NEIGHBOURS
 from famous.io.truth_classes import Classes, SpreadVolume
@@ -20,8 +18,12 @@ def has_some_slices(labels: Labels, like: Grid) -> bool:
         abs(mine - theirs) <= SAME_SIZE * theirs
         for mine, theirs in zip(labels.voxel_size.zyx[1:], like.voxel_size.zyx[1:], strict=True)
     )
-    is_unsaid = not any(labels.origin_nm) or np.allclose(labels.origin_nm, like.origin_nm)
-    return same and is_unsaid and labels.shape[0] < like.shape[0] and labels.shape[1:] == like.shape[1:]
+    return (
+        same
+        and like.may_begin(labels.origin_nm)
+        and labels.shape[0] < like.shape[0]
+        and labels.shape[1:] == like.shape[1:]
+    )
 
 
 def spread(labels: Labels, like: Grid, slices: Sequence[int]) -> Labels:

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from famous.errors import InputError
 from famous.io import amira, hdf5, mrc, nifti, nrrd, pictures, tiffs, zarrs
 from famous.io.grids import Grid
@@ -66,9 +64,8 @@ class Reading:
         """Return the slices that a volume speaks of; None where it is of all, or lies on another grid."""
         if self.slices is None or self.like is None or shape != self.like.shape:
             return None
-        is_there = not any(origin) or np.allclose(origin, self.like.origin_nm)
         is_sized = voxel_size is None or voxel_size.is_close(self.like.voxel_size)
-        return [z for z in self.slices if z < shape[0]] if is_there and is_sized else None
+        return [z for z in self.slices if z < shape[0]] if self.like.may_begin(origin) and is_sized else None
 
 
 def open_labels(path: str | Path, reading: Reading) -> Labels:

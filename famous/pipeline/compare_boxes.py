@@ -110,9 +110,9 @@ def bodies_of(table: pd.DataFrame, slice_nm: float) -> NDArray[np.int64]:
     """
     pairs = []
     for _, own in table.groupby("class_name", observed=True):
-        for z, after in pairwise(sorted(map(int, own["z"].unique()))):
+        slices = [(int(rows["z"].iloc[0]), rows) for _, rows in own.groupby("z")]
+        for (z, here), (after, there) in pairwise(slices):
             if (after - z) * slice_nm <= FOLLOWS_NM:
-                here, there = own[own["z"] == z], own[own["z"] == after]
                 a, b = np.nonzero(iou(here[CORNERS].to_numpy(), there[CORNERS].to_numpy()) >= FOLLOWS_IOU)
                 pairs.append(np.stack([here["id"].to_numpy()[a], there["id"].to_numpy()[b]]))
     one, other = np.concatenate([np.zeros((2, 0)), *pairs], axis=1).astype(np.int64)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from famous.io.grids import OBJECT
 from famous.io.truth_classes import match_class, without_number
 from famous.io.truths import Truth
-from famous.report.colours import ALIASES, FIXED
+from famous.report.colours import FIXED, usual_name
 
 
 def name_alike(truths: Sequence[Truth]) -> tuple[list[Truth], list[str]]:
@@ -51,7 +51,7 @@ def _organelle(truths: Sequence[Truth]) -> str | None:
     meant = set()
     for truth in truths:
         name, _ = without_number(truth.stem or "")
-        meant.add(ALIASES.get(name.casefold()) or match_class(name, list(FIXED), []))
+        meant.add(match_class(usual_name(name), list(FIXED), []))
     organelle = meant.pop()
     return organelle if not meant and organelle in FIXED else None
 
