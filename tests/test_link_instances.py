@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from famous.errors import ConfigError, InputError
-from famous.link.instances import canonical, class_groups, finish
+from famous.link.instances import best_score, canonical, class_groups, finish
+from famous.voxels import VoxelSize
 from tests.link_phantoms import VOXEL, table
 
 FIRST, LAST = (0, 50, 50, 52, 52), (9, 50, 50, 52, 52)  # boxes in the first and the last slice
@@ -69,10 +70,19 @@ def test_what_the_ends_of_the_stack_may_cut_off_is_never_too_short():
     assert finished(boxes, [1, 0, 2], minimum_length_nm=20)["instance"].tolist() == [1, 0, 2]
 
 
-def test_score_of_an_instance_is_the_mean_of_its_three_best():
-    boxes = table(*((z, 0, 0, 2, 2) for z in range(5)), score=[0.1, 0.9, 0.6, 0.1, 0.3])
-    assert finished(boxes, [0] * 5, instance_score=0.6)["instance"].tolist() == [1] * 5
-    assert finished(boxes, [0] * 5, instance_score=0.61)["instance"].tolist() == [0] * 5
+def test_score_of_an_instance_is_the_mean_of_the_best_that_50_nm_hold():
+    boxes = table(*((z, 0, 0, 2, 2) for z in range(8)), score=[0.1, 0.9, 0.6, 0.1, 0.3, 0.5, 0.2, 0.7])
+    score = boxes["score"].to_numpy(np.float64)
+    for thickness, best in ((10, 5), (25, 3), (50, 3), (8, 6), (5, 8), (1, 8)):
+        mean = np.sort(score)[::-1][:best].mean()
+        assert best_score(np.zeros(8, int), score, VoxelSize(thickness, 5, 5)) == pytest.approx([mean]), thickness
+    assert finished(boxes, [0] * 8, instance_score=0.6)["instance"].tolist() == [1] * 8  # 0.9, 0.7, 0.6, 0.5, 0.3
+    assert finished(boxes, [0] * 8, instance_score=0.61)["instance"].tolist() == [0] * 8
+
+
+def test_an_instance_of_few_boxes_is_judged_by_all_of_them():
+    score = np.array([0.9, 0.5, 0.4, 0.8])
+    assert best_score(np.array([0, 1, 0, 0]), score, VoxelSize(5, 5, 5)) == pytest.approx([0.7, 0.5])
 
 
 def test_score_on_the_threshold_stays_in_spite_of_rounding():

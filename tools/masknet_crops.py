@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tifffile
 from accuracy.sets import SETS, true_masks
+from masknet_nested import NestParams, nest
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -23,6 +24,8 @@ LABELS = {
     "isbi2012": ("mito_inst", "synapse_inst"),
     "hela": ("mito_inst",),
 }
+
+NESTED = "nested"  # what stands for the class of an organelle that lies in another
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,10 @@ def objects_of(image: NDArray[np.generic], z: int, class_name: str) -> Iterator[
 
 
 def phantoms(seeds: range, slices_each: int = 6, side_px: int = 384) -> Iterator[Scene]:
-    """Make scenes of phantoms, three slices for each that is learnt from; the seed decides tissue and microscope."""
+    """Make scenes of phantoms, three slices for each that is learnt from; the seed decides tissue and microscope.
+
+    Organelles with room have others inside, whole ones of the same tissue.
+    """
     for seed in seeds:
         rng = np.random.default_rng(seed)
         pixel_nm = float(rng.choice([4.0, 6.0, 8.0, 12.0, 16.0]))
@@ -106,9 +112,16 @@ def phantoms(seeds: range, slices_each: int = 6, side_px: int = 384) -> Iterator
         volume = np.stack([phantom[z + step] for z in chosen for step in (-1, 0, 1)])
         scene = Scene(f"phantom {seed}", volume, neighbours=True)
         for number, z in enumerate(chosen):
-            for name, labels in phantom.labels(z).items():
+            classes = phantom.labels(z)
+            around = [_of_any_class(phantom.labels(z + step) if step else classes) for step in (-1, 0, 1)]
+            classes[NESTED] = nest(volume[3 * number : 3 * number + 3], np.stack(around), rng, NestParams())
+            for name, labels in classes.items():
                 scene.objects += objects_of(labels, 3 * number + 1, name)
         yield scene
+
+
+def _of_any_class(classes: dict[str, NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    return np.max(list(classes.values()), axis=0)  # ids are unique among the classes, which do not overlap
 
 
 @dataclass(frozen=True)

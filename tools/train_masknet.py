@@ -37,6 +37,7 @@ BATCH = 64
 RATE = 3e-3
 PHANTOMS = range(28)
 PHANTOM_SHARE = 0.25  # of the crops
+CROPS_A_PHANTOM = 256
 OPSET = 17
 LEFT_OUT = "networks trained alike without the set; true boxes, single slices, IoU with people's masks"
 TERMS = {
@@ -69,14 +70,14 @@ def main() -> None:
     sources = [source for source in learnt_from.LABELS if source not in options.leave_out]
     real = [learnt_from.read_scene(options.data, source) for source in sources]
     share = PHANTOM_SHARE if options.phantoms else 0.0
-    made = _phantom_crops(options) if options.phantoms else None
+    made, counts = _phantom_crops(options) if options.phantoms else (None, {})
     examples = gather(real, options.crops, share, made, rng)
     print(f"{options.crops} crops after {time.perf_counter() - started:.0f} s", flush=True)
     network = train(examples, passes=options.passes, rng=rng)
     export(network, options.out)
     seconds = time.perf_counter() - started
     print(f"{options.out} after {seconds:.0f} s")
-    objects = {scene.name: len(scene.objects) for scene in real}
+    objects = {scene.name: {"objects": len(scene.objects)} for scene in real} | ({"phantoms": counts} if counts else {})
     write_json(
         options.out.with_name(CARD_NAME if options.out.name == FILE_NAME else f"{options.out.stem}.json"),
         card(options, objects, seconds),
@@ -115,23 +116,28 @@ def gather(
     return Examples(crops, masks, errors)
 
 
-def _phantom_crops(options: argparse.Namespace) -> Examples:
-    """Draw the phantoms' crops, four an object, or take them from the cache; phantoms of any seed count alike."""
+def _phantom_crops(options: argparse.Namespace) -> tuple[Examples, dict[str, int]]:
+    """Draw the phantoms' crops, or take them from the cache; phantoms of any seed count alike.
+
+    Returns them and the number of objects, of which so many lie inside others.
+    """
     if options.cache is not None and options.cache.exists():
         with np.load(options.cache) as kept:
-            return Examples(kept["crops"], kept["masks"], kept["errors"])
+            counts = {name: int(kept[name]) for name in ("objects", "nested")}
+            return Examples(kept["crops"], kept["masks"], kept["errors"]), counts
     rng = np.random.default_rng(0)
-    drawn = [
-        learnt_from.draw(scene, scene.objects[rng.integers(len(scene.objects))], rng, learnt_from.Jitter())
-        for scene in learnt_from.phantoms(range(options.phantoms))
-        for _ in range(256)
-        if scene.objects
-    ]
+    drawn, counts = [], {"objects": 0, "nested": 0}
+    for scene in learnt_from.phantoms(range(options.phantoms)):
+        counts["objects"] += len(scene.objects)
+        counts["nested"] += sum(item.class_name == learnt_from.NESTED for item in scene.objects)
+        for _ in range(CROPS_A_PHANTOM if scene.objects else 0):
+            item = scene.objects[rng.integers(len(scene.objects))]
+            drawn.append(learnt_from.draw(scene, item, rng, learnt_from.Jitter()))
     crops, masks, errors = (np.stack(part) for part in zip(*drawn, strict=True))
     if options.cache is not None:
         options.cache.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(options.cache, crops=crops, masks=masks, errors=errors)
-    return Examples(crops, masks, errors.astype(np.float32))
+        np.savez(options.cache, crops=crops, masks=masks, errors=errors, **counts)
+    return Examples(crops, masks, errors.astype(np.float32)), counts
 
 
 def train(examples: Examples, *, passes: int, rng: np.random.Generator) -> MaskNet:
@@ -208,12 +214,11 @@ def metrics(file: Path | None) -> dict[str, dict[str, float]]:
     return {name: {key: round(figures[key], 3) for key in wanted} for name, figures in found.items()}
 
 
-def card(options: argparse.Namespace, objects: dict[str, int], seconds: float) -> dict[str, Any]:
+def card(options: argparse.Namespace, objects: dict[str, dict[str, int]], seconds: float) -> dict[str, Any]:
     """Say what the network was trained on, under which terms, how, and what it is not good for."""
-    names = [*objects, *(["phantoms"] if options.phantoms else [])]
     return {
         "what": "box → mask: a U-Net of 551,000 parameters on crops of 64 × 64, told the box as two planes",
-        "data": {name: {"objects": objects.get(name), "terms": TERMS[name]} for name in names},
+        "data": {name: {**counts, "terms": TERMS[name]} for name, counts in objects.items()},
         "terms": "weights: AGPL-3.0-or-later as the package; some of the data is for non-commercial use only, see data",
         "limits": "real organelles it saw: mitochondria and synapses; every other class it knows from phantoms alone",
         "metrics": {"of": LEFT_OUT, "sets": metrics(options.metrics)},

@@ -11,8 +11,10 @@ from famous import boxes as box_table
 from famous.errors import ConfigError, InputError
 from famous.voxels import VoxelSize
 
-#: Boxes whose mean score speaks for an instance: one lucky box does not, and a long tail of weak ones does not hurt.
-BEST_SCORES = 3
+#: The best boxes of so much tissue speak for an instance, and so many at least: a few lucky ones do not, and a long
+#: tail of weak ones does not hurt. `tools/bench_instance_score.py` measures it.
+BEST_NM = 50.0
+BEST_BOXES = 3
 
 
 def canonical(boxes: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +61,7 @@ def finish(
         Least extent along z that an instance needs; in the first and the last slice that hold boxes, where it may be
         cut off, none is needed.
     instance_score
-        Least mean of the three best scores that it needs.
+        Least mean of its best scores that it needs: of as many boxes as 50 nm have slices, three at least.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def finish(
     np.maximum.at(high, body, z)
     kept = (high - low + 1) * voxel_size.z >= minimum_length_nm - 1e-6
     kept |= (low == z.min()) | (high == z.max())  # it may go on where the stack does not
-    kept &= _best_score(body, score) >= instance_score - 1e-6
+    kept &= best_score(body, score, voxel_size) >= instance_score - 1e-6
     kept &= np.bincount(body, weights=pixels) > 0
     corners = table[["y0", "x0"]].to_numpy()[first]
     order = np.lexsort((first, corners[:, 1], corners[:, 0], z[first], voted))
@@ -102,11 +104,12 @@ def _vote(track: NDArray[Any], name: NDArray[Any], weight: NDArray[np.float64], 
     return voted
 
 
-def _best_score(track: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the best scores in each track."""
+def best_score(track: NDArray[Any], score: NDArray[np.float64], voxel_size: VoxelSize) -> NDArray[np.float64]:
+    """Mean of the best scores in each track, (n,) → (tracks,): of as many boxes as `BEST_NM` have slices."""
+    most = max(BEST_BOXES, round(BEST_NM / voxel_size.z))
     order = np.lexsort((-score, track))
     sizes = np.bincount(track)
     rank = np.arange(len(track)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    top = order[rank < BEST_SCORES]
-    best: NDArray[np.float64] = np.bincount(track[top], weights=score[top]) / np.minimum(sizes, BEST_SCORES)
+    top = order[rank < most]
+    best: NDArray[np.float64] = np.bincount(track[top], weights=score[top]) / np.minimum(sizes, most)
     return best

@@ -34,7 +34,7 @@ class OverlapParams:
     renamed_iou: float = 0.5  # IoU of boxes of two classes where a body goes on under another name; 1 joins none
     bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
     minimum_length_nm: float = 25.0  # instances of a smaller extent along z are dropped, unless cut off by the stack
-    instance_score: float = 0.6  # mean of an instance's three best scores below which it is dropped, 0 … 1
+    instance_score: float = 0.6  # mean of an instance's best scores (50 nm of them) below which it is dropped
 
     def __post_init__(self) -> None:
         for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm"):

@@ -135,7 +135,7 @@ def score_notes(config: Config) -> list[str]:
     listed = ", ".join(f"{name} {score:g}" for name, score in low.items())
     return [
         f"detect.class_scores ({listed}) lie below link.overlap.instance_score {limit:g}: boxes that weak may lengthen "
-        f"an organelle, but one whose three best boxes average less than {limit:g} is dropped; lower that knob too"
+        f"an organelle, but one whose best boxes average less than {limit:g} is dropped; lower that knob too"
     ]
 
 
