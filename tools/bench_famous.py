@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -124,17 +125,16 @@ def prepare(
     setting: Setting,
     true_boxes: pd.DataFrame,
     shape: tuple[int, ...],
-    epochs: int | None = None,
+    **knobs: Any,
 ) -> Project:
-    """Open the stack in the work folder, with the labelled slices as its annotations; epochs go before minutes."""
+    """Open the stack in the work folder, with the labelled slices as its annotations; `knobs` are of training."""
     choices = Choices(
         voxel_size=setting.voxel_size, folder=options.work, minutes=options.minutes, start=options.weights
     )
     config = options.work / "bench.yaml"
     options.work.mkdir(parents=True, exist_ok=True)
     settings = yaml.safe_load(CONFIG)
-    if epochs is not None:
-        settings["train"]["epochs"] = epochs
+    settings["train"].update({name: value for name, value in knobs.items() if value is not None})
     config.write_text(yaml.safe_dump(settings))
     project = open_project(str(options.data / setting.raw), Choices(**{**choices.__dict__, "config": config}))
     project.annotations.mkdir(parents=True, exist_ok=True)

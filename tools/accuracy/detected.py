@@ -209,8 +209,12 @@ def rows_of(bench: Bench, train: tuple[int, ...], results: Results) -> Iterator[
 
 def taught(start: Path, bench: Bench, project: Project, train: tuple[int, ...]) -> Extractor:
     """Teach the network that never saw this set the boxes of the labelled slices, as a training does."""
-    target = bench.work / f"{bench.name}_{len(train)}.onnx"
     boxes = bench.true_boxes[bench.true_boxes["z"].isin(train)]
+    return learnt(project, boxes, start, bench.work / f"{bench.name}_{len(train)}.onnx")
+
+
+def learnt(project: Project, boxes: pd.DataFrame, start: Path, target: Path) -> Extractor:
+    """Teach a box → mask network some boxes of a stack, as a training does."""
     started = time.monotonic()
     number = adapt(project.stack, boxes, start, target, AdaptParams())
     sys.stderr.write(f"masknet learnt {number} boxes in {time.monotonic() - started:.0f} s\n")

@@ -49,7 +49,7 @@ def bench_starts(data: Path, name: str, work: Path, slices: int, budgets: list[B
             sys.stderr.write(f"{folder.name}\n")
             options = argparse.Namespace(data=data, work=folder, minutes=budget.minutes, weights=weights)
             taught = replace(setting, train=train)
-            project = prepare(options, taught, bench.true_boxes, bench.truth.shape, budget.epochs)
+            project = prepare(options, taught, bench.true_boxes, bench.truth.shape, epochs=budget.epochs)
             with Bars(Console(stderr=True)) as bars:
                 card = run_train(project, Session(bars))
             found = detect_slices(project.stack, setting.score, load_detector(project.model, device="cpu"))
