@@ -181,6 +181,26 @@ def test_agreement_is_with_all_others_and_a_lone_recipe_agrees():
     assert look(one, a=filled(one))["agreement"].item() == 1
 
 
+def test_a_kind_has_one_voice_however_many_its_variants():
+    one = field()
+
+    def agreement(kinds, **recipes):
+        table = examine(one.sample, recipes, voxel_size=VOXEL, params=PARAMS, kinds=kinds)
+        return table.groupby("recipe").mean()["agreement"]
+
+    three = look(one, right=perfect(one), core=small(one), box=filled(one))["agreement"]
+    boxes = {f"box {number}": filled(one) for number in range(4)}
+    kinds = {"right": "x", "core": "y"} | dict.fromkeys(boxes, "z")
+    many = agreement(kinds, right=perfect(one), core=small(one), **boxes)
+    assert many["right"] == pytest.approx(three["right"])
+    assert many["core"] == pytest.approx(three["core"])
+    assert many["box 2"] == pytest.approx(three["box"])  # its own kind does not vouch for it
+    without = agreement({"right": "x", "core": "y"}, right=perfect(one), core=small(one), **boxes)
+    assert without["right"] == without["core"] == look(one, right=perfect(one), core=small(one))["agreement"]["core"]
+    assert without["box 2"] == pytest.approx(three["box"])  # it has no voice, but others judge it
+    assert agreement({"right": "x", "core": "x"}, right=perfect(one), core=small(one)).tolist() == [1, 1]
+
+
 def test_the_usual_area_is_best_and_the_whole_box_is_far_from_it():
     box = np.array([[20, 20, 60, 60]], dtype=np.int32)
     sample = Sample(np.zeros((80, 80, 5), dtype=np.uint8), box)

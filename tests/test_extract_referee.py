@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from famous.errors import InputError
 from famous.extract import EllipseParams, OtsuParams, default_recipe, make_extractor, paper_recipe
 from famous.extract.evidence import EVIDENCE, Sample
-from famous.extract.referee import RefereeParams, Weights, candidates, choose, judge, rank
+from famous.extract.referee import RefereeParams, Weights, candidates, choose, judge, kinds, rank
 from tests.referee_phantoms import BAD, VOXEL, Field, field, perfect
 
 PARAMS = RefereeParams()
@@ -257,3 +257,9 @@ def test_knobs_out_of_range_are_refused(wrong):
 def test_weights_that_weigh_nothing_are_refused(wrong):
     with pytest.raises(InputError, match="weights"):
         Weights(**wrong)
+
+
+def test_variants_of_otsus_threshold_for_one_polarity_are_one_kind():
+    found = kinds(candidates("mitochondrion"))
+    assert found["otsu dark"] == found["otsu dark, wide"] == found["paper dark"] != found["otsu bright"]
+    assert len(set(found.values())) == 4

@@ -9,6 +9,7 @@ from refereeing.fit import fit, leave_out, losses, score
 from refereeing.pairs import TrueSlice
 
 from famous.extract.evidence import EVIDENCE
+from famous.extract.referee import RefereeParams
 from tests.referee_phantoms import VOXEL, field
 
 
@@ -57,6 +58,17 @@ def test_what_a_pick_loses_is_told_pair_by_pair():
     assert found["loss"].to_dict() == pytest.approx({"a": 0.0, "b": 0.4})
     scored = score(pd.DataFrame([dict.fromkeys(EVIDENCE, 0.25)]), fit(evidence({"touch": 1.0})))
     assert scored.item() == pytest.approx(0.25)
+
+
+def test_the_usual_recipe_gives_way_only_to_a_lead_that_is_larger_than_the_margin():
+    table = pd.DataFrame({"pair": "a", "recipe": ["masknet", "x"], "iou": [0.5, 0.8], "score": [0.5, 0.57]})
+    names = ["masknet", "x"]
+    assert losses(table, names, "masknet", 0.06)["pick"].tolist() == ["x"]
+    assert losses(table, names, "masknet", 0.08)["pick"].tolist() == ["masknet"]
+    assert losses(table, names, "masknet", 0.08)["loss"].tolist() == pytest.approx([0.3])
+    assert losses(table, names, "x", 0.08)["pick"].tolist() == ["x"]
+    usual = losses(table, names)
+    assert usual["pick"].tolist() == ["x" if RefereeParams().margin < 0.07 else "masknet"]
 
 
 def test_fakes_are_as_bad_as_they_say():

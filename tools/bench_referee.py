@@ -8,8 +8,9 @@ Phantoms stand for the classes that no real set has. FOLDER holds `without_<set>
 the set (`without_phantoms.onnx` for phantoms, else they are judged without masknet).
 
 `--fit` also fits the weights anew, on all real pairs, six phantoms and recipes that are spoilt on purpose
-(`tools/refereeing`), and judges each real set once more by weights that were fitted without it. Those that ship come
-from there.
+(`tools/refereeing`), judges each real set once more by weights that were fitted without it, and tells by them what the
+margin costs by which another recipe must lead the usual one: masknet, or one that is spoilt. Those that ship come from
+there.
 """
 
 import argparse
@@ -26,14 +27,13 @@ from refereeing.pairs import FITTED, FRESH, Pair, TrueSlice, phantom_pairs, real
 
 from famous.extract import Extractor, MaskNetExtractor, MaskNetParams, make_extractor
 from famous.extract.evidence import Sample, examine
-from famous.extract.referee import RefereeParams, Weights, candidates, choose
+from famous.extract.referee import RefereeParams, Weights, candidates, choose, kinds
 from famous.extract.slices import in_boxes
 from famous.voxels import VoxelSize
 from famous.yolo.masknet import open_masknet
 
 NEAR_ENOUGH = 0.02
-#: Boxes on which recipes are judged that are spoilt on purpose.
-FEW = RefereeParams(boxes=16, megapixels=1.0)
+MARGINS = (0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15)
 
 
 def main() -> None:
@@ -59,6 +59,10 @@ def main() -> None:
         parts = {name: shown[shown["data_set"] == name] for name in dict.fromkeys(shown["data_set"])}
         apart = [part.assign(score=score(part, leave_out(known, name))) for name, part in parts.items()]
         report("weights fitted without the data set", pd.concat(apart))
+        every = {name: table[table["data_set"] == name] for name in parts}
+        report_margins(
+            pd.concat(part.assign(score=score(part, leave_out(known, name))) for name, part in every.items())
+        )
         for only in (["real"], ["phantoms"]):
             chosen = known[known["real"] == (only == ["real"])]
             print(f"fitted on {only[0]} alone: {fit(chosen)}")
@@ -76,21 +80,21 @@ def measure(pair: Pair, real: bool, options: argparse.Namespace) -> pd.DataFrame
         recipes["masknet"] = MaskNetExtractor(open_masknet(weights), MaskNetParams())
     spoilt = fakes() if options.fit else {}
     started = time.perf_counter()
-    found = watch(pair, recipes, params)
+    found = watch(pair, recipes | spoilt, params)
     took = time.perf_counter() - started
-    honest = found.groupby("recipe", sort=False).mean()
-    evidence = [honest.assign(iou=true_iou(pair.scored or pair.labelled, recipes, pair.voxel_size), fake=False)]
-    if spoilt:  # in the company of the honest ones, whose evidence they must not change
-        bad = [watch(pair, recipes | {name: one}, FEW, only=name) for name, one in spoilt.items()]
-        of_bad = pd.concat(bad).groupby("recipe", sort=False).mean()
-        evidence.append(of_bad.assign(iou=true_iou(pair.labelled, spoilt, pair.voxel_size), fake=True))
-    print(f"{pair.name}: {len(found) // len(recipes)} boxes tried in {took:.1f} s", flush=True)
-    table = pd.concat(evidence).reset_index()
-    return table.assign(pair=pair.name, data_set=pair.data_set, real=real)
+    evidence = found.groupby("recipe", sort=False).mean()
+    iou = true_iou(pair.scored or pair.labelled, recipes, pair.voxel_size)
+    if spoilt:
+        iou = pd.concat([iou, true_iou(pair.labelled, spoilt, pair.voxel_size)])
+    print(f"{pair.name}: {len(found) // len(evidence)} boxes tried in {took:.1f} s", flush=True)
+    table = evidence.assign(iou=iou).reset_index()
+    return table.assign(pair=pair.name, data_set=pair.data_set, real=real, fake=table["recipe"].isin(spoilt))
 
 
-def watch(pair: Pair, recipes: Mapping[str, Extractor], params: RefereeParams, only: str | None = None) -> pd.DataFrame:
-    """Examine the boxes that the referee chooses of the labelled slices."""
+def watch(pair: Pair, recipes: Mapping[str, Extractor], params: RefereeParams) -> pd.DataFrame:
+    """Examine the boxes that the referee chooses of the labelled slices; spoilt recipes have no voice."""
+    known = kinds(candidates(pair.class_name))
+    voices = {name: known[name] for name in recipes if name in known}
     counts = [len(one.truth) for one in pair.labelled]
     chosen = choose(np.concatenate([one.sample.corners for one in pair.labelled]), params)
     found = []
@@ -98,9 +102,8 @@ def watch(pair: Pair, recipes: Mapping[str, Extractor], params: RefereeParams, o
         own = chosen[(chosen >= first) & (chosen < first + len(one.truth))] - first
         look(recipes, one)
         sample = Sample(one.sample.slab, one.sample.corners[own])
-        found.append(examine(sample, recipes, voxel_size=pair.voxel_size, params=params.evidence))
-    table = pd.concat(found)
-    return table if only is None else table[table["recipe"] == only]
+        found.append(examine(sample, recipes, voxel_size=pair.voxel_size, params=params.evidence, kinds=voices))
+    return pd.concat(found)
 
 
 def look(recipes: Mapping[str, Extractor], at: TrueSlice) -> None:
@@ -134,6 +137,20 @@ def report(title: str, table: pd.DataFrame) -> None:
         print(f"| {row.pair} | " + " | ".join(cells) + f" | {row.pick} | {row.best} | {row.loss:.3f} |")
     near = int((lost["loss"] <= NEAR_ENOUGH).sum())
     print(f"\nwithin {NEAR_ENOUGH} of the best in {near} of {len(lost)} pairs; mean loss {lost['loss'].mean():.4f}\n")
+
+
+def report_margins(table: pd.DataFrame) -> None:
+    """What the margin costs where the usual recipe is masknet, and where it is one that is spoilt."""
+    honest = [name for name in dict.fromkeys(table.loc[~table["fake"], "recipe"]) if name != "masknet"]
+    spoilt = list(dict.fromkeys(table.loc[table["fake"], "recipe"]))
+    print("\n## The lead that another recipe needs; weights fitted without the data set\n")
+    print("| margin | masknet is usual: near the best | mean loss | a spoilt one is: near the best | mean loss |")
+    print("|---:|---:|---:|---:|---:|")
+    for margin in MARGINS:
+        own = losses(table, [*honest, "masknet"], "masknet", margin)["loss"]
+        bad = pd.concat([losses(table, [*honest, name], name, margin) for name in spoilt])["loss"]
+        cells = [f"{(loss <= NEAR_ENOUGH).sum()} of {len(loss)} | {loss.mean():.4f}" for loss in (own, bad)]
+        print(f"| {margin:g} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

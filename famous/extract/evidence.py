@@ -27,7 +27,7 @@ EVIDENCE = (
     "steady",  # the box moved a little gives the same mask
     "inside",  # the box enlarged gives a mask that stays in the true box
     "recovers",  # the tight box round that mask is the true box
-    "agreement",  # the other recipes say about the same
+    "agreement",  # the other kinds of recipes say about the same
     "area",  # it fills about as much of its box as organelles do
 )
 Mask = NDArray[np.bool_]
@@ -69,22 +69,31 @@ class Sample:
 
 
 def examine(
-    sample: Sample, recipes: Mapping[str, Extractor], *, voxel_size: VoxelSize, params: EvidenceParams
+    sample: Sample,
+    recipes: Mapping[str, Extractor],
+    *,
+    voxel_size: VoxelSize,
+    params: EvidenceParams,
+    kinds: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Run every recipe on every box of a slice, as it is and disturbed; one row a box and recipe.
+
+    `kinds` names the kind of each recipe, each of its own if None: agreement is with the other kinds, a voice each, so
+    that a kind does not win by the number of its variants. A recipe without a kind has no voice.
 
     Returns columns `recipe` and the `EVIDENCE`, each from 0 to 1. A recipe that returns nothing for a box has 0
     everywhere.
     """
     rows: list[dict[str, str | float]] = []
+    kinds = dict(zip(recipes, recipes, strict=True)) if kinds is None else kinds
     if len(sample.corners):
         trials = {name: _try(sample, recipe, voxel_size, params) for name, recipe in recipes.items()}
         for box in range(len(sample.corners)):
             view = _View.of(sample, box, params)
             masks = {name: view.place(trial.plain, box) for name, trial in trials.items()}
+            agreed = _agreement(masks, kinds)
             for name, trial in trials.items():
-                others = [mask for other, mask in masks.items() if other != name]
-                rows.append({"recipe": name} | _weigh(view, box, trial, masks[name], others))
+                rows.append({"recipe": name} | _weigh(view, box, trial, masks[name], agreed[name]))
     table = pd.DataFrame(rows, columns=["recipe", *EVIDENCE])
     return table.astype({"recipe": "str"} | dict.fromkeys(EVIDENCE, "float64"))
 
@@ -171,7 +180,23 @@ class _View:
         return slice(y0, y1), slice(x0, x1)
 
 
-def _weigh(view: _View, box: int, trial: _Trial, mask: Mask, others: list[Mask]) -> dict[str, float]:
+def _agreement(masks: Mapping[str, Mask], kinds: Mapping[str, str]) -> dict[str, float]:
+    """Mean over the other kinds of the mean IoU of a mask with theirs; 1 where there is no other kind."""
+    voices: dict[str, list[Mask]] = {}
+    for name in kinds.keys() & masks.keys():
+        voices.setdefault(kinds[name], []).append(masks[name])
+    found = {}
+    for name, mask in masks.items():
+        said = [
+            np.mean([_iou(mask, other) for other in others])
+            for kind, others in voices.items()
+            if kind != kinds.get(name)
+        ]
+        found[name] = float(np.mean(said)) if said else 1.0
+    return found
+
+
+def _weigh(view: _View, box: int, trial: _Trial, mask: Mask, agreement: float) -> dict[str, float]:
     if not mask.any():
         return dict.fromkeys(EVIDENCE, 0.0)
     y0, x0, y1, x1 = view.box.tolist()
@@ -192,7 +217,7 @@ def _weigh(view: _View, box: int, trial: _Trial, mask: Mask, others: list[Mask])
         "steady": float(np.mean(steady)),
         "inside": int(np.count_nonzero(large[y0:y1, x0:x1])) / max(1, int(np.count_nonzero(large))),
         "recovers": float(box_iou(_bounds(large), view.box)[0, 0]),
-        "agreement": float(np.mean([_iou(mask, other) for other in others])) if others else 1.0,
+        "agreement": agreement,
         "area": float(1 - min(abs(own.mean() - view.usual_area), 0.5) / 0.5),
     }
 

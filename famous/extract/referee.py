@@ -25,15 +25,15 @@ from famous.voxels import VoxelSize
 class Weights:
     """What each evidence counts; only the ratios matter. `tools/bench_referee.py` fits them and tells how."""
 
-    touch: float = 0.10  # the mask reaches the four sides of the box
-    whole: float = 0.22  # it is one piece without holes and bays
+    touch: float = 0.11  # the mask reaches the four sides of the box
+    whole: float = 0.19  # it is one piece without holes and bays
     neighbours: float = 0.0  # the same box gives about the same mask on z - 1 and z + 1
     contrast: float = 0.09  # grey values differ between the two sides of its outline
-    steady: float = 0.08  # the box moved a little gives the same mask
-    inside: float = 0.16  # the box enlarged gives a mask that stays in the true box
-    recovers: float = 0.15  # the tight box round that mask is the true box
-    agreement: float = 0.16  # the other recipes say about the same
-    area: float = 0.05  # it fills about as much of its box as organelles do
+    steady: float = 0.07  # the box moved a little gives the same mask
+    inside: float = 0.18  # the box enlarged gives a mask that stays in the true box
+    recovers: float = 0.12  # the tight box round that mask is the true box
+    agreement: float = 0.21  # the other kinds of recipes say about the same
+    area: float = 0.03  # it fills about as much of its box as organelles do
 
     def __post_init__(self) -> None:
         values = [getattr(self, name) for name in EVIDENCE]
@@ -50,7 +50,7 @@ class RefereeParams:
     megapixels: float = 4.0  # boxes together that are tried, at most, but never fewer than minimum_boxes
     smallest_px: int = 6  # side of the smallest box that is tried, px
     seed: int = 0  # of the choice
-    margin: float = 0.02  # score by which another recipe must lead the class's default to take its place
+    margin: float = 0.04  # score by which another recipe must lead the class's default to take its place
     evidence: EvidenceParams = field(default_factory=EvidenceParams)
     weights: Weights = field(default_factory=Weights)
 
@@ -87,6 +87,14 @@ def candidates(class_name: str) -> dict[str, RecipeParams]:
     if usual not in found.values():
         found["default"] = usual
     return dict(sorted(found.items(), key=lambda entry: entry[1] != usual))
+
+
+def kinds(recipes: Mapping[str, RecipeParams]) -> dict[str, str]:
+    """Tell of what kind each recipe is: variants of one method for the same polarity say much the same."""
+    return {
+        name: f"otsu {recipe.polarity}" if isinstance(recipe, OtsuParams) else type(recipe).__name__
+        for name, recipe in recipes.items()
+    }
 
 
 def choose(corners: NDArray[np.integer], params: RefereeParams) -> NDArray[np.int64]:

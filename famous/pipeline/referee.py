@@ -14,7 +14,7 @@ from famous.config import Config, method_of, plain
 from famous.errors import InputError, MissingError
 from famous.extract import MaskNetParams, RecipeParams, canonical
 from famous.extract.evidence import EVIDENCE, Sample, examine
-from famous.extract.referee import RefereeParams, candidates, choose, rank
+from famous.extract.referee import RefereeParams, candidates, choose, kinds, rank
 from famous.files import write_json
 from famous.pipeline import manifest
 from famous.pipeline.project import Project
@@ -161,8 +161,8 @@ def _judge(project: Project, boxes: pd.DataFrame, session: Session) -> list[Verd
         for name, group in chosen.items():
             corners = group.loc[group["z"] == z, CORNERS].to_numpy("int32")
             if len(corners):
-                sample = Sample(slab, corners)
-                found = examine(sample, recipes[name], voxel_size=project.voxel_size, params=params.evidence)
+                sample, own, size = Sample(slab, corners), recipes[name], project.voxel_size
+                found = examine(sample, own, voxel_size=size, params=params.evidence, kinds=kinds(tried(name)))
                 evidence[name].append(found)
         session.reporter.advance(1)
     return [

@@ -41,14 +41,16 @@ def score(table: pd.DataFrame, weights: Weights) -> pd.Series:
     return pd.Series(table[list(EVIDENCE)].to_numpy() @ counts / counts.sum(), index=table.index)
 
 
-def losses(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def losses(
+    table: pd.DataFrame, names: Sequence[str], usual: str = "masknet", margin: float = RefereeParams.margin
+) -> pd.DataFrame:
     """Per pair: the pick by `score`, the best by `iou`, and what the pick loses; among these recipes only.
 
-    As in a run, masknet, where it is judged, gives way only to one that leads it by more than the margin.
+    As in a run, the usual recipe, where it is judged, gives way only to one that leads it by more than the margin.
     """
     rows = []
     for pair, group in table[table["recipe"].isin(names)].groupby("pair", sort=False):
-        usual = (group["recipe"] == "masknet") * RefereeParams().margin
-        pick, best = group.loc[(group["score"] + usual).idxmax()], group.loc[group["iou"].idxmax()]
+        ahead = group["score"] + (group["recipe"] == usual) * margin
+        pick, best = group.loc[ahead.idxmax()], group.loc[group["iou"].idxmax()]
         rows.append((pair, pick["recipe"], pick["iou"], best["recipe"], best["iou"], best["iou"] - pick["iou"]))
     return pd.DataFrame(rows, columns=["pair", "pick", "iou", "best", "best_iou", "loss"])
