@@ -5,7 +5,7 @@
 DATA holds one folder a data set, as for `tools/bench_accuracy.py`. The referee sees the tight boxes of some slices; the
 IoU that it is held against is that of others, half way between them (of the same ones in `hela`, which has three).
 Phantoms stand for the classes that no real set has. FOLDER holds `without_<set>.onnx`: masknet weights that never saw
-the set (`without_phantoms.onnx` for phantoms, else they are judged without masknet).
+the set. On phantoms the network that ships is tried, which learnt from other phantoms.
 
 `--fit` also fits the weights anew, on all real pairs, six phantoms and recipes that are spoilt on purpose
 (`tools/refereeing`), judges each real set once more by weights that were fitted without it, and tells by them what the
@@ -30,7 +30,7 @@ from famous.extract.evidence import Sample, examine
 from famous.extract.referee import RefereeParams, Weights, candidates, choose, kinds
 from famous.extract.slices import in_boxes
 from famous.voxels import VoxelSize
-from famous.yolo.masknet import open_masknet
+from famous.yolo.masknet import open_masknet, packaged_file
 
 NEAR_ENOUGH = 0.02
 MARGINS = (0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15)
@@ -75,7 +75,7 @@ def measure(pair: Pair, real: bool, options: argparse.Namespace) -> pd.DataFrame
     recipes: dict[str, Extractor] = {
         name: make_extractor(recipe) for name, recipe in candidates(pair.class_name).items() if name != "masknet"
     }
-    weights = options.masknets and options.masknets / f"without_{pair.data_set if real else 'phantoms'}.onnx"
+    weights = (options.masknets and options.masknets / f"without_{pair.data_set}.onnx") if real else packaged_file()
     if weights and weights.exists():
         recipes["masknet"] = MaskNetExtractor(open_masknet(weights), MaskNetParams())
     spoilt = fakes() if options.fit else {}
