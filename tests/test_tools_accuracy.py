@@ -220,7 +220,7 @@ def test_every_set_that_is_there_gets_its_table(tmp_path, capsys, monkeypatch):
 def test_the_summary_says_how_far_masknet_is_above_the_best_of_the_others():
     figures = {FILLED: 0.95, "ellipse": 0.7, "otsu": 0.8, MASKNET: 0.75, ADAPTED: 0.9}
     lines = summary({"a": {name: {"mean_iou": value} for name, value in figures.items()}})
-    assert lines[-1] == "| masknet above it by | -0.050 |"  # a filled box is no recipe, a taught network not without weights
+    assert lines[-1] == "| masknet above it by | -0.050 |"  # a filled box is no recipe, and a taught one learnt
     assert lines[-2] == "| best of those without weights | 0.800 |"
 
 

@@ -41,8 +41,8 @@ CROPS_A_PHANTOM = 256
 OPSET = 17
 LEFT_OUT = "networks trained alike without the set; true boxes, single slices, IoU with people's masks"
 LIMITS = (
-    "real organelles it saw: mitochondria and synapses, of which it is less sure (mean IoU 0.65 to 0.75 on sets that it "
-    "never saw); every other class, and organelles inside others, it knows from phantoms alone"
+    "real organelles it saw: mitochondria and synapses, of which it is less sure (mean IoU 0.65 to 0.75 on sets that "
+    "it never saw); every other class, and organelles inside others, it knows from phantoms alone"
 )
 TERMS = {
     "lucchi": "Lucchi et al., EPFL electron microscopy set; no licence file, research use",
