@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from famous.errors import ConfigError, InputError
+from famous.link import link
 from famous.link.instances import best_score, canonical, class_groups, finish
 from famous.voxels import VoxelSize
 from tests.link_phantoms import VOXEL, table
@@ -70,19 +72,32 @@ def test_what_the_ends_of_the_stack_may_cut_off_is_never_too_short():
     assert finished(boxes, [1, 0, 2], minimum_length_nm=20)["instance"].tolist() == [1, 0, 2]
 
 
-def test_score_of_an_instance_is_the_mean_of_the_best_that_50_nm_hold():
+def test_score_of_an_instance_is_the_mean_of_as_many_best_as_a_thickness_has_slices():
     boxes = table(*((z, 0, 0, 2, 2) for z in range(8)), score=[0.1, 0.9, 0.6, 0.1, 0.3, 0.5, 0.2, 0.7])
     score = boxes["score"].to_numpy(np.float64)
-    for thickness, best in ((10, 5), (25, 3), (50, 3), (8, 6), (5, 8), (1, 8)):
+    for number, best in ((0, 3), (3, 3), (5, 5), (8, 8), (50, 8)):
         mean = np.sort(score)[::-1][:best].mean()
-        assert best_score(np.zeros(8, int), score, VoxelSize(thickness, 5, 5)) == pytest.approx([mean]), thickness
-    assert finished(boxes, [0] * 8, instance_score=0.6)["instance"].tolist() == [1] * 8  # 0.9, 0.7, 0.6, 0.5, 0.3
-    assert finished(boxes, [0] * 8, instance_score=0.61)["instance"].tolist() == [0] * 8
+        assert best_score(np.zeros(8, int), score, number) == pytest.approx([mean]), number
+    thick = {"score_nm": 5 * VOXEL.z}  # 0.9, 0.7, 0.6, 0.5, 0.3
+    assert finished(boxes, [0] * 8, instance_score=0.6, **thick)["instance"].tolist() == [1] * 8
+    assert finished(boxes, [0] * 8, instance_score=0.61, **thick)["instance"].tolist() == [0] * 8
+    assert finished(boxes, [0] * 8, instance_score=0.73)["instance"].tolist() == [1] * 8  # three, if nothing is said
+    assert finished(boxes, [0] * 8, instance_score=0.74)["instance"].tolist() == [0] * 8
+
+
+def test_linking_asks_for_the_best_boxes_of_50_nm():
+    lucky = [0.9, 0.9, 0.9, *[0.3] * 12]
+    boxes = table(*((z, 0, 0, 4, 4) for z in range(15)), score=lucky).assign(pixels=16)
+    pairs = pd.DataFrame({"a": np.arange(1, 15), "b": np.arange(2, 16), "pixels": 16})
+    for z_nm, kept in ((50, True), (10, True), (5, False)):  # 3, 5 and 10 boxes: 0.9, 0.66, 0.48
+        linked = link(boxes, pairs, voxel_size=VoxelSize(z_nm, 5, 5))
+        assert (linked["instance"] > 0).all() == kept, z_nm
+        assert (linked["instance"] > 0).any() == kept, z_nm
 
 
 def test_an_instance_of_few_boxes_is_judged_by_all_of_them():
     score = np.array([0.9, 0.5, 0.4, 0.8])
-    assert best_score(np.array([0, 1, 0, 0]), score, VoxelSize(5, 5, 5)) == pytest.approx([0.7, 0.5])
+    assert best_score(np.array([0, 1, 0, 0]), score, 10) == pytest.approx([0.7, 0.5])
 
 
 def test_score_on_the_threshold_stays_in_spite_of_rounding():

@@ -183,8 +183,9 @@ class _View:
 def _agreement(masks: Mapping[str, Mask], kinds: Mapping[str, str]) -> dict[str, float]:
     """Mean over the other kinds of the mean IoU of a mask with theirs; 1 where there is no other kind."""
     voices: dict[str, list[Mask]] = {}
-    for name in kinds.keys() & masks.keys():
-        voices.setdefault(kinds[name], []).append(masks[name])
+    for name, mask in masks.items():
+        if name in kinds:
+            voices.setdefault(kinds[name], []).append(mask)
     found = {}
     for name, mask in masks.items():
         said = [

@@ -23,7 +23,7 @@ class CentreParams:
     layers: int = 50  # slices to look back, where `gap_nm` is not given (the paper's 50)
     gap_nm: float | None = None  # thickness of the slices without a box that an instance may cross, nm; over `layers`
     minimum_length_nm: float = 0.0  # instances of a smaller extent along z are dropped, unless cut off by the stack
-    instance_score: float = 0.0  # mean of an instance's best scores (50 nm of them) below which it is dropped
+    instance_score: float = 0.0  # mean of an instance's three best scores below which it is dropped, 0 … 1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):

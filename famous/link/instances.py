@@ -11,9 +11,7 @@ from famous import boxes as box_table
 from famous.errors import ConfigError, InputError
 from famous.voxels import VoxelSize
 
-#: The best boxes of so much tissue speak for an instance, and so many at least: a few lucky ones do not, and a long
-#: tail of weak ones does not hurt. `tools/bench_instance_score.py` measures it.
-BEST_NM = 50.0
+#: Boxes whose mean score speaks for an instance, at least: one lucky box does not.
 BEST_BOXES = 3
 
 
@@ -47,6 +45,7 @@ def finish(
     voxel_size: VoxelSize,
     minimum_length_nm: float = 0.0,
     instance_score: float = 0.0,
+    score_nm: float = 0.0,
 ) -> pd.DataFrame:
     """Name the class of each instance, drop the short and the doubtful, and number what stays.
 
@@ -61,7 +60,9 @@ def finish(
         Least extent along z that an instance needs; in the first and the last slice that hold boxes, where it may be
         cut off, none is needed.
     instance_score
-        Least mean of its best scores that it needs: of as many boxes as 50 nm have slices, three at least.
+        Least mean of its best scores that it needs.
+    score_nm
+        Thickness that tells how many scores those are: as many as it has slices, three at least.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def finish(
     np.maximum.at(high, body, z)
     kept = (high - low + 1) * voxel_size.z >= minimum_length_nm - 1e-6
     kept |= (low == z.min()) | (high == z.max())  # it may go on where the stack does not
-    kept &= best_score(body, score, voxel_size) >= instance_score - 1e-6
+    kept &= best_score(body, score, round(score_nm / voxel_size.z)) >= instance_score - 1e-6
     kept &= np.bincount(body, weights=pixels) > 0
     corners = table[["y0", "x0"]].to_numpy()[first]
     order = np.lexsort((first, corners[:, 1], corners[:, 0], z[first], voted))
@@ -104,9 +105,9 @@ def _vote(track: NDArray[Any], name: NDArray[Any], weight: NDArray[np.float64], 
     return voted
 
 
-def best_score(track: NDArray[Any], score: NDArray[np.float64], voxel_size: VoxelSize) -> NDArray[np.float64]:
-    """Mean of the best scores in each track, (n,) → (tracks,): of as many boxes as `BEST_NM` have slices."""
-    most = max(BEST_BOXES, round(BEST_NM / voxel_size.z))
+def best_score(track: NDArray[Any], score: NDArray[np.float64], boxes: int = 0) -> NDArray[np.float64]:
+    """Mean of the best scores in each track, (n,) → (tracks,): of so many boxes, `BEST_BOXES` at least."""
+    most = max(BEST_BOXES, boxes)
     order = np.lexsort((-score, track))
     sizes = np.bincount(track)
     rank = np.arange(len(track)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -34,10 +34,11 @@ class OverlapParams:
     renamed_iou: float = 0.5  # IoU of boxes of two classes where a body goes on under another name; 1 joins none
     bridge_nm: float = 30.0  # bridges up to this thickness between organelles that go on apart are taken for errors, nm
     minimum_length_nm: float = 25.0  # instances of a smaller extent along z are dropped, unless cut off by the stack
-    instance_score: float = 0.6  # mean of an instance's best scores (50 nm of them) below which it is dropped
+    instance_score: float = 0.6  # mean of an instance's best scores below which it is dropped, 0 … 1
+    score_nm: float = 50.0  # the best scores are those of as many boxes as this has slices, three at least, nm
 
     def __post_init__(self) -> None:
-        for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm"):
+        for name in ("gap_nm", "cross_section_nm", "bridge_nm", "minimum_length_nm", "score_nm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"overlap.{name}: found {value}, expected a length in nm, 0 or more")
@@ -100,6 +101,7 @@ def link(
         voxel_size=voxel_size,
         minimum_length_nm=params.minimum_length_nm,
         instance_score=params.instance_score,
+        score_nm=params.score_nm,
     )
 
 
