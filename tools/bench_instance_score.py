@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from accuracy.found import taken_by
 from accuracy.sets import SETS
 from bench_famous import CLASS, SETTINGS, components
 from numpy.typing import NDArray
 
 from famous import boxes as box_table
-from famous.boxes import CORNERS, iou
 from famous.extract import EllipseParams, extract_slice, make_extractor
 from famous.io.volumes import read_label_volume
 from famous.labels import areas
@@ -93,18 +93,9 @@ def joined(stack: Stack, zs: range, found: pd.DataFrame, names: Sequence[str]) -
 
 
 def hits(found: pd.DataFrame, true: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which boxes have a true one of their own, the best scores first."""
-    hit = np.zeros(len(found), dtype=np.bool_)
-    score = found["score"].to_numpy()
-    for (z, name), members in found.groupby(["z", "class_name"]).indices.items():
-        own = true.loc[(true["z"] == z) & (true["class_name"] == name), CORNERS].to_numpy()
-        rows = members[np.argsort(-score[members], kind="stable")]
-        free = np.ones(len(own), dtype=np.bool_)
-        for row, shared in zip(rows, iou(found[CORNERS].to_numpy()[rows], own), strict=True):
-            best = int(np.argmax(np.where(free, shared, -1))) if free.any() else -1
-            if best >= 0 and shared[best] >= 0.5:
-                free[best], hit[row] = False, True
-    return hit
+    """Tell which boxes have a true one of their own, class for class."""
+    taken = [taken_by(own, found[found["class_name"] == name]) for name, own in true.groupby("class_name")]
+    return np.asarray(found.index.isin([row for rows in taken for row in rows.values()]))
 
 
 def scores(linked: pd.DataFrame, n_true: int, number: int) -> tuple[float, float, float, float, float]:

@@ -149,11 +149,12 @@ def _judge(project: Project, boxes: pd.DataFrame, session: Session) -> list[Verd
     params = project.config.extract.referee
     groups = {str(name): group for name, group in boxes.groupby("class_name", sort=True)}
     chosen = {name: _chosen(group, params) for name, group in groups.items()}
+    known = {name: tried(name) for name, group in chosen.items() if len(group)}
     recipes = {
-        name: {recipe: open_extractor(own, project.model) for recipe, own in tried(name).items()}
-        for name, group in chosen.items()
-        if len(group)
+        name: {recipe: open_extractor(own, project.model) for recipe, own in params_of.items()}
+        for name, params_of in known.items()
     }
+    voices = {name: kinds(params_of) for name, params_of in known.items()}
     slices = sorted({int(z) for group in chosen.values() for z in group["z"]})
     evidence: dict[str, list[pd.DataFrame]] = {name: [] for name in chosen}
     session.reporter.begin("referee", len(slices))
@@ -162,7 +163,7 @@ def _judge(project: Project, boxes: pd.DataFrame, session: Session) -> list[Verd
             corners = group.loc[group["z"] == z, CORNERS].to_numpy("int32")
             if len(corners):
                 sample, own, size = Sample(slab, corners), recipes[name], project.voxel_size
-                found = examine(sample, own, voxel_size=size, params=params.evidence, kinds=kinds(tried(name)))
+                found = examine(sample, own, voxel_size=size, params=params.evidence, kinds=voices[name])
                 evidence[name].append(found)
         session.reporter.advance(1)
     return [

@@ -3,19 +3,18 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from bench_famous import CLASS, Setting, prepare
+from bench_famous import CLASS, SETTINGS, Setting, prepare
 from numpy.typing import NDArray
 
 from accuracy.detected import detect, learnt
 from accuracy.recipes import ADAPTED, recipes, weights_without
 from accuracy.sets import SETS, DataSet, LabelledSlice, TrueMask, true_masks
-from accuracy.truth import LEGEND, score_recipe, summary, table
+from accuracy.truth import LEGEND, figures, score_recipe, summary, table
 from famous import boxes as box_table
 from famous.io.volumes import read_label_volume
 from famous.pipeline.project import Project
@@ -23,8 +22,7 @@ from famous.stack import slabs
 
 #: Slices that are labelled, and those that are scored; of hela's three, which lie far apart, two and one.
 BLOCKS = {
-    "lucchi": (tuple(np.linspace(0, 49, 20).round().astype(int).tolist()), range(55, 80)),
-    "vnc": (tuple(range(12)), range(14, 20)),
+    **{name: (setting.train, setting.score) for name, setting in SETTINGS.items()},
     "cdeep3m": (tuple(range(12)), range(14, 20)),
     "isbi2012": (tuple(range(18)), range(20, 30)),
     "hela": ((0, 1), range(2, 3)),
@@ -72,7 +70,7 @@ def bench_found(
             f"score 0.25: recall {recall:.3f}, precision {precision:.3f}\n"
         )
         print("\n".join(table(found, {})), flush=True)
-        results[name] = {recipe: {**asdict(own.scores), "ms_per_box": own.ms_per_box} for recipe, own in found.items()}
+        results[name] = figures(found)
     print("\n### Mean IoU of all sets\n")
     print("\n".join(summary(results)), flush=True)
     return results

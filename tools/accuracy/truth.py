@@ -56,10 +56,15 @@ def bench_truth(
         }
         print(f"\n### {name}: {len(chosen)} slices, {one.voxel_size}{told(one, jitter)}\n")
         print("\n".join(table(found, PUBLISHED.get(name, {}))), flush=True)
-        results[name] = {recipe: {**asdict(one.scores), "ms_per_box": one.ms_per_box} for recipe, one in found.items()}
+        results[name] = figures(found)
     print("\n### Mean IoU of all sets\n")
     print("\n".join(summary(results)), flush=True)
     return results
+
+
+def figures(found: dict[str, RecipeScores]) -> dict[str, Any]:
+    """Return what was found as JSON holds it: recipe → name of the figure → figure."""
+    return {recipe: {**asdict(one.scores), "ms_per_box": one.ms_per_box} for recipe, one in found.items()}
 
 
 def told(one: DataSet, jitter: float) -> str:
